@@ -1,0 +1,54 @@
+# All there is to know: `make run` starts the demonstration, `make test` runs every check. Nothing else is needed first.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+CLIENTS := tests/clients/node_modules/.installed
+
+.PHONY: help setup run test lint unit schema lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+setup: .venv/.installed ## make .venv with everything the project needs
+
+.venv/.installed: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## start the demonstration on 127.0.0.1:8080 (admin 127.0.0.1:9901)
+	@$(BIN)/gateway demo
+
+test: lint unit ## everything: lint, types, import contracts, all tests
+
+lint: setup ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup clients ## all tests, the real SDKs included
+	$(BIN)/python -m pytest -n 2
+
+.PHONY: clients
+clients: ## install the real SDKs for tests/clients, where there is a Node to run them
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(CLIENTS); \
+	else echo "no npm on this machine: the tests with the real SDKs will be skipped"; fi
+
+$(CLIENTS): tests/clients/package-lock.json
+	cd tests/clients && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+schema: setup ## write config/schema.json from the models
+	$(BIN)/python -m gateway.config.schema
+
+lock: ## renew requirements/*.txt (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" pyproject.toml -o requirements/runtime.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" pyproject.toml --group dev -o requirements/dev.txt
+
+clean: ## remove what the targets made
+	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

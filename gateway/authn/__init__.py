@@ -1,0 +1,1 @@
+"""Who asks: keys, and the tokens signed with them. It knows no routes and no records."""

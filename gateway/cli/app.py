@@ -1,0 +1,173 @@
+"""All commands of `gateway`. Exit code 2 for a usage error, 1 for a fault, 0 otherwise."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway.authn.key import Algorithm, generate, load_key
+from gateway.cli import explain as explaining
+from gateway.cli.demo import run_demo
+from gateway.cli.serve import run_server, run_workers
+from gateway.cli.table import coverage_table
+from gateway.config.faults import ConfigError
+from gateway.config.load import load
+from gateway.config.model import Config
+from gateway.stores import StoreUnavailable
+from gateway.vocab.messages import CallerKind
+from gateway.wiring import Address, dump
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Authenticating reverse proxy."
+)
+keys = typer.Typer(no_args_is_help=True, help="Signing keys.")
+app.add_typer(keys, name="keys")
+out = Console()
+err = Console(stderr=True)
+
+_PUBLIC = Address("127.0.0.1", 8080)
+_ADMIN = Address("127.0.0.1", 9901)
+
+ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="The routing file.")]
+
+
+def _address(text: str | Address) -> Address:
+    # Typer passes the default through here as well.
+    if isinstance(text, Address):
+        return text
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the largest port there is
+        raise typer.BadParameter("write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+Listen = Annotated[Address, typer.Option(parser=_address, metavar="HOST:PORT", help="Public address.")]
+Admin = Annotated[Address, typer.Option(parser=_address, metavar="HOST:PORT", help="Admin address.")]
+
+
+def fail(text: str) -> NoReturn:
+    """Print one line and leave with exit code 1."""
+    err.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _load(path: Path) -> Config:
+    try:
+        return load(path)
+    except ConfigError as error:
+        fail(str(error))
+
+
+@app.command()
+def serve(
+    config: ConfigFile,
+    listen: Listen = _PUBLIC,
+    admin: Admin = _ADMIN,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the ports.")] = 1,
+    *,
+    as_worker: Annotated[bool, typer.Option("--as-worker", hidden=True)] = False,
+) -> None:
+    """Run the gateway until SIGTERM or SIGINT, then finish the requests in flight."""
+    checked = _load(config)
+    try:
+        if workers > 1:
+            code = run_workers(config, listen, admin, workers)
+        else:
+            code = run_server(checked, listen, admin, shared_ports=as_worker)
+    except StoreUnavailable as error:
+        fail(f"the store cannot be used: {error}")
+    except OSError as error:
+        fail(f"cannot listen on {listen} and {admin}: {error.strerror or error}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def demo(
+    listen: Listen = _PUBLIC,
+    admin: Admin = _ADMIN,
+) -> None:
+    """Run a small commerce API with customers and orders, and the gateway in front of it."""
+    try:
+        code = run_demo(listen, admin, err)
+    except ConfigError as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"cannot listen on {listen} and {admin}: {error.strerror or error}")
+    raise typer.Exit(code)
+
+
+@app.command()
+def check(config: ConfigFile) -> None:
+    """Check a routing file: every fault with its place, or the table of who may do what."""
+    out.print(coverage_table(_load(config)))
+
+
+@app.command("dump")
+def show_config(config: ConfigFile) -> None:
+    """Print the effective configuration, secrets masked."""
+    out.print(dump(_load(config)), markup=False, highlight=False, soft_wrap=True, end="")
+
+
+@app.command()
+def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
+    config: ConfigFile,
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="Such as GET.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Path and query, as a client would send them.")],
+    caller: Annotated[CallerKind | None, typer.Option("--as", help="Who asks, without a token.")] = None,
+    customer: Annotated[str | None, typer.Option(metavar="ID", help="The customer's id.")] = None,
+    header: Annotated[list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'")] = None,
+    data: Annotated[str | None, typer.Option(metavar="JSON", help="The body.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002 - typer's way of a flag
+    as_curl: Annotated[bool, typer.Option("--curl", help="Print the upstream request as a curl command.")] = False,  # noqa: FBT002
+) -> None:
+    """Say what the gateway would do with a request: the route, the rules, before and after. Sends nothing."""
+    if caller is CallerKind.CUSTOMER and customer is None:
+        raise typer.BadParameter("--as customer needs --customer ID")
+    if customer is not None and caller is not None and caller is not CallerKind.CUSTOMER:
+        raise typer.BadParameter("--customer goes with --as customer")
+    try:
+        question = explaining.Question(
+            method, target, caller or (CallerKind.CUSTOMER if customer else None), customer, tuple(header or ()), data
+        )
+        answer = explaining.explain(_load(config), question)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if as_json:
+        out.print(json.dumps(answer.as_json(), indent=2), markup=False, highlight=False, soft_wrap=True)
+    elif as_curl:
+        if answer.plan is None:
+            fail(f"nothing would go upstream: {answer.refusal_text}")
+        out.print(answer.as_curl(), markup=False, highlight=False, soft_wrap=True)
+    else:
+        out.print(answer.as_tables())
+
+
+@keys.command()
+def new(
+    path: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it; it must not exist.")],
+    algorithm: Annotated[Algorithm, typer.Option(help="What it signs with.")] = Algorithm.EDDSA,
+) -> None:
+    """Make a private signing key, readable by its owner only."""
+    text = generate(algorithm)
+    try:
+        # Never over an existing key: tokens signed with it would all die.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        fail(f"cannot write {path}: {error.strerror}")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    out.print(f"{path}: {algorithm} key {load_key(text).kid}", markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader of our output is gone; there is nobody to tell.
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - the stream of the interpreter's exit
+        sys.exit(1)

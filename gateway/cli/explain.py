@@ -1,0 +1,278 @@
+"""`gateway explain`: runs the deciders on a made-up request and shows what they decide. Sends nothing, reads nothing.
+
+It asks the same functions as a real request; with --as it mints the tokens that such a caller would hold.
+"""
+
+import json
+import shlex
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from gateway import flow
+from gateway.cli.table import describe, name_of
+from gateway.config.compile import key_ring, snapshot
+from gateway.config.model import Config
+from gateway.flow import Admission, Snapshot
+from gateway.routing import RouteTable, parse_template
+from gateway.scope.core import is_buffered, needs_document
+from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
+from gateway.vocab.policy import Passwords, Route
+from gateway.vocab.refusals import Refusal
+from gateway.wire import target as wire_target
+from gateway.wire.body import parse_request
+from gateway.wire.headers import CUSTOMER_TOKEN, first
+from gateway.wiring import now
+
+_MASK = "***"
+_SECRET_HEADERS = frozenset({"authorization", CUSTOMER_TOKEN, "cookie", "proxy-authorization"})
+_SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
+_EXPLAIN_CLIENT = "explain"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request as typed. `caller` None takes the tokens that stand in `headers`."""
+
+    method: str
+    target: str
+    caller: CallerKind | None
+    customer_id: str | None
+    headers: tuple[str, ...] = ()
+    data: str | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What was decided, with secrets masked."""
+
+    question: Question
+    headers: Headers
+    document: Json | None = None
+    route: Route | None = None
+    caller: str = "-"
+    refusal: Refusal | None = None
+    plan: Plan | None = None
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    others: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def refusal_text(self) -> str:
+        """The "no" in one line, its private reason included: the reader is the operator."""
+        if self.refusal is None:
+            return ""
+        detail = f" ({self.refusal.detail})" if self.refusal.detail else ""
+        return f"{self.refusal.code.status} {self.refusal.code.name}: {self.refusal.code.value.text}{detail}"
+
+    def before(self) -> Json:
+        """Return the request as the client sends it."""
+        path, _, query = self.question.target.partition("?")
+        return {
+            "method": self.question.method,
+            "path": path,
+            "query": query,
+            "headers": _masked_headers(self.headers),
+            "body": _masked(self.document),
+        }
+
+    def after(self) -> Json | None:
+        """Return the request as it goes upstream."""
+        if self.plan is None:
+            return None
+        return {
+            "method": self.plan.method,
+            "path": self.plan.path,
+            "query": wire_target.encode_query(self.plan.query),
+            "headers": {**_masked_headers(self.plan.headers), "authorization": "Bearer <server credential>"},
+            "body": _masked(self.plan.document),
+        }
+
+    def as_json(self) -> Json:
+        """Return everything as one JSON document."""
+        return {
+            "route": self.route.name if self.route else None,
+            "caller": self.caller,
+            "refusal": self.refusal_text or None,
+            "rules": self.rules,
+            "before": self.before(),
+            "after": self.after(),
+            "looked_up_first": [parent.path for parent in self.plan.parents] if self.plan else [],
+            "notes": self.notes,
+            "other_routes": dict(self.others),
+        }
+
+    def as_curl(self) -> str:
+        """Return the upstream request as a command; $UPSTREAM_URL and $UPSTREAM_TOKEN stand for what is not shown."""
+        after = self.after() or {}
+        target = after["path"] + (f"?{after['query']}" if after["query"] else "")
+        words = ["curl", "-X", after["method"], f'"$UPSTREAM_URL"{shlex.quote(target)}']
+        words += ["-H", '"Authorization: Bearer $UPSTREAM_TOKEN"']
+        for name, value in after["headers"].items():
+            if name != "authorization":
+                words += ["-H", shlex.quote(f"{name}: {value}")]
+        if after["body"] is not None:
+            words += ["--data", shlex.quote(json.dumps(after["body"]))]
+        return " ".join(words)
+
+    def as_tables(self) -> RenderableType:
+        """Return the tables for a terminal."""
+        head = Table(show_header=False, box=None)
+        head.add_row("route", self.route.name if self.route else "none")
+        head.add_row("caller", self.caller)
+        head.add_row("decision", self.refusal_text or "goes upstream")
+        for rule in self.rules:
+            head.add_row("rule", f"{rule['rule']} {json.dumps(rule['options'])}")
+        for parent in self.plan.parents if self.plan else ():
+            head.add_row("looked up first", parent.path)
+        for note in self.notes:
+            head.add_row("note", note)
+        change = Table("", "client sends", "upstream gets", title="before and after")
+        before, after = self.before(), self.after()
+        for name in ("method", "path", "query", "headers", "body"):
+            change.add_row(name, _shown(before[name]), _shown(after[name]) if after else "nothing")
+        others = Table("other routes", "why not")
+        for other, reason in self.others:
+            others.add_row(other, reason)
+        return Group(head, change, others)
+
+
+def explain(config: Config, question: Question) -> Answer:
+    """Answer a question; ValueError for one that is not well-formed."""
+    compiled = snapshot(config, key_ring(config))
+    headers = _headers(question)
+    shown = headers
+    if question.caller is not None:
+        headers = (*headers, *_tokens(compiled, question))
+        compiled = _with_client(compiled)
+    request = Request("explain", question.method.upper(), question.target, headers, "-", now())
+    answer = Answer(question, shown)
+    trace = Trace()
+    admission = flow.admit(compiled, request, trace)
+    answer.caller = trace.caller
+    answer.others = _others(compiled.routes, request)
+    answer.route = next((route for route in compiled.routes.routes if route.name == trace.route), None)
+    if isinstance(admission, Refusal):
+        answer.refusal = admission
+        return answer
+    answer.route = admission.route
+    if admission.route.endpoint is not None:
+        answer.notes.append("the gateway answers this path itself")
+        return answer
+    _plan(compiled, request, admission, answer)
+    return answer
+
+
+def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: Answer) -> None:
+    route, access = admission.route, admission.access
+    for rule in (*access.scope, *access.guards):
+        options = rule.model_dump(mode="json") if hasattr(rule, "model_dump") else {}
+        answer.rules.append({"rule": name_of(rule), "options": options})
+    document: Json | None = None
+    if answer.question.data is not None or needs_document(route, access):
+        content_type = first(request.headers, "content-type") or "application/json"
+        read = parse_request((answer.question.data or "").encode(), content_type, None)
+        if isinstance(read, Refusal):
+            answer.refusal = read
+            return
+        document = answer.document = read
+    planned = flow.plan(compiled, request, admission, document if needs_document(route, access) else None)
+    if isinstance(planned, Refusal):
+        answer.refusal = planned
+        return
+    answer.plan = planned
+    kind = "read whole and judged" if is_buffered(route, access) else "relayed as it arrives"
+    answer.notes.append(f"the answer is {kind}; access: {describe(access)}; lane: standard")
+    if route.passwords in {Passwords.REGISTER, Passwords.CHANGE}:
+        answer.notes.append("a password in the body is taken out and kept by the gateway")
+        data = (planned.document or {}).get("data")
+        if isinstance(data, dict):
+            kept = {name: value for name, value in data.items() if name != "password"}
+            answer.plan = Plan(
+                planned.method, planned.path, planned.query, planned.headers, {**(planned.document or {}), "data": kept}
+            )
+
+
+def _headers(question: Question) -> Headers:
+    lines = []
+    for line in question.headers:
+        name, separator, value = line.partition(":")
+        if not separator or not name.strip():
+            raise ValueError(f"a header is written 'Name: value', not {line!r}")
+        lines.append((name.strip().lower(), value.strip()))
+    if question.data is not None and not any(name == "content-type" for name, _ in lines):
+        lines.append(("content-type", "application/json"))
+    return tuple(lines)
+
+
+def _tokens(compiled: Snapshot, question: Question) -> Headers:
+    """Mint what a caller of this kind would hold; it lives a minute and is shown nowhere."""
+    at = now()
+    kind = CallerKind.TRUSTED if question.caller is CallerKind.TRUSTED else CallerKind.PUBLIC
+    bearer, _ = compiled.bearers.mint(kind, _EXPLAIN_CLIENT, at, 60)
+    lines = [("authorization", f"Bearer {bearer}")]
+    if question.customer_id is not None:
+        token, _, _ = compiled.customers.mint(question.customer_id, at, 60)
+        lines.append((CUSTOMER_TOKEN, token))
+    return tuple(lines)
+
+
+def _with_client(compiled: Snapshot) -> Snapshot:
+    made_up = {(CallerKind.PUBLIC, _EXPLAIN_CLIENT), (CallerKind.TRUSTED, _EXPLAIN_CLIENT)}
+    return replace(compiled, clients=compiled.clients | made_up)
+
+
+def _others(routes: RouteTable, request: Request) -> list[tuple[str, str]]:
+    """Say of each route that was not taken why it was not."""
+    target = wire_target.parse(request.target)
+    if isinstance(target, Refusal):
+        return []
+    match = routes.match(request.method, target.segments)
+    taken = None if isinstance(match, Refusal) else match.route
+    return [
+        (route.name, _why_not(route, request.method, target.segments)) for route in routes.routes if route is not taken
+    ]
+
+
+def _why_not(route: Route, method: str, segments: tuple[str, ...]) -> str:
+    parts = parse_template(route.path)
+    for position, part in enumerate(parts):
+        if part.is_tail:
+            break
+        if position >= len(segments):
+            return f"{route.path} has more segments"
+        if not part.is_parameter and part.text != segments[position]:
+            return f"{route.path}: segment {position + 1} is {part.text!r}, not {segments[position]!r}"
+    else:
+        if len(segments) > len(parts):
+            return f"{route.path} has fewer segments"
+    if method not in route.methods:
+        return f"{route.path} answers {' '.join(sorted(route.methods))} here"
+    return f"{route.path} is less specific"
+
+
+def _masked_headers(headers: Headers) -> dict[str, str]:
+    return {name: _MASK if name in _SECRET_HEADERS else value for name, value in headers}
+
+
+def _masked(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {name: _MASK if name in _SECRET_FIELDS else _masked(value) for name, value in document.items()}
+    if isinstance(document, list):
+        return [_masked(item) for item in document]
+    return document
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, dict):
+        return (
+            "\n".join(
+                f"{name}: {json.dumps(item) if not isinstance(item, str) else item}" for name, item in value.items()
+            )
+            or "-"
+        )
+    return str(value)

@@ -1,0 +1,168 @@
+"""What must fit together in a routing file, beyond single values. Every fault is found, with its place.
+
+It reads no network and makes no keys; key texts and the store's URL are judged as they stand.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from gateway.authn.key import Key, KeyFault, load_key
+from gateway.config.model import AccessPerCaller, Config, Route, Rules
+from gateway.guard.rules.owner import Owner
+from gateway.routing import Part, parse_template, shape
+from gateway.scope.rules.body_stamp import BodyStamp
+from gateway.scope.rules.filter import Filter
+from gateway.scope.rules.parent_owner import Accepts, ParentOwner
+from gateway.scope.rules.path_owner import PathOwner
+from gateway.stores import check_url
+from gateway.vocab.policy import Passwords
+
+Location = tuple[str | int, ...]
+Finding = tuple[Location, str, str]
+"""Where, what, and what to write instead."""
+
+JWKS_PATH = "/.well-known/jwks.json"
+SECRETS: tuple[Location, ...] = (("upstream", "credential", "client_secret"), ("log", "customer_key"))
+
+
+def findings(config: Config) -> Iterator[Finding]:
+    """Yield every fault of a file whose single values are right."""
+    yield from _keys(config)
+    yield from _clients(config)
+    fault = check_url(config.store.url)
+    if fault is not None:
+        yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
+    yield from _routes(config)
+    for index, route in enumerate(config.routes):
+        for where, what, hint in _route(config, route):
+            yield ("routes", index, *where), what, hint
+
+
+def secret_places(config: Config) -> Iterator[Location]:
+    """Yield where secrets stand."""
+    yield SECRETS[0]
+    if config.log.customer_key is not None:
+        yield SECRETS[1]
+    for index in range(len(config.clients.client_credentials)):
+        yield ("clients", "client_credentials", index, "secret")
+    for index in range(len(config.tokens.keys)):
+        yield ("tokens", "keys", index)
+
+
+def _keys(config: Config) -> Iterator[Finding]:
+    if not config.tokens.keys and not config.insecure_ephemeral_key:
+        yield ("tokens",), "there is no signing key", "add keys: and make one with `gateway keys new --out FILE`"
+    seen: set[str] = set()
+    for index, text in enumerate(config.tokens.keys):
+        key: Key
+        try:
+            key = load_key(text.get_secret_value())
+        except KeyFault as fault:
+            hint = "write ${file:PATH} with a key made by `gateway keys new --out PATH`"
+            yield ("tokens", "keys", index), f"unusable key: {fault}", hint
+            continue
+        if key.kid in seen:
+            yield ("tokens", "keys", index), "the same key stands here twice", "remove one of them"
+        seen.add(key.kid)
+
+
+def _clients(config: Config) -> Iterator[Finding]:
+    clients = config.clients
+    if clients.require and not clients.implicit and not clients.client_credentials:
+        yield ("clients",), "no client can obtain a bearer", "add implicit: or client_credentials:"
+    for name, ids in (
+        ("implicit", [client.id for client in clients.implicit]),
+        ("client_credentials", [client.id for client in clients.client_credentials]),
+    ):
+        for index, client_id in enumerate(ids):
+            if client_id in ids[:index]:
+                yield ("clients", name, index, "id"), "this client id stands here twice", "remove one of them"
+
+
+def _routes(config: Config) -> Iterator[Finding]:
+    names: dict[str, int] = {}
+    reserved = {
+        shape(config.clients.path): "clients.path",
+        shape(config.customers.login_path): "customers.login_path",
+        shape(JWKS_PATH): "the public keys",
+    }
+    for index, route in enumerate(config.routes):
+        if route.name in names:
+            yield ("routes", index, "name"), "this name is taken", f"routes[{names[route.name]}] has it; choose another"
+        names.setdefault(route.name, index)
+        owner = reserved.get(shape(route.path))
+        if owner is not None:
+            yield ("routes", index, "path"), f"the gateway answers this path itself ({owner})", "remove the route"
+    for (_, first), (index, second) in combinations(enumerate(config.routes), 2):
+        methods = set(first.methods) & set(second.methods)
+        if methods and shape(first.path) == shape(second.path):
+            what = f"overlaps with route {first.name}: {', '.join(sorted(methods))} of the same path"
+            yield ("routes", index, "path"), what, "leave each method of a path to one route"
+        elif _crosses(parse_template(first.path), parse_template(second.path)):
+            what = f"overlaps with route {first.name}: a path can match both and neither is more specific"
+            yield ("routes", index, "path"), what, "make one of them literal where the other is"
+
+
+def _crosses(first: tuple[Part, ...], second: tuple[Part, ...]) -> bool:
+    """Tell whether two templates share a path while each is more specific than the other somewhere."""
+    if any(part.is_tail for part in (*first, *second)) or len(first) != len(second):
+        return False
+    pairs = list(zip(first, second, strict=True))
+    if any(not a.is_parameter and not b.is_parameter and a.text != b.text for a, b in pairs):
+        return False
+    return any(a.is_parameter and not b.is_parameter for a, b in pairs) and any(
+        b.is_parameter and not a.is_parameter for a, b in pairs
+    )
+
+
+def _route(config: Config, route: Route) -> Iterator[Finding]:
+    parameters = {part.text for part in parse_template(route.path) if part.is_parameter}
+    if len(set(route.methods)) != len(route.methods):
+        yield ("methods",), "a method stands here twice", "remove one of them"
+    if all(access is None for access in _per_caller(route.access).values()):
+        yield ("access",), "no caller may use this route", "name public, customer or trusted, or remove the route"
+    if route.passwords in {Passwords.CHANGE, Passwords.FORGET} and not parameters:
+        yield ("passwords",), "the path names no customer", "end the path with the customer's id, as /customers/{id}"
+    if route.passwords is Passwords.REGISTER and route.methods != ("POST",):
+        yield ("passwords",), "only POST registers", "write methods: [POST]"
+    for caller, access in _per_caller(route.access).items():
+        if isinstance(access, Rules):
+            for where, what, hint in _rules(route, caller, access, parameters):
+                yield ("access", caller, *where), what, hint
+    if config.customers.verify == "upstream" and route.passwords is not None:
+        yield ("passwords",), "the upstream keeps the passwords itself (customers.verify)", "remove passwords:"
+
+
+def _per_caller(access: AccessPerCaller) -> dict[str, object]:
+    return {"public": access.public, "customer": access.customer, "trusted": access.trusted}
+
+
+def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> Iterator[Finding]:
+    if not access.scope and not access.guard:
+        yield (), "no rule applies here", "write `open` if that is meant, or add scope: and guard:"
+    if caller == "trusted":
+        yield (), "rules scope customers, and a trusted caller is none", "write `open` or remove the caller"
+    has_owner = any(isinstance(rule, Owner) for rule in access.guard_rules)
+    for index, rule in enumerate(access.scope_rules):
+        where: Location = ("scope", index)
+        needs_customer = isinstance(rule, (Filter, PathOwner, BodyStamp)) or (
+            isinstance(rule, ParentOwner) and rule.accepts is not Accepts.GUEST
+        )
+        if needs_customer and caller == "public":
+            yield where, "this rule needs a customer, and a public caller is none", "move it to customer:"
+        if isinstance(rule, PathOwner) and rule.parameter not in parameters:
+            yield where, f"the path has no parameter {{{rule.parameter}}}", f"use one of: {_listed(parameters)}"
+        if isinstance(rule, ParentOwner):
+            named = {part.text for part in parse_template(rule.path) if part.is_parameter}
+            if not named <= parameters:
+                missing = _listed(named - parameters)
+                yield where, f"the path of the route has no parameter {missing}", f"use one of: {_listed(parameters)}"
+        if isinstance(rule, Filter) and not has_owner:
+            what = "a filter alone proves nothing: an upstream may ignore it"
+            yield where, what, f"add guard: [{{owner: {{pointer: ...}}}}] to {caller} of {route.name}"
+    if caller == "public" and has_owner:
+        yield ("guard",), "an owner guard needs a customer, and a public caller is none", "move it to customer:"
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(f"{{{name}}}" for name in names)) or "none"

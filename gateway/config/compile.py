@@ -1,0 +1,88 @@
+"""Turns a checked Config into the frozen values that requests are decided with. No I/O."""
+
+import re
+from collections.abc import Sequence
+
+from gateway.authn.bearer import BearerVerifier
+from gateway.authn.customer import CustomerVerifier
+from gateway.authn.key import Algorithm, generate, load_key
+from gateway.authn.keyring import KeyRing
+from gateway.config.check import JWKS_PATH
+from gateway.config.model import Access, AccessPerCaller, Config, Rules
+from gateway.config.model import Route as RouteModel
+from gateway.flow import Snapshot
+from gateway.routing import RouteTable
+from gateway.vocab import policy
+from gateway.vocab.messages import CallerKind
+from gateway.wire.cors import Cors
+from gateway.wire.headers import FORWARDED
+from gateway.wire.links import LinkRewriter
+
+_OPEN = policy.Access()
+_EVERYBODY = dict.fromkeys(CallerKind, _OPEN)
+
+
+def key_ring(config: Config) -> KeyRing:
+    """Return the signing keys; a fresh one where the file asks for an ephemeral key."""
+    texts = [text.get_secret_value() for text in config.tokens.keys]
+    if not texts and config.insecure_ephemeral_key:
+        texts = [generate(Algorithm.EDDSA)]
+    return KeyRing([load_key(text) for text in texts])
+
+
+def snapshot(config: Config, ring: KeyRing) -> Snapshot:
+    """Compile the configuration."""
+    tokens, clients = config.tokens, config.clients
+    public = {(CallerKind.PUBLIC, client.id) for client in clients.implicit}
+    trusted = {(CallerKind.TRUSTED, client.id) for client in clients.client_credentials}
+    return Snapshot(
+        routes=RouteTable([*map(route, config.routes), *_endpoints(config)]),
+        bearers=BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
+        customers=CustomerVerifier(
+            ring, tokens.issuer, tokens.audience, tokens.customer_life, re.compile(config.customers.id_pattern)
+        ),
+        clients=frozenset(public | trusted),
+        requires_bearer=clients.require,
+        forwarded=FORWARDED | set(config.upstream.forward_headers),
+        cors=Cors(frozenset(config.cors.origins), int(config.cors.max_age)),
+        links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
+    )
+
+
+def route(model: RouteModel) -> policy.Route:
+    """Compile one route."""
+    return policy.Route(
+        name=model.name,
+        path=model.path,
+        methods=frozenset(model.methods),
+        access=dict(_access(model.access)),
+        query=frozenset(model.query),
+        passwords=model.passwords,
+        body_limit=model.limits.body,
+        answer_limit=model.limits.answer,
+        stream_limit=model.limits.stream,
+        set_cookie=model.set_cookie,
+    )
+
+
+def _access(model: AccessPerCaller) -> Sequence[tuple[CallerKind, policy.Access]]:
+    callers: tuple[tuple[CallerKind, Access | None], ...] = (
+        (CallerKind.PUBLIC, model.public),
+        (CallerKind.CUSTOMER, model.customer),
+        (CallerKind.TRUSTED, model.trusted),
+    )
+    return [
+        (kind, policy.Access(access.scope_rules, access.guard_rules) if isinstance(access, Rules) else _OPEN)
+        for kind, access in callers
+        if access is not None
+    ]
+
+
+def _endpoints(config: Config) -> list[policy.Route]:
+    return [
+        policy.Route("bearer", config.clients.path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.BEARER),
+        policy.Route(
+            "login", config.customers.login_path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.LOGIN
+        ),
+        policy.Route("jwks", JWKS_PATH, frozenset({"GET"}), _EVERYBODY, endpoint=policy.Endpoint.JWKS),
+    ]

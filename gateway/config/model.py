@@ -1,0 +1,321 @@
+"""What a routing file may say. The descriptions are the manual; nothing here opens anything by default.
+
+It checks single values; what must fit together across the file is in check.py.
+"""
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    create_model,
+    model_validator,
+)
+
+from gateway.config.units import Duration, Size
+from gateway.guard.core import GuardOptions
+from gateway.guard.rules import RULES as GUARD_RULES
+from gateway.routing import parse_template
+from gateway.scope.core import RuleOptions
+from gateway.scope.rules import RULES as SCOPE_RULES
+from gateway.vocab.policy import Passwords
+
+
+class Closed(BaseModel):
+    """Base of all sections: unknown keys are faults, values are frozen and never echoed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=False)
+
+
+def _template(path: str) -> str:
+    parse_template(path)
+    return path
+
+
+def _base_url(url: str) -> str:
+    if not re.fullmatch(r"https?://[A-Za-z0-9._\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", url):
+        raise ValueError("a URL is http:// or https://, a host, perhaps a path; no user, query or fragment")
+    return url.rstrip("/")
+
+
+def _optional_base_url(url: str) -> str:
+    return _base_url(url) if url else ""
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error.msg}") from error
+    return text
+
+
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValueError("a header name is letters, digits and hyphens")
+    return name.lower()
+
+
+Template = Annotated[str, AfterValidator(_template)]
+Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$")]
+Flag = Annotated[bool, Field(strict=True)]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Timeouts(Closed):
+    """Limits of one exchange with the upstream."""
+
+    connect: Duration = Field(default="3s", validate_default=True, description="Until connected, pool wait included.")
+    first_byte: Duration = Field(default="30s", validate_default=True, description="Until the answer begins.")
+    idle: Duration = Field(default="30s", validate_default=True, description="Between two pieces of a body.")
+    total: Duration = Field(default="1h", validate_default=True, description="For the whole exchange.")
+
+
+class Credential(Closed):
+    """The gateway's own client at the upstream."""
+
+    client_id: str = Field(min_length=1, description="Client id.")
+    client_secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
+    path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
+
+
+class Upstream(Closed):
+    """The commerce API behind the gateway."""
+
+    url: Annotated[str, AfterValidator(_base_url)] = Field(description="Base URL of the API.")
+    credential: Credential = Field(description="How the gateway obtains its own bearer.")
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
+    connections: int = Field(default=256, ge=1, le=10_000, description="Connections open at once, per worker.")
+    link_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
+        default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
+    )
+    forward_headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
+        default=(), description="Request headers that pass besides the built-in list."
+    )
+
+
+class Tokens(Closed):
+    """The tokens that the gateway mints."""
+
+    issuer: str = Field(min_length=1, description="`iss` of every token.")
+    audience: str = Field(min_length=1, description="`aud` of every token.")
+    keys: tuple[SecretStr, ...] = Field(
+        default=(), description="Private keys (JWK or PEM), from ${file:...}; the first signs, all verify."
+    )
+    bearer_life: Duration = Field(default="1h", validate_default=True, description="Life of a bearer.")
+    customer_life: Duration = Field(default="24h", validate_default=True, description="Life of a customer token.")
+
+
+class Store(Closed):
+    """Where passwords are kept."""
+
+    url: str = Field(description="SQLAlchemy URL without driver, such as sqlite:////data/gateway.db.")
+
+
+class ImplicitClient(Closed):
+    """A front end: anybody can read its id."""
+
+    id: str = Field(min_length=1, description="Client id.")
+
+
+class SecretClient(Closed):
+    """A server: it holds a secret and is trusted with every record."""
+
+    id: str = Field(min_length=1, description="Client id.")
+    secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
+
+
+class Clients(Closed):
+    """Who may obtain bearers from the gateway."""
+
+    require: Flag = Field(default=True, description="false: a request without a bearer counts as public.")
+    path: Path = Field(default="/oauth/access_token", description="Where bearers are issued.")
+    implicit: tuple[ImplicitClient, ...] = Field(default=(), description="Clients of the implicit grant: public.")
+    client_credentials: tuple[SecretClient, ...] = Field(default=(), description="Clients with a secret: trusted.")
+
+
+class Bucket(Closed):
+    """A token bucket: `burst` attempts at once, then `per_minute`."""
+
+    burst: int = Field(ge=1, description="Attempts at once.")
+    per_minute: float = Field(gt=0, description="Attempts given back each minute.")
+
+
+class Throttle(Closed):
+    """How many failed logins are accepted, per worker."""
+
+    account: Bucket = Field(default=Bucket(burst=10, per_minute=10), description="Per e-mail address.")
+    address: Bucket = Field(default=Bucket(burst=100, per_minute=100), description="Per client IP address.")
+
+
+class Hashing(Closed):
+    """Argon2id and its pool. The defaults are OWASP's: 19 MiB, 2 passes, 1 lane."""
+
+    memory: Size = Field(default="19MiB", validate_default=True, description="Memory of one computation.")
+    passes: int = Field(default=2, ge=1, le=16, description="Passes over the memory.")
+    lanes: int = Field(default=1, ge=1, le=16, description="Parallel lanes.")
+    workers: int = Field(default=2, ge=1, le=64, description="Computations at once, per worker.")
+    queue: int = Field(default=16, ge=0, le=10_000, description="Computations that may wait; more answer 503.")
+
+
+class Customers(Closed):
+    """Who customers are and how they log in."""
+
+    path: Path = Field(default="/v2/customers", description="The upstream's collection of customers.")
+    login_path: Path = Field(default="/v2/customers/tokens", description="Where customers log in.")
+    verify: Literal["store", "upstream"] = Field(
+        default="store", description="Who keeps the passwords: the gateway's store, or the upstream itself."
+    )
+    id_pattern: Annotated[str, AfterValidator(_pattern)] = Field(
+        default="[A-Za-z0-9_-]{1,64}", description="What a whole customer id looks like."
+    )
+    dialect: Literal["epcc", "query", "jsonapi", "postgrest"] = Field(
+        default="epcc", description="How the upstream spells the filter that finds a customer by e-mail."
+    )
+    filter_parameter: str = Field(default="filter", description="Name of that query parameter.")
+    throttle: Throttle = Field(default_factory=Throttle, description="Limits of failed logins.")
+    hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
+
+
+class CorsOptions(Closed):
+    """Which browser applications may call."""
+
+    origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")], ...] = Field(
+        default=(), description="Allowed origins, such as https://shop.example, or * for any."
+    )
+    max_age: Duration = Field(default="10m", validate_default=True, description="How long a preflight may be kept.")
+
+
+class Server(Closed):
+    """The clients' side."""
+
+    keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
+    drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
+
+
+class Log(Closed):
+    """The log."""
+
+    customer_key: SecretStr | None = Field(
+        default=None, description="Key of the hash that stands for a customer; without it, another one each start."
+    )
+
+
+def _one_key(self: Any) -> Any:
+    named = [name for name in type(self).model_fields if getattr(self, name) is not None]
+    if len(named) != 1:
+        raise ValueError("write exactly one rule in each list item")
+    return self
+
+
+def _step(name: str, rules: Any, doc: str) -> Any:
+    fields: dict[str, Any] = {
+        key: (rule | None, Field(default=None, description=(rule.__doc__ or "").partition("\n\n")[0]))
+        for key, rule in rules.items()
+    }
+    validators: dict[str, Any] = {"one_key": model_validator(mode="after")(_one_key)}
+    return create_model(name, __base__=Closed, __doc__=doc, __validators__=validators, **fields)
+
+
+if TYPE_CHECKING:
+    # The type checker cannot follow a model made from a list; what steps hold is read by `_only` alone.
+    class ScopeStep(Closed):
+        """One scoping rule."""
+
+    class GuardStep(Closed):
+        """One guard rule."""
+else:
+    ScopeStep = _step("ScopeStep", SCOPE_RULES, "One scoping rule.")
+    GuardStep = _step("GuardStep", GUARD_RULES, "One guard rule.")
+
+
+class Rules(Closed):
+    """Access with conditions: what narrows the request, what judges the answer."""
+
+    scope: tuple[ScopeStep, ...] = Field(default=(), description="Scoping rules, in order.")
+    guard: tuple[GuardStep, ...] = Field(default=(), description="Guard rules, in order.")
+
+    @property
+    def scope_rules(self) -> tuple[RuleOptions, ...]:
+        """The rules themselves."""
+        return tuple(_only(step) for step in self.scope)
+
+    @property
+    def guard_rules(self) -> tuple[GuardOptions, ...]:
+        """The rules themselves."""
+        return tuple(_only(step) for step in self.guard)
+
+
+def _only(step: BaseModel) -> Any:
+    return next(value for value in dict(step).values() if value is not None)
+
+
+def _kind_of_access(value: Any) -> str:
+    return "open" if isinstance(value, str) else "rules"
+
+
+ACCESS_TAGS = frozenset({"open", "rules"})
+Access = Annotated[
+    Annotated[Literal["open"], Tag("open")] | Annotated[Rules, Tag("rules")], Discriminator(_kind_of_access)
+]
+
+
+class AccessPerCaller(Closed):
+    """What each kind of caller may do. A caller that is not named is refused with 403."""
+
+    public: Access | None = Field(default=None, description="Holders of an implicit bearer.")
+    customer: Access | None = Field(default=None, description="Holders of a customer token.")
+    trusted: Access | None = Field(default=None, description="Holders of a client-credentials bearer.")
+
+
+class Limits(Closed):
+    """Sizes of one route."""
+
+    body: Size = Field(default="256KiB", validate_default=True, description="A body that a rule reads.")
+    answer: Size = Field(default="8MiB", validate_default=True, description="An answer that a guard reads.")
+    stream: Size | None = Field(default=None, description="A body that is streamed; without it, any size.")
+
+
+class Route(Closed):
+    """One entry: a path, its methods, and who may do what there."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Name in logs and metrics.")
+    path: Template = Field(description="Path template, such as /v2/orders/{oid} or /catalog/{rest...}.")
+    methods: tuple[Method, ...] = Field(min_length=1, description="Methods; HEAD follows GET.")
+    access: AccessPerCaller = Field(description="What each kind of caller may do.")
+    query: tuple[str, ...] = Field(default=(), description="Query parameters that pass where rules apply.")
+    passwords: Passwords | None = Field(
+        default=None, description="What the route does with passwords: register, change, forget or show."
+    )
+    limits: Limits = Field(default_factory=Limits, description="Sizes.")
+    set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")
+
+
+class Config(Closed):
+    """The whole routing file."""
+
+    version: Literal[1] = Field(description="Version of this format.")
+    upstream: Upstream = Field(description="The commerce API behind the gateway.")
+    public_url: Annotated[str, AfterValidator(_optional_base_url)] = Field(
+        default="", description="The gateway's own URL; links of the upstream become this, or path-only without it."
+    )
+    tokens: Tokens = Field(description="The tokens that the gateway mints.")
+    store: Store = Field(description="Where passwords are kept.")
+    clients: Clients = Field(description="Who may obtain bearers.")
+    customers: Customers = Field(default_factory=Customers, description="Who customers are.")
+    cors: CorsOptions = Field(default_factory=CorsOptions, description="Which browser applications may call.")
+    server: Server = Field(default_factory=Server, description="The clients' side.")
+    log: Log = Field(default_factory=Log, description="The log.")
+    routes: tuple[Route, ...] = Field(min_length=1, description="Every path that exists; all others answer 404.")
+    insecure_literal_secrets: Flag = Field(
+        default=False, description="true: secrets may stand in this file. For demonstrations only."
+    )
+    insecure_ephemeral_key: Flag = Field(
+        default=False, description="true: without keys, one is made at start and dies with it. For demonstrations only."
+    )

@@ -1,0 +1,23 @@
+"""The JSON schema of routing files, for the completion of editors: `python -m gateway.config.schema` writes it."""
+
+import json
+from pathlib import Path
+
+from gateway.config.model import Config
+
+
+def schema() -> str:
+    """Return config/schema.json: the models, and the key `extends` that is gone before they see a file."""
+    document = Config.model_json_schema()
+    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document["properties"]["extends"] = {
+        "type": "string",
+        "description": "Another routing file, relative to this one; what stands here is laid over it.",
+    }
+    # A file that extends another one need not repeat what stands there.
+    del document["required"]
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    (Path(__file__).parent.parent.parent / "config" / "schema.json").write_text(schema(), encoding="utf-8")

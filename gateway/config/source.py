@@ -1,0 +1,122 @@
+"""Reads a routing file to plain data with places: `extends`, interpolation, every fault in one go.
+
+It does not know what the keys mean; the model does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.config.document import offset_place, parse
+from gateway.config.faults import ConfigError, Fault
+from gateway.config.interpolation import Unreadable, contents, interpolate
+from gateway.config.tree import Branch, Entry, Node, Place, Row, Scalar, Where, merge, plain
+
+__all__ = ["ConfigError", "Fault", "Place", "Source", "Where", "read"]
+
+# A Kubernetes ConfigMap holds at most 1 MiB, and a routing file is meant to fit in one.
+DOCUMENT_LIMIT = 1024 * 1024
+# Company defaults, region, environment, site, machine.
+EXTENDS_LIMIT = 5
+EXTENDS = "extends"
+SHOWN_PATH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a routing file says after `extends` and interpolation, and where it says it."""
+
+    # Holds secrets: it stays out of every repr.
+    data: dict[str, Any] = field(repr=False)
+    where: Where
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Source:
+    """Read the file, the files it extends, and what its values refer to.
+
+    Raises ConfigError with every fault of every file.
+    """
+    faults: list[Fault] = []
+    tree = None
+    try:
+        text = _text(path)
+    except Unreadable as error:
+        faults.append(Fault(str(path), 1, 1, f"cannot read the file: {error.reason}", "give a readable YAML file"))
+    except UnicodeDecodeError as error:
+        faults.append(_not_text(str(path), error))
+    else:
+        tree = _load(path, text, (path.resolve(),), faults)
+    if tree is not None:
+        # Only now: a value of a base that was replaced need not have its variable set.
+        tree = _filled_branch(tree, environ, faults)
+    if tree is None or faults:
+        raise ConfigError(faults)
+    return Source(plain(tree), Where(tree))
+
+
+def _text(path: Path) -> str:
+    return contents(path, DOCUMENT_LIMIT).decode("utf-8-sig")
+
+
+def _load(path: Path, text: str, chain: tuple[Path, ...], faults: list[Fault]) -> Branch | None:
+    """Parse one file and lay it over what it extends; `chain` is the way here, itself last."""
+    tree = parse(text, str(path), faults)
+    if tree is None or EXTENDS not in tree.entries:
+        return tree
+    own = Branch(tree.place, {key: entry for key, entry in tree.entries.items() if key != EXTENDS})
+    base = _load_base(path, tree.entries[EXTENDS].node, chain, faults)
+    return own if base is None else merge(base, own)
+
+
+def _load_base(path: Path, node: Node, chain: tuple[Path, ...], faults: list[Fault]) -> Branch | None:
+    name = node.value if isinstance(node, Scalar) else None
+    if not isinstance(name, str) or not name or "${" in name:
+        faults.append(Fault(*node.place, "extends must be one path, without ${...}", "write `extends: base.yaml`"))
+        return None
+    base = path.parent / name
+    try:
+        resolved = base.resolve()
+        if resolved in chain:
+            faults.append(Fault(*node.place, "extends goes in a circle", "let the most general file extend nothing"))
+            return None
+        if len(chain) > EXTENDS_LIMIT:
+            hint = "let fewer files extend each other"
+            faults.append(Fault(*node.place, f"extends goes deeper than {EXTENDS_LIMIT} files", hint))
+            return None
+        text = _text(base)
+    except (Unreadable, OSError, ValueError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            faults.append(_not_text(str(base), error))
+        else:
+            shown = name if len(name) <= SHOWN_PATH else name[:SHOWN_PATH] + "..."
+            reason = error.reason if isinstance(error, Unreadable) else "not a possible file name"
+            hint = "give a readable YAML file, relative to this one"
+            faults.append(Fault(*node.place, f"cannot read the file {shown!r}: {reason}", hint))
+        return None
+    return _load(base, text, (*chain, resolved), faults)
+
+
+def _not_text(file: str, error: UnicodeDecodeError) -> Fault:
+    place = offset_place(file, error.object[: error.start].decode("utf-8-sig"), error.start)
+    return Fault(*place, "not UTF-8 text", "save the file as UTF-8")
+
+
+def _filled_branch(node: Branch, environ: Mapping[str, str], faults: list[Fault]) -> Branch:
+    filled = {key: Entry(entry.key_place, _filled(entry.node, environ, faults)) for key, entry in node.entries.items()}
+    return Branch(node.place, filled)
+
+
+def _filled(node: Node, environ: Mapping[str, str], faults: list[Fault]) -> Node:
+    match node:
+        case Branch():
+            return _filled_branch(node, environ, faults)
+        case Row():
+            return Row(node.place, tuple(_filled(item, environ, faults) for item in node.items))
+        case Scalar(value=str() as text):
+            # The result stays text: a value from outside must not become a number or a boolean.
+            outcome = interpolate(text, environ, Path(node.place.file).parent)
+            faults.extend(Fault(*node.place, what, hint) for what, hint in outcome.problems)
+            return Scalar(node.place, outcome.text, interpolated=outcome.fetched)
+        case Scalar():
+            return node

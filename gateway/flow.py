@@ -1,0 +1,341 @@
+"""The one page: the way of a request through the gateway, stage by stage.
+
+    1 normalise    wire.target      one reading of path and query
+    2 match        routing          exactly one route
+    3 authenticate authn            who asks
+    4 scope        scope            the plan: the request narrowed to the caller's records
+    5 credential   upstream         the server's own bearer
+    6 forward      upstream         send the plan
+    7 guard        guard            every record is the caller's, or nothing of the answer leaves
+    8 reply        server           (the edge renders what is returned here)
+
+Stages 1-4 and 7 are pure. `admit` and `plan` are all of them before the first wait, for `explain` and tests alike.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from gateway.authn.bearer import BearerVerifier
+from gateway.authn.customer import CustomerVerifier
+from gateway.guard import core as guard
+from gateway.routing import RouteTable
+from gateway.scope import core as scope
+from gateway.upstream.backend import Backend
+from gateway.upstream.client import Answer, Call, ClientBodyError, UpstreamBrokenError
+from gateway.vocab.events import Emit, GuardViolated
+from gateway.vocab.messages import (
+    Body,
+    Caller,
+    CallerKind,
+    Headers,
+    Json,
+    Plan,
+    Reply,
+    Request,
+    Target,
+    Trace,
+    Whose,
+)
+from gateway.vocab.policy import Access, Checked, Endpoint, Exchange, Passwords, Route
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire import headers as wire_headers
+from gateway.wire import target as wire_target
+from gateway.wire.body import encode, parse_request
+from gateway.wire.cors import SCOPED_VARY, Cors, is_preflight
+from gateway.wire.links import LinkRewriter
+
+_BODILESS = frozenset({"GET", "HEAD"})
+# What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
+_SCOPED_HEADERS: Headers = (
+    ("content-type", "application/json"),
+    ("cache-control", "private, no-store"),
+    ("vary", SCOPED_VARY),
+)
+# An upstream of ours compresses for nobody: guards must read, and links are rewritten on the way.
+_OWN_HEADERS: Headers = (("accept-encoding", "identity"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One compiled configuration. A request keeps the one it began with."""
+
+    routes: RouteTable
+    bearers: BearerVerifier
+    customers: CustomerVerifier
+    clients: frozenset[tuple[CallerKind, str]]
+    requires_bearer: bool
+    forwarded: frozenset[str]
+    cors: Cors
+    links: LinkRewriter
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What stages 1-3 found out."""
+
+    target: Target
+    route: Route
+    access: Access
+    caller: Caller
+    whose: Whose
+
+
+Handler = Callable[[Snapshot, Request, Body, Trace], Awaitable[Reply | Refusal]]
+
+
+class PasswordKeeper(Protocol):
+    """Keeps passwords on the way of requests that carry or show them. tokens/keeper.py is it."""
+
+    async def carry(
+        self, mode: Passwords, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace
+    ) -> Checked | Refusal:
+        """Take the password out of `plan`, send the rest with `exchange`, and keep the password."""
+
+    async def show(self, document: Any, whose: Whose) -> Refusal | None:
+        """Set `password` to a boolean on every customer in `document`."""
+
+
+def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
+    """Stages 1-3: say which route a request takes and for whom, or no. Pure."""
+    target = wire_target.parse(request.target)
+    if isinstance(target, Refusal):
+        return target
+    match = snapshot.routes.match(request.method, target.segments)
+    if isinstance(match, Refusal):
+        return match
+    trace.route = match.route.name
+    if match.route.endpoint in {Endpoint.BEARER, Endpoint.JWKS}:
+        return Admission(target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None))
+    caller = authenticate(snapshot, request)
+    if isinstance(caller, Refusal):
+        return caller
+    trace.caller = caller.kind
+    trace.customer_id = caller.customer_id
+    access = match.route.access.get(caller.kind)
+    if access is None:
+        return Refusal(Code.ACCESS_DENIED, f"{caller.kind} on {match.route.name}")
+    return Admission(target, match.route, access, caller, Whose(caller.customer_id, match.parameters))
+
+
+def preflight(snapshot: Snapshot, request: Request) -> Reply | Refusal:
+    """Answer a browser's question before its request; nobody is asked for it upstream."""
+    target = wire_target.parse(request.target)
+    if isinstance(target, Refusal):
+        return target
+    methods = snapshot.routes.methods(target.segments)
+    if not methods:
+        return Refusal(Code.ROUTE_UNKNOWN)
+    return Reply(204, snapshot.cors.preflight(request.headers, methods))
+
+
+def authenticate(snapshot: Snapshot, request: Request) -> Caller | Refusal:
+    """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer."""
+    authorization = wire_headers.values(request.headers, "authorization")
+    caller: Caller | Refusal
+    if not authorization:
+        if snapshot.requires_bearer:
+            return Refusal(Code.BEARER_MISSING)
+        caller = Caller(CallerKind.PUBLIC)
+    elif len(authorization) > 1:
+        return Refusal(Code.BEARER_INVALID, "more than one Authorization line")
+    else:
+        caller = snapshot.bearers.verify(authorization[0], request.received_at)
+        if isinstance(caller, Refusal):
+            return caller
+        if (caller.kind, caller.client_id) not in snapshot.clients:
+            return Refusal(Code.BEARER_INVALID, "client is not configured any more")
+    tokens = wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN)
+    if not tokens:
+        return caller
+    customer_id = snapshot.customers.verify(tokens, request.received_at)
+    if isinstance(customer_id, Refusal):
+        return customer_id
+    return replace(caller, kind=CallerKind.CUSTOMER, customer_id=customer_id)
+
+
+def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
+    """Stage 4: narrow the request. Pure; `document` is the body where `scope.needs_document` asks for it."""
+    return scope.make_plan(
+        admission.route, admission.access, admission.whose, request, admission.target, document, snapshot.forwarded
+    )
+
+
+class Flow:
+    """Carries requests. `keeper` is None where the upstream keeps the passwords itself."""
+
+    def __init__(
+        self, backend: Backend, keeper: PasswordKeeper | None, endpoints: Mapping[Endpoint, Handler], emit: Emit
+    ) -> None:
+        self._backend = backend
+        self._keeper = keeper
+        self._endpoints = endpoints
+        self._emit = emit
+
+    async def handle(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply | Refusal:
+        """Take one request through all stages."""
+        if is_preflight(request.method, request.headers):
+            return preflight(snapshot, request)
+        admission = admit(snapshot, request, trace)
+        if isinstance(admission, Refusal):
+            return admission
+        route = admission.route
+        if route.endpoint is not None:
+            return await self._endpoints[route.endpoint](snapshot, request, body, trace)
+        if body.expected and request.method in _BODILESS:
+            return Refusal(Code.BODY_UNEXPECTED)
+
+        planned = await self._plan(snapshot, request, body, admission, trace)
+        if isinstance(planned, Refusal):
+            return self._refused(planned, trace)
+        if not scope.is_buffered(route, admission.access):
+            return await self._relay(snapshot, request, body, planned, route, trace)
+
+        async def exchange(planned: Plan) -> Checked | Refusal:
+            return await self._exchange(snapshot, body, planned, admission, trace)
+
+        checked = await self._kept(route.passwords, planned, admission.whose, exchange, trace)
+        if isinstance(checked, Refusal):
+            return self._refused(checked, trace)
+        return Reply(checked.status, _SCOPED_HEADERS, b"" if checked.document is None else encode(checked.document))
+
+    async def _plan(
+        self, snapshot: Snapshot, request: Request, body: Body, admission: Admission, trace: Trace
+    ) -> Plan | Refusal:
+        """Stage 4 with its two waits: for the client's body before it, for the plan's parents after it."""
+        # The body is read only now, when it is known who sends it and that the route wants it.
+        document: Json | None = None
+        if scope.needs_document(admission.route, admission.access):
+            read = await read_document(request, body, admission.route.body_limit)
+            if isinstance(read, Refusal):
+                return read
+            document = read
+        planned = plan(snapshot, request, admission, document)
+        if isinstance(planned, Refusal):
+            return planned
+        for parent in planned.parents:
+            looked_up = await self._backend.look_up(parent.path, (), trace)
+            refusal = looked_up if isinstance(looked_up, Refusal) else scope.judge_parent(parent, looked_up)
+            if refusal is not None:
+                return refusal
+        return planned
+
+    async def _kept(
+        self, mode: Passwords | None, planned: Plan, whose: Whose, exchange: Exchange, trace: Trace
+    ) -> Checked | Refusal:
+        """Run an exchange with what its route has to do with passwords around it."""
+        if mode is None or self._keeper is None:
+            return await exchange(planned)
+        if mode is Passwords.SHOW:
+            checked = await exchange(planned)
+        else:
+            checked = await self._keeper.carry(mode, planned, whose, exchange, trace)
+        if isinstance(checked, Checked) and checked.document is not None:
+            return await self._keeper.show(checked.document, whose) or checked
+        return checked
+
+    async def _exchange(
+        self, snapshot: Snapshot, body: Body, planned: Plan, admission: Admission, trace: Trace
+    ) -> Checked | Refusal:
+        """Stages 5-7 for an answer that is read whole and judged."""
+        route = admission.route
+        answer = await self._send(planned, body, route, trace)
+        if isinstance(answer, Refusal):
+            return answer
+        raw = await answer.read(route.answer_limit)
+        if isinstance(raw, Refusal):
+            return raw
+        received = guard.Received(answer.status, answer.headers, raw)
+        return guard.judge(route, admission.access, planned, admission.whose, received, snapshot.links)
+
+    async def _relay(
+        self, snapshot: Snapshot, request: Request, body: Body, planned: Plan, route: Route, trace: Trace
+    ) -> Reply | Refusal:
+        """Stages 5-7 for an open route: the answer is passed on as it arrives."""
+        answer = await self._send(planned, body, route, trace)
+        if isinstance(answer, Refusal):
+            return answer
+        refusal = guard.relayable(answer.status, answer.headers, request.method)
+        if refusal is not None:
+            answer.abort()
+            return refusal
+        headers = wire_headers.for_client(answer.headers, set_cookie=route.set_cookie)
+        headers = tuple((k, snapshot.links.location(v) if k == "location" else v) for k, v in headers)
+        length = wire_headers.first(answer.headers, "content-length")
+        rewrites = (
+            answer.status != 206  # noqa: PLR2004 - a part of a body has no whole strings in it
+            and wire_headers.is_json(wire_headers.first(answer.headers, "content-type"))
+            and wire_headers.first(answer.headers, "content-encoding") is None
+        )
+        if guard.lacks_body(answer.status, request.method):
+            async for _ in answer.chunks():  # to its end, which is at once, so that the connection is used again
+                pass
+            if length is not None and request.method == "HEAD" and not rewrites:
+                headers = (*headers, ("content-length", length))
+            return Reply(answer.status, headers)
+        chunks = answer.chunks()
+        stream = snapshot.links.stream(chunks) if rewrites else chunks
+        if length is not None and not rewrites:
+            headers = (*headers, ("content-length", length))
+        return await _peek(Reply(answer.status, headers, stream=stream), request.method)
+
+    async def _send(self, planned: Plan, body: Body, route: Route, trace: Trace) -> Answer | Refusal:
+        outgoing: bytes | AsyncIterator[bytes] | None = None
+        headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
+        if planned.document is not None:
+            outgoing = encode(planned.document)
+        elif body.expected and not body.consumed and planned.method not in _BODILESS:
+            if route.stream_limit is not None and body.length is not None and body.length > route.stream_limit:
+                return Refusal(Code.BODY_TOO_LARGE)
+            outgoing = _bounded(body.chunks(), route.stream_limit)
+        call = Call(planned.method, wire_target.serialise(planned.path, planned.query), headers, outgoing, body.length)
+        return await self._backend.send(call, trace, untouched=lambda: not body.consumed)
+
+    def _refused(self, refusal: Refusal, trace: Trace) -> Refusal:
+        if refusal.violation:
+            self._emit(GuardViolated(trace.request_id, trace.route, refusal.detail))
+        return refusal
+
+
+async def read_document(request: Request, body: Body, limit: int) -> Json | Refusal:
+    """Read a request's body as one JSON object of at most `limit` bytes."""
+    for name in ("content-type", "content-encoding"):
+        if wire_headers.is_repeated(request.headers, name):
+            return Refusal(Code.REQUEST_MALFORMED, f"more than one {name} line")
+    if body.length is not None and body.length > limit:
+        return Refusal(Code.BODY_TOO_LARGE, source="body")
+    raw = await body.read(limit)
+    if raw is None:
+        return Refusal(Code.BODY_TOO_LARGE, source="body")
+    content_type = wire_headers.first(request.headers, "content-type")
+    return parse_request(raw, content_type, wire_headers.first(request.headers, "content-encoding"))
+
+
+async def _bounded(chunks: AsyncIterator[bytes], limit: int | None) -> AsyncIterator[bytes]:
+    """Pass a client's body on, holding it to `limit` bytes."""
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if limit is not None and size > limit:
+            raise ClientBodyError(Refusal(Code.BODY_TOO_LARGE))
+        yield chunk
+
+
+async def _peek(reply: Reply, method: str) -> Reply | Refusal:
+    """Take the first piece of a stream: an empty body is no answer that old SDKs can stand (upstream.md section 7)."""
+    stream = reply.stream
+    if stream is None:
+        return reply
+    try:
+        first_piece = await anext(stream, b"")
+    except UpstreamBrokenError as error:
+        return error.refusal
+    if not first_piece:
+        return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield first_piece
+        async for piece in stream:
+            yield piece
+
+    return replace(reply, stream=whole())

@@ -1,0 +1,143 @@
+"""Finds the one route of a request. Pure; knows nothing of callers and rules.
+
+A path belongs to its most specific template: at each segment a literal wins over `{name}`, and `{name}` over the tail
+`{name...}`. Two templates that differ in no literal are one path; a method of it may have one route only.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.vocab.policy import Route
+from gateway.vocab.refusals import Code, Refusal
+
+_PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)(\.\.\.)?\}")
+_LITERAL = re.compile(r"[A-Za-z0-9._~!$'()*+,=:@-]+")
+# What a route that answers GET also answers, unless it says otherwise (RFC 9110 section 9.3.2).
+_HEAD_OF = "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A route and the values of its path parameters."""
+
+    route: Route
+    parameters: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Node:
+    """A place in the tree of templates."""
+
+    literals: "dict[str, _Node]" = field(default_factory=dict)
+    parameter: "_Node | None" = None
+    tail: "_Node | None" = None
+    routes: dict[str, Route] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One segment of a template: a literal, a parameter or the tail."""
+
+    text: str
+    is_parameter: bool = False
+    is_tail: bool = False
+
+
+def parse_template(path: str) -> tuple[Part, ...]:
+    """Read a path template such as `/v2/orders/{oid}/items` or `/catalog/{rest...}`.
+
+    Raises ValueError with a sentence that says what to write instead.
+    """
+    if not path.startswith("/") or path == "/" or path.endswith("/") or "//" in path:
+        raise ValueError("a path begins with one slash, has no empty segment and does not end with a slash")
+    parts = []
+    names: set[str] = set()
+    segments = path[1:].split("/")
+    for position, segment in enumerate(segments):
+        parameter = _PARAMETER.fullmatch(segment)
+        if parameter is None:
+            if not _LITERAL.fullmatch(segment) or segment in {".", ".."}:
+                raise ValueError("a segment is plain text, {name}, or {name...} as the last one")
+            parts.append(Part(segment))
+            continue
+        name, is_tail = parameter[1], parameter[2] is not None
+        if name in names:
+            raise ValueError("a parameter name may appear only once in a path")
+        if is_tail and position != len(segments) - 1:
+            raise ValueError("{name...} may stand only at the end of a path")
+        names.add(name)
+        parts.append(Part(name, is_parameter=True, is_tail=is_tail))
+    return tuple(parts)
+
+
+def shape(path: str) -> str:
+    """Return a template with its parameter names removed: equal shapes are the same path."""
+    return "/".join("{...}" if p.is_tail else "{}" if p.is_parameter else p.text for p in parse_template(path))
+
+
+class RouteTable:
+    """All routes, compiled. Matching costs one look-up a segment, however many routes there are."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._root = _Node()
+        self._names = {
+            route.name: tuple(p.text for p in parse_template(route.path) if p.is_parameter) for route in self.routes
+        }
+        for route in self.routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        node = self._root
+        for part in parse_template(route.path):
+            if part.is_tail:
+                node.tail = node = node.tail or _Node()
+            elif part.is_parameter:
+                node.parameter = node = node.parameter or _Node()
+            else:
+                node = node.literals.setdefault(part.text, _Node())
+        for method in route.methods:
+            if method in node.routes:
+                raise ValueError(f"{method} {route.path} belongs to {node.routes[method].name} already")
+            node.routes[method] = route
+
+    def methods(self, segments: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the methods that a path answers, empty where there is no such path."""
+        found = _descend(self._root, segments, 0, ())
+        return _allowed(found[0]) if found else ()
+
+    def match(self, method: str, segments: tuple[str, ...]) -> Match | Refusal:
+        """Return the one route of a method and a canonical path: ROUTE_UNKNOWN or METHOD_NOT_ALLOWED otherwise."""
+        found = _descend(self._root, segments, 0, ())
+        if found is None:
+            return Refusal(Code.ROUTE_UNKNOWN)
+        node, values = found
+        route = node.routes.get(method) or (node.routes.get(_HEAD_OF) if method == "HEAD" else None)
+        if route is None:
+            return Refusal(Code.METHOD_NOT_ALLOWED, allow=_allowed(node))
+        return Match(route, dict(zip(self._names[route.name], values, strict=True)))
+
+
+def _allowed(node: _Node) -> tuple[str, ...]:
+    head = {"HEAD"} if _HEAD_OF in node.routes else set()
+    return tuple(sorted(node.routes.keys() | head))
+
+
+def _descend(
+    node: _Node, segments: tuple[str, ...], at: int, values: tuple[str, ...]
+) -> tuple[_Node, tuple[str, ...]] | None:
+    if at == len(segments):
+        return (node, values) if node.routes else None
+    literal = node.literals.get(segments[at])
+    if literal is not None:
+        found = _descend(literal, segments, at + 1, values)
+        if found is not None:
+            return found
+    if node.parameter is not None:
+        found = _descend(node.parameter, segments, at + 1, (*values, segments[at]))
+        if found is not None:
+            return found
+    if node.tail is not None:
+        return node.tail, (*values, "/".join(segments[at:]))
+    return None

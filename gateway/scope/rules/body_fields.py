@@ -1,0 +1,72 @@
+"""Scoping rule `body_fields`: only listed fields may stand in the body."""
+
+from functools import cached_property
+from typing import Any
+
+from pydantic import Field
+
+from gateway.scope.core import RuleOptions
+from gateway.vocab.messages import Json, Whose
+from gateway.vocab.policy import Draft
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import MISSING, Pointer, resolve, split
+
+
+class BodyFields(RuleOptions):
+    """Lets only listed fields pass in an object of the body; others answer 422, forbidden ones 403.
+
+    Fields are written relative to `pointer`: `name` allows a field with all that is in it, `customer/name` allows
+    this member of the object `customer` and no other.
+    """
+
+    pointer: Pointer = Field(
+        default="/data", min_length=2, description="JSON pointer to the object that holds the fields."
+    )
+    allow: tuple[str, ...] = Field(description="Fields that may stand in it.")
+    forbid: tuple[str, ...] = Field(default=(), description="Fields that answer 403 instead of 422.")
+
+    @property
+    def needs_body(self) -> bool:
+        """The body is read."""
+        return True
+
+    @cached_property
+    def _allowed(self) -> dict[str, frozenset[str] | None]:
+        members: dict[str, set[str]] = {}
+        whole: set[str] = set()
+        for entry in self.allow:
+            field, _, member = entry.partition("/")
+            if member:
+                members.setdefault(field, set()).add(member)
+            else:
+                whole.add(field)
+        return {name: frozenset(found) for name, found in members.items()} | dict.fromkeys(whole)
+
+    def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
+        """Refuse fields that are not listed."""
+        del whose
+        tokens = split(self.pointer)
+        document: Json = draft.document or {}
+        if set(document) - {tokens[0]}:
+            return Refusal(Code.BODY_FIELD_UNKNOWN, "members beside the data", source="body")
+        fields = resolve(document, tokens)
+        prefix = ".".join(tokens)
+        if not isinstance(fields, dict):
+            return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=prefix)
+        for entry in self.forbid:
+            if resolve(fields, tuple(entry.split("/"))) is not MISSING:
+                return Refusal(Code.BODY_FIELD_FORBIDDEN, source=f"{prefix}.{entry.replace('/', '.')}")
+        return self._check(fields, prefix) or draft
+
+    def _check(self, fields: dict[str, Any], prefix: str) -> Refusal | None:
+        for name, value in fields.items():
+            if name not in self._allowed:
+                return Refusal(Code.BODY_FIELD_UNKNOWN, f"{name!r} is not listed", source=prefix)
+            members = self._allowed[name]
+            if members is None:
+                continue
+            if not isinstance(value, dict):
+                return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=f"{prefix}.{name}")
+            if set(value) - members:
+                return Refusal(Code.BODY_FIELD_UNKNOWN, "members that are not listed", source=f"{prefix}.{name}")
+        return None

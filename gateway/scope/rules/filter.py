@@ -1,0 +1,46 @@
+"""Scoping rule `filter`: restricts a list to the customer's records by a filter of the upstream."""
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.scope.core import RuleOptions
+from gateway.scope.filters import DIALECTS
+from gateway.scope.filters.dialect import Dialect, reserved_names
+from gateway.vocab.messages import Whose
+from gateway.vocab.policy import Draft
+from gateway.vocab.refusals import Code, Refusal
+
+
+class Filter(RuleOptions):
+    """Adds "owner field equals the customer's id" to the query; the client's own filter is parsed and kept behind it.
+
+    The upstream may ignore a filter (EPCC does for fields it does not support), so a route with this rule needs a
+    guard as well.
+    """
+
+    field: str = Field(description="The upstream's name of the owner field, such as customer_id.")
+    aliases: tuple[str, ...] = Field(
+        default=(), description="Other names of the owner that a client may not filter by."
+    )
+    dialect: Literal["epcc", "query", "jsonapi", "postgrest"] = Field(
+        default="epcc", description="How the upstream spells filters."
+    )
+    parameter: str = Field(default="filter", description="Name of the query parameter that holds the filter.")
+
+    @cached_property
+    def _reserved(self) -> frozenset[str]:
+        return reserved_names(self.field, self.aliases)
+
+    @cached_property
+    def _dialect(self) -> Dialect:
+        return DIALECTS[self.dialect]
+
+    def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
+        """Compose the filter; refuses what does not parse, repeats the parameter, or names the owner."""
+        if whose.customer_id is None:
+            return Refusal(Code.ACCESS_DENIED, "a filter by customer needs a customer")
+        query = self._dialect.scope(draft.query, self.field, whose.customer_id, self._reserved, self.parameter)
+        return query if isinstance(query, Refusal) else replace(draft, query=query, narrowed=True)

@@ -1,0 +1,1 @@
+"""The edge: sockets and aiohttp on the clients' side."""

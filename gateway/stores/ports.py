@@ -1,0 +1,73 @@
+"""What a credential store does: it maps customers to password hashes and keeps registrations that are under way.
+
+It does not hash, and it knows nothing of e-mail spelling: callers pass canonical e-mails and finished hashes.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class StoreUnavailable(Exception):  # noqa: N818  # it names a state, as the refusal STORE_UNAVAILABLE does
+    """The store cannot be used at the moment. Its text is one line for operators and holds no value of any row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The intent to create a customer, kept until the upstream did so.
+
+    `id` is a UUID in hex, `email` is canonical and unique among the registrations, `started_at` is in epoch seconds.
+    """
+
+    id: str
+    email: str
+    name: str
+    password_hash: str = field(repr=False)
+    started_at: float
+
+
+class CredentialStore(Protocol):
+    """Passwords of customers, and registrations under way.
+
+    A write that returned is on the disk. Every method raises only `StoreUnavailable` when the machine below fails.
+    """
+
+    async def open(self) -> None:
+        """Connect, and prove that the store can be read and written."""
+
+    async def close(self) -> None:
+        """Let go of all connections; a second call does nothing."""
+
+    async def ping(self) -> None:
+        """Prove that the store can be read and written."""
+
+    async def password_hash(self, customer_id: str) -> str | None:
+        """Return the customer's password hash, or None for a customer without password."""
+
+    async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the customers that have a password."""
+
+    async def set_password(self, customer_id: str, password_hash: str) -> None:
+        """Store the customer's password hash in place of any other."""
+
+    async def forget(self, customer_id: str) -> None:
+        """Remove the customer's password hash, if there is one."""
+
+    async def begin(self, registration: Registration) -> bool:
+        """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
+
+    async def pending(self, email: str) -> Registration | None:
+        """Return the registration under way for this canonical e-mail."""
+
+    async def replace(self, old_id: str, registration: Registration) -> bool:
+        """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
+
+    async def settle(self, registration_id: str, customer_id: str, password_hash: str) -> bool:
+        """End the registration and give the customer its password, in one step, unless the customer has one already.
+
+        Returns whether the password now stored is this one. The caller decides whom the registration made: the row
+        itself may be gone already (a repeated settle), and the password is stored all the same.
+        """
+
+    async def abandon(self, registration_id: str) -> None:
+        """Remove the registration, if it is there."""

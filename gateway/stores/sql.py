@@ -1,0 +1,202 @@
+"""The credential store in an SQL database, through SQLAlchemy; SQLite for now.
+
+It does not create tables: `schema.upgrade` does, before the event loop serves.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from gateway.stores import sqlite
+from gateway.stores.ports import Registration, StoreUnavailable
+from gateway.stores.schema import credentials, registrations
+
+_POOL_SIZE = 5
+"""Connections, each with a thread of its own: one writes, the others read."""
+
+_PARAMETER_LIMIT = 32_766
+"""How many bind parameters one statement may carry (SQLITE_MAX_VARIABLE_NUMBER, sqlite.org/limits.html 9)."""
+
+
+class SqlCredentialStore:
+    """`CredentialStore` in the SQLite file that the URL names."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._path: Path | None = None
+        self._engine: AsyncEngine | None = None
+        # SQLite lets one writer in and makes the others poll; in this process they queue here instead, in order.
+        self._writer = asyncio.Lock()
+
+    @staticmethod
+    def check_url(url: str) -> str | None:
+        """Say what is wrong with the URL, without repeating any part of it; None when nothing is."""
+        return sqlite.check_url(url)
+
+    async def open(self) -> None:
+        """Connect, and prove that the file can be read and written."""
+        self._path = await asyncio.to_thread(sqlite.path_of, self._url)
+        self._engine = create_async_engine(
+            sqlite.engine_url("sqlite+aiosqlite", self._path),
+            connect_args=sqlite.connect_arguments(),
+            pool_size=_POOL_SIZE,
+            max_overflow=0,
+            pool_timeout=sqlite.BUSY_SECONDS,
+            # An exception would carry hashes and e-mails into a traceback.
+            hide_parameters=True,
+        )
+        sqlite.prepare(self._engine.sync_engine)
+        try:
+            await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of all connections; a second call does nothing."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            try:
+                await engine.dispose()
+            except (SQLAlchemyError, OSError) as error:
+                raise sqlite.unavailable(error) from error
+
+    async def ping(self) -> None:
+        """Prove that the file can be read and written."""
+        async with self._write() as connection:
+            await connection.execute(select(credentials.c.customer_id).limit(1))
+            await connection.rollback()
+        # The lock lives in shared memory, which may be granted after the disk went read-only or the file was moved.
+        if self._path is None or not await asyncio.to_thread(_is_writable, self._path):
+            raise StoreUnavailable("SQLite: the file or its folder is not writable")
+
+    async def password_hash(self, customer_id: str) -> str | None:
+        """Return the customer's password hash, or None for a customer without password."""
+        query = select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
+        async with self._read() as connection:
+            return await connection.scalar(query)
+
+    async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the customers that have a password."""
+        wanted = list(frozenset(customer_ids))
+        if not wanted:
+            return frozenset()
+        found: set[str] = set()
+        async with self._read() as connection:
+            for start in range(0, len(wanted), _PARAMETER_LIMIT):
+                chunk = wanted[start : start + _PARAMETER_LIMIT]
+                query = select(credentials.c.customer_id).where(credentials.c.customer_id.in_(chunk))
+                found.update(await connection.scalars(query))
+        return frozenset(found)
+
+    async def set_password(self, customer_id: str, password_hash: str) -> None:
+        """Store the customer's password hash in place of any other."""
+        values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
+        statement = (
+            insert(credentials)
+            .values(customer_id=customer_id, **values)
+            .on_conflict_do_update(index_elements=[credentials.c.customer_id], set_=values)
+        )
+        async with self._write() as connection:
+            await connection.execute(statement)
+
+    async def forget(self, customer_id: str) -> None:
+        """Remove the customer's password hash, if there is one."""
+        async with self._write() as connection:
+            await connection.execute(delete(credentials).where(credentials.c.customer_id == customer_id))
+
+    async def begin(self, registration: Registration) -> bool:
+        """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
+        statement = insert(registrations).values(_row(registration)).on_conflict_do_nothing()
+        async with self._write() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def pending(self, email: str) -> Registration | None:
+        """Return the registration under way for this canonical e-mail."""
+        async with self._read() as connection:
+            row = (await connection.execute(select(registrations).where(registrations.c.email == email))).one_or_none()
+        return None if row is None else Registration(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+
+    async def replace(self, old_id: str, registration: Registration) -> bool:
+        """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
+        statement = update(registrations).where(registrations.c.id == old_id).values(_row(registration))
+        async with self._write() as connection:
+            try:
+                return (await connection.execute(statement)).rowcount == 1
+            except IntegrityError:
+                # Its id or e-mail is another registration's. SQLite undid the statement.
+                return False
+
+    async def settle(self, registration_id: str, customer_id: str, password_hash: str) -> bool:
+        """End the registration and give the customer its password, in one step, unless the customer has one already.
+
+        Returns whether the password now stored is this one.
+        """
+        fresh = (
+            insert(credentials)
+            .values(customer_id=customer_id, password_hash=password_hash, updated_at=func.current_timestamp())
+            .on_conflict_do_nothing()
+        )
+        stored = select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
+        async with self._write() as connection:
+            await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
+            await connection.execute(fresh)
+            return await connection.scalar(stored) == password_hash
+
+    async def abandon(self, registration_id: str) -> None:
+        """Remove the registration, if it is there."""
+        async with self._write() as connection:
+            await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection for single SELECTs, which no writer holds up."""
+        if self._engine is None:
+            raise StoreUnavailable("SQLite: the store is not open")
+        try:
+            async with self._engine.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise sqlite.unavailable(error) from error
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a transaction that holds the write lock from its begin and is on the disk at the end of the block."""
+        if self._engine is None:
+            raise StoreUnavailable("SQLite: the store is not open")
+        try:
+            # Without a limit every writer behind a stuck one would wait its own turn out on top of the others'.
+            async with asyncio.timeout(sqlite.BUSY_SECONDS):
+                await self._writer.acquire()
+        except TimeoutError as error:
+            raise StoreUnavailable("SQLite: other writes take too long") from error
+        try:
+            async with self._engine.connect() as connection:
+                yield await connection.execution_options(**sqlite.WRITING)
+                await connection.commit()
+        except (SQLAlchemyError, OSError) as error:
+            raise sqlite.unavailable(error) from error
+        finally:
+            self._writer.release()
+
+
+def _row(registration: Registration) -> dict[str, str | float]:
+    return {
+        "id": registration.id,
+        "email": registration.email,
+        "name": registration.name,
+        "password_hash": registration.password_hash,
+        "started_at": registration.started_at,
+    }
+
+
+def _is_writable(path: Path) -> bool:
+    # access(2) names a read-only file system even to root. The folder holds the write-ahead log.
+    return os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)

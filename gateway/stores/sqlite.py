@@ -1,0 +1,120 @@
+"""How SQLite files are named, created and opened: what the store and the migrations have in common.
+
+It holds no queries and no tables.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.engine import Engine
+
+from gateway.stores.ports import StoreUnavailable
+
+BUSY_SECONDS = 5.0
+"""How long a writer waits for the writer of another process. Ours take milliseconds; a backup tool may take longer."""
+
+WRITING = {"gateway_writing": True}
+"""Execution options of a connection that writes."""
+
+
+def check_url(url: str) -> str | None:
+    """Say what is wrong with an SQLite URL, without repeating any part of it; None when nothing is."""
+    parsed = make_url(url)
+    if parsed.host is not None or parsed.username is not None or parsed.password is not None:
+        return "an SQLite URL names a file only: sqlite:///relative.db or sqlite:////absolute/file.db"
+    if parsed.query:
+        return "an SQLite URL takes no options after a question mark"
+    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+        return "the path of the SQLite file is missing: sqlite:///relative.db or sqlite:////absolute/file.db"
+    try:
+        return _check_path(path_of(url))
+    except (OSError, ValueError):
+        return "the path of the SQLite file cannot be read"
+
+
+def path_of(url: str) -> Path:
+    """Return the file that an SQLite URL names, percent escapes decoded and links followed."""
+    # Not `make_url(url).database`: SQLAlchemy decodes escapes there since 2.1 only.
+    return Path(os.path.realpath(unquote(url.partition(":///")[2])))
+
+
+def create_file(path: Path) -> None:
+    """Make the database file for its owner only; a file that is there already is left as it is.
+
+    SQLite would make it under the process's umask, and gives `-wal` and `-shm` the mode of this file. The file is
+    never opened when it exists: closing a second descriptor drops the locks that SQLite holds in this process
+    (sqlite.org/howtocorrupt.html 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            # A umask may have taken bits from the owner as well.
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+
+
+def engine_url(driver: str, path: Path) -> URL:
+    """Return the URL SQLAlchemy connects to.
+
+    `mode=rw` keeps SQLite from making a new and empty file when somebody removes this one from under us.
+    """
+    return URL.create(driver, database=f"file:{quote(str(path))}", query={"mode": "rw", "uri": "true"})
+
+
+def connect_arguments() -> dict[str, Any]:
+    """Return what the driver is given: no transactions of its own, and a wait for other writers."""
+    return {"isolation_level": None, "timeout": BUSY_SECONDS}
+
+
+def prepare(engine: Engine) -> None:
+    """Make every connection of the engine durable, and its transactions ours.
+
+    The driver's own transaction control begins late and only before some statements; so it is off, and BEGIN is
+    sent here (the recipe of SQLAlchemy's "Transactions with SQLite").
+    """
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin)
+
+
+def reason(error: Exception) -> str:
+    """Describe a failure of SQLite or the file system in one line, without statement, parameters or path."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    original = getattr(error, "orig", None)
+    # SQLite's own messages name tables and columns, never values.
+    text = str(original) if original is not None else type(error).__name__
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Return the failure in the words of the port."""
+    return StoreUnavailable(f"SQLite: {reason(error)}")
+
+
+def _check_path(path: Path) -> str | None:
+    if not path.parent.is_dir():
+        return "the folder of the SQLite file does not exist"
+    return "the path of the SQLite file is a folder" if path.is_dir() else None
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        # FULL syncs the log on each commit: what was acknowledged survives a power cut (sqlite.org/pragma.html).
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+            cursor.fetchall()
+    finally:
+        cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another writer was faster, and no timeout
+    # helps; one that takes the write lock at its begin waits for its turn. A SELECT alone needs no BEGIN.
+    if connection.get_execution_options().get("gateway_writing", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,90 @@
+"""Finds customers at the upstream by e-mail, and believes only what the answer itself proves.
+
+It knows no passwords. The upstream may ignore a filter and answer with everybody (upstream.md section 4), so each
+record is compared by its own e-mail.
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+from gateway.scope.filters.dialect import Dialect
+from gateway.tokens.email import canonical
+from gateway.upstream.backend import Backend
+from gateway.vocab.messages import Json, Trace
+from gateway.vocab.refusals import Code, Refusal
+
+_EMAIL = "email"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The customer with an e-mail address, or None. `is_proven` says that None means there is none.
+
+    It is not proven when the upstream answered with other people's records: then the filter was ignored and the
+    customer may be on a page that was not seen.
+    """
+
+    record: Json | None
+    is_proven: bool
+
+    @property
+    def customer_id(self) -> str | None:
+        """The customer's id, which fits the configured pattern."""
+        return self.record["id"] if self.record else None
+
+
+class Directory:
+    """The customers of the upstream below `path`, each with an `id` that fits `pattern`, an `email` and a `name`."""
+
+    def __init__(self, backend: Backend, path: str, dialect: Dialect, parameter: str, pattern: re.Pattern[str]) -> None:
+        self._backend = backend
+        self._path = path
+        self._dialect = dialect
+        self._parameter = parameter
+        self._pattern = pattern
+
+    async def find(self, email: str, typed: str, trace: Trace) -> Found | Refusal:
+        """Find the customer whose e-mail is `email` (canonical).
+
+        An upstream that compares case-sensitively may hold the address as it was `typed`, so both spellings are
+        asked for at once whenever they differ: the number of calls depends on the question alone, never on the answer.
+        """
+        spellings = dict.fromkeys([email, typed.strip(" ")])
+        answers = await asyncio.gather(*(self._ask(spelling, trace) for spelling in spellings))
+        records: dict[str, Json] = {}
+        is_proven = True
+        for answer in answers:
+            if isinstance(answer, Refusal):
+                return answer
+            for record in answer:
+                if not isinstance(record, dict) or canonical(record.get(_EMAIL)) != email:
+                    is_proven = False
+                    continue
+                customer_id = self.read_id(record)
+                if isinstance(customer_id, Refusal):
+                    return customer_id
+                records[customer_id] = record
+        if len(records) > 1:
+            # Two customers whose addresses differ in case only: each is reached by its own spelling, or not at all.
+            records = {key: record for key, record in records.items() if record[_EMAIL] == typed.strip(" ")}
+        if len(records) == 1:
+            return Found(next(iter(records.values())), is_proven=True)
+        return Found(None, is_proven)
+
+    def read_id(self, record: Json) -> str | Refusal:
+        """Return a customer record's id; it ends up in paths, filters and tokens, so it must fit the pattern."""
+        customer_id = record.get("id")
+        if isinstance(customer_id, str) and self._pattern.fullmatch(customer_id):
+            return customer_id
+        return Refusal(Code.UPSTREAM_INVALID, "a customer id does not fit the configured pattern")
+
+    async def _ask(self, spelling: str, trace: Trace) -> list[object] | Refusal:
+        query = self._dialect.equals(_EMAIL, spelling, self._parameter)
+        answer = await self._backend.look_up(self._path, query, trace)
+        if isinstance(answer, Refusal):
+            return answer
+        data = answer.document.get("data") if isinstance(answer.document, dict) else answer.document
+        if not isinstance(data, list):
+            return Refusal(Code.UPSTREAM_INVALID, f"look-up by e-mail answered {answer.status} without a list")
+        return data

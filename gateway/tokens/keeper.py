@@ -1,0 +1,119 @@
+"""Takes passwords out of requests that carry them and shows in replies who has one. The upstream never sees any."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, assert_never
+
+from gateway.stores.ports import CredentialStore, StoreUnavailable
+from gateway.tokens.directory import Directory
+from gateway.tokens.passwords import PasswordHasher
+from gateway.tokens.registration import Registrar, customer_fields
+from gateway.vocab.messages import Json, Plan, Trace, Whose
+from gateway.vocab.policy import Checked, Exchange, Passwords
+from gateway.vocab.refusals import Code, Refusal
+
+_CUSTOMER = "customer"
+# Fields that say which customer is meant and change nothing about it.
+_NO_CHANGE = frozenset({"type", "id"})
+
+
+class Keeper:
+    """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
+
+    def __init__(
+        self, store: CredentialStore, hasher: PasswordHasher, directory: Directory, registrar: Registrar
+    ) -> None:
+        self._store = store
+        self._hasher = hasher
+        self._directory = directory
+        self._registrar = registrar
+
+    async def carry(
+        self, mode: Passwords, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace
+    ) -> Checked | Refusal:
+        """Run the exchange of a route that registers, changes or removes a customer."""
+        try:
+            match mode:
+                case Passwords.REGISTER:
+                    return await self._registrar.register(plan, exchange, trace)
+                case Passwords.CHANGE:
+                    return await self._change(plan, whose, exchange, trace)
+                case Passwords.FORGET:
+                    return await self._forget(plan, whose, exchange)
+                case Passwords.SHOW:
+                    return await exchange(plan)
+                case _:
+                    assert_never(mode)
+        except StoreUnavailable as error:
+            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+
+    async def _change(self, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace) -> Checked | Refusal:
+        fields = customer_fields(plan)
+        if isinstance(fields, Refusal):
+            return fields
+        customer_id = _customer_id(whose)
+        if "email" in fields:
+            typed = (plan.document or {})["data"]["email"]
+            found = await self._directory.find(fields["email"], typed, trace)
+            if isinstance(found, Refusal):
+                return found
+            if found.customer_id not in {None, customer_id}:
+                return Refusal(Code.EMAIL_TAKEN)
+        password = fields.pop("password", None)
+        if password is None:
+            return await exchange(replace(plan, document={"data": fields}))
+        hashed = await self._hasher.hash(password)
+        if isinstance(hashed, Refusal):
+            return hashed
+        # A store that is down is noticed before the upstream changes anything.
+        await self._store.ping()
+        if fields.keys() <= _NO_CHANGE:
+            checked = await exchange(replace(plan, method="GET", document=None))
+        else:
+            checked = await exchange(replace(plan, document={"data": fields}))
+        if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004 - HTTP's own number
+            await self._store.set_password(customer_id, hashed)
+        return checked
+
+    async def _forget(self, plan: Plan, whose: Whose, exchange: Exchange) -> Checked | Refusal:
+        await self._store.ping()
+        checked = await exchange(plan)
+        if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004
+            await self._store.forget(_customer_id(whose))
+        return checked
+
+    async def show(self, document: Any, whose: Whose) -> Refusal | None:
+        """Set `password` on every customer in `document`, with one query.
+
+        A customer who asks for the own record has a password, or there would be no token: that much is known even
+        while the store is down.
+        """
+        customers = list(_customers(document))
+        if not customers:
+            return None
+        ids = {record["id"] for record in customers if isinstance(record.get("id"), str)}
+        try:
+            known = await self._store.with_password(ids)
+        except StoreUnavailable as error:
+            if ids != {whose.customer_id}:
+                return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+            known = frozenset(ids)
+        for record in customers:
+            record["password"] = record.get("id") in known
+        return None
+
+
+def _customer_id(whose: Whose) -> str:
+    return list(whose.parameters.values())[-1]
+
+
+def _customers(document: Any) -> Iterator[Json]:
+    """Find the customers among the records and included records of a document."""
+    if not isinstance(document, dict):
+        return
+    included = document.get("included")
+    groups = [document.get("data"), *(included.values() if isinstance(included, dict) else [included])]
+    for group in groups:
+        for record in group if isinstance(group, list) else [group]:
+            if isinstance(record, dict) and record.get("type") == _CUSTOMER:
+                yield record

@@ -1,0 +1,143 @@
+"""Decides whether an e-mail and a password are a customer's. It mints nothing.
+
+Every refusal does the same work: the same calls upstream, the same queries, one argon2 computation. Only malformed
+input, the throttle and broken machinery answer differently, and none of them depends on whether the account exists.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from gateway.stores.ports import CredentialStore, StoreUnavailable
+from gateway.tokens.directory import Directory
+from gateway.tokens.email import canonical
+from gateway.tokens.passwords import PasswordHasher, check_length
+from gateway.tokens.registration import is_recoverable
+from gateway.tokens.throttle import Throttle
+from gateway.upstream.backend import Backend
+from gateway.upstream.client import Call
+from gateway.vocab.events import Emit, LoginDone
+from gateway.vocab.messages import Trace
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.body import encode, parse_answer
+
+# No customer has it, so that asking for it costs what asking for a real one costs.
+_NOBODY = ""
+_MAX_ANSWER = 64 * 1024
+
+
+class Verifier(Protocol):
+    """Says whose a password is: the gateway's store or the upstream."""
+
+    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+        """Return the customer's id, or LOGIN_FAILED, or why nobody can say."""
+
+
+class StoreVerifier:
+    """Compares with the hashes the gateway keeps; who has the e-mail is asked of the upstream each time."""
+
+    def __init__(
+        self, directory: Directory, store: CredentialStore, hasher: PasswordHasher, now: Callable[[], float]
+    ) -> None:
+        self._directory = directory
+        self._store = store
+        self._hasher = hasher
+        self._now = now
+
+    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+        """Return the customer's id, or LOGIN_FAILED; a registration that broke off is finished by its own password."""
+        found = await self._directory.find(email, typed, trace)
+        if isinstance(found, Refusal):
+            return found
+        try:
+            stored = await self._store.password_hash(found.customer_id or _NOBODY)
+            intent = await self._store.pending(email)
+            recoverable = intent if stored is None and is_recoverable(intent, found, self._now()) else None
+            is_right = await self._hasher.verify(password, recoverable.password_hash if recoverable else stored)
+            if isinstance(is_right, Refusal):
+                return is_right
+            if not is_right or found.customer_id is None:
+                return Refusal(Code.LOGIN_FAILED)
+            if recoverable is not None and not await self._store.settle(
+                recoverable.id, found.customer_id, recoverable.password_hash
+            ):
+                return Refusal(Code.LOGIN_FAILED, "another password was set meanwhile")
+            await self._strengthen(found.customer_id, password, stored)
+        except StoreUnavailable as error:
+            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+        return found.customer_id
+
+    async def _strengthen(self, customer_id: str, password: str, stored: str | None) -> None:
+        """Replace a hash made with weaker parameters than today's, if there is room to compute one now."""
+        if stored is not None and self._hasher.needs_rehash(stored):
+            hashed = await self._hasher.hash(password)
+            if not isinstance(hashed, Refusal):
+                await self._store.set_password(customer_id, hashed)
+
+
+class UpstreamVerifier:
+    """Passes the login on to an upstream that keeps the passwords itself; `path` is its login endpoint."""
+
+    def __init__(self, backend: Backend, path: str, is_customer_id: Callable[[str], object]) -> None:
+        self._backend = backend
+        self._path = path
+        self._is_customer_id = is_customer_id
+
+    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+        """Return the customer's id that the upstream's own login answers."""
+        del email
+        body = encode({"data": {"type": "token", "email": typed, "password": password}})
+        headers = (("content-type", "application/json"), ("accept", "application/json"))
+        answer = await self._backend.send(Call("POST", self._path, headers, body), trace)
+        if isinstance(answer, Refusal):
+            return answer
+        raw = await answer.read(_MAX_ANSWER)
+        if isinstance(raw, Refusal):
+            return raw
+        if answer.status in {400, 401, 403, 404, 422}:
+            return Refusal(Code.LOGIN_FAILED, f"upstream answered {answer.status}")
+        if answer.status not in {200, 201}:
+            return Refusal(Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}")
+        document: Any = parse_answer(raw)
+        data = document.get("data") if isinstance(document, dict) else None
+        customer_id = data.get("customer_id") if isinstance(data, dict) else None
+        if not isinstance(customer_id, str) or not self._is_customer_id(customer_id):
+            return Refusal(Code.UPSTREAM_INVALID, "upstream login answered no customer id")
+        return customer_id
+
+
+class Login:
+    """A login behind its throttle. `clock` is monotonic, in seconds."""
+
+    def __init__(self, verifier: Verifier, throttle: Throttle, clock: Callable[[], float], emit: Emit) -> None:
+        self._verifier = verifier
+        self._throttle = throttle
+        self._clock = clock
+        self._emit = emit
+
+    async def authenticate(self, email: object, password: object, address: str, trace: Trace) -> str | Refusal:
+        """Return the customer's id for an e-mail and a password as they came in, from `address`.
+
+        LOGIN_FAILED for any pair that is not right; THROTTLED after too many of them; BODY_FIELD_INVALID for what
+        cannot be an e-mail or a password at all.
+        """
+        account = canonical(email)
+        if account is None or not isinstance(email, str):
+            return Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source="data.email")
+        if not check_length(password) or not isinstance(password, str):
+            return Refusal(Code.BODY_FIELD_INVALID, "not 1 to 1024 bytes of text", source="data.password")
+        # Counted before the work, so that many attempts at once cannot slip under the limit together.
+        wait = self._throttle.reserve(account, address, self._clock())
+        if wait is not None:
+            self._emit(LoginDone("throttled"))
+            return Refusal(Code.THROTTLED, retry_after=wait)
+        outcome = await self._verifier.verify(account, email, password, trace)
+        if not isinstance(outcome, Refusal):
+            self._throttle.refund(account, address)
+            self._emit(LoginDone("granted"))
+        elif outcome.code is Code.LOGIN_FAILED:
+            self._emit(LoginDone("refused"))
+        else:
+            # Nobody learned anything about the password.
+            self._throttle.refund(account, address)
+            self._emit(LoginDone("overloaded" if outcome.code is Code.OVERLOADED else "failed"))
+        return outcome

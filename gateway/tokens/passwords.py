@@ -1,0 +1,168 @@
+"""Hashing and verifying passwords with argon2id, in a bounded pool of threads beside the event loop.
+
+It does not know whose password it is, and stores nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import TypeVar
+
+import argon2
+from argon2.exceptions import HashingError, InvalidHashError, VerificationError, VerifyMismatchError
+
+from gateway.vocab.events import Emit, PasswordQueue
+from gateway.vocab.refusals import Code, Refusal
+
+PASSWORD_BYTES = 1024
+"""Longest password in UTF-8: room for any pass phrase; argon2 reads the whole of it, so it must have an end."""
+
+# What a stored hash may ask for. Imported hashes name their own cost, and one login must not take the machine down:
+# memory and passes are some twenty times what OWASP's password storage sheet asks for; lengths as argon2's own floor.
+_MEMORY_KIB = range(8, 1024 * 1024 + 1)
+_TIME_COST = range(1, 17)
+_PARALLELISM = range(1, 17)
+_HASH_BYTES = range(16, 65)
+_SALT_BYTES = range(8, 65)
+
+_DUMMY_PASSWORD = "no customer has this password"  # noqa: S105  # nothing accepts it: verify() answers False all the same
+
+T = TypeVar("T")
+
+
+def check_length(password: object) -> bool:
+    """Say whether this is text that can be a password: 1 to 1024 bytes of UTF-8."""
+    if not isinstance(password, str):
+        return False
+    try:
+        return 0 < len(password.encode()) <= PASSWORD_BYTES
+    except UnicodeEncodeError:
+        # A lone surrogate, from a JSON escape, has no UTF-8.
+        return False
+
+
+class PasswordHasher:
+    """Argon2id with a bound on how much of it happens at once.
+
+    `workers` computations run and `queue_limit` wait; one more is refused at once. A computation keeps its place
+    until its thread is done, even when nobody waits for it any more.
+    """
+
+    def __init__(
+        self, *, workers: int, queue_limit: int, memory_kib: int, time_cost: int, parallelism: int, emit: Emit
+    ) -> None:
+        if workers < 1 or queue_limit < 0:
+            raise ValueError("a password hasher needs a worker, and a queue of zero or more places")
+        # Before the first hash is made of them, and so that its own hashes are never among those it does not verify.
+        if memory_kib not in _MEMORY_KIB or time_cost not in _TIME_COST or parallelism not in _PARALLELISM:
+            raise ValueError("these argon2 parameters are not among those accepted in a stored hash")
+        if memory_kib < 8 * parallelism:
+            raise ValueError("argon2 needs 8 KiB for each lane (RFC 9106 3.1)")
+        self._argon2 = argon2.PasswordHasher(time_cost, memory_kib, parallelism, type=argon2.Type.ID)
+        self._dummy = self._argon2.hash(_DUMMY_PASSWORD)
+        self._limit = workers + queue_limit
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password")
+        self._emit = emit
+        self._depth = 0
+        self._closed = False
+
+    async def hash(self, password: str) -> str | Refusal:
+        """Return the argon2id hash of a password that passed `check_length`.
+
+        Refusals: OVERLOADED, DRAINING.
+
+        Raises:
+            ValueError: the password did not pass `check_length`.
+
+        """
+        if not check_length(password):
+            raise ValueError("check_length decides before a password comes here")
+        return await self._run(lambda: self._hash(password))
+
+    async def verify(self, password: str, stored: str | None) -> bool | Refusal:
+        """Say whether the password made the stored hash; the same work is done when there is none.
+
+        Refusals: OVERLOADED, DRAINING.
+        """
+        return await self._run(lambda: self._verify(password, stored))
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Say whether the stored hash has other parameters than new ones get."""
+        try:
+            return self._argon2.check_needs_rehash(stored)
+        except InvalidHashError:
+            return True
+
+    def close(self) -> None:
+        """Take no more work, and drop what waits. It does not wait for computations that run."""
+        self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T | Refusal]) -> T | Refusal:
+        if self._closed:
+            return Refusal(Code.DRAINING)
+        if self._depth >= self._limit:
+            return Refusal(Code.OVERLOADED, detail="the password queue is full", retry_after=1)
+        abandoned = Event()
+
+        def job() -> T | Refusal:
+            # Nobody would see the result: give the thread to somebody who waits.
+            return Refusal(Code.OVERLOADED) if abandoned.is_set() else work()
+
+        computation = asyncio.get_running_loop().run_in_executor(self._pool, job)
+        computation.add_done_callback(lambda _: self._change(-1))
+        self._change(+1)
+        try:
+            # Without the shield a cancelled request would take its place out of the count while its thread, or its
+            # password in the pool's own queue, is still there.
+            return await asyncio.shield(computation)
+        except asyncio.CancelledError:
+            abandoned.set()
+            task = asyncio.current_task()
+            if computation.cancelled() and not (task and task.cancelling()):
+                # It was not this request that was cancelled but, by close(), the work it waited for.
+                return Refusal(Code.DRAINING)
+            raise
+
+    def _change(self, step: int) -> None:
+        self._depth += step
+        self._emit(PasswordQueue(self._depth))
+
+    def _hash(self, password: str) -> str | Refusal:
+        try:
+            return self._argon2.hash(password)
+        except HashingError:
+            # The library's only cause with parameters that worked at construction: memory.
+            return Refusal(Code.OVERLOADED, detail="argon2 could not hash", retry_after=1)
+
+    def _verify(self, password: str, stored: str | None) -> bool | Refusal:
+        if stored is not None and check_length(password) and _is_affordable(stored):
+            try:
+                return self._argon2.verify(stored, password)
+            except VerifyMismatchError:
+                return False
+            except (VerificationError, ValueError):
+                # Damaged (not base64, not ASCII), or no memory for it: the dummy below tells which.
+                pass
+        try:
+            self._argon2.verify(self._dummy, password if check_length(password) else "")
+        except VerifyMismatchError:
+            pass
+        except VerificationError:
+            return Refusal(Code.OVERLOADED, detail="argon2 could not verify", retry_after=1)
+        return False
+
+
+def _is_affordable(stored: str) -> bool:
+    try:
+        cost = argon2.extract_parameters(stored)
+    except InvalidHashError:
+        return False
+    return (
+        cost.memory_cost in _MEMORY_KIB
+        and cost.time_cost in _TIME_COST
+        and cost.parallelism in _PARALLELISM
+        and cost.hash_len in _HASH_BYTES
+        and cost.salt_len in _SALT_BYTES
+    )

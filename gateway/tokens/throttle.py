@@ -1,0 +1,80 @@
+"""How many logins may be tried per account and per client address.
+
+It keeps no clock and no lock: callers pass the time and use it from one thread.
+"""
+
+import math
+from collections import OrderedDict
+
+_NANOSECONDS = 1_000_000_000
+
+
+class Throttle:
+    """Token buckets for accounts and addresses (GCRA: one number per key, the time at which its bucket is full again).
+
+    At most `max_keys` accounts and as many addresses are remembered. Beyond that the key not seen for the longest time
+    is forgotten, which means that it has its full burst again. Only an allowed attempt makes a key, so forgetting costs
+    an attacker `max_keys` allowed attempts, each counted against an address; and accounts and addresses are kept
+    apart, so that a flood of addresses makes no account forgotten. An attacked key is seen and stays.
+
+    `now` may be any clock in seconds that does not jump; a monotonic one is best.
+    """
+
+    def __init__(
+        self,
+        *,
+        account_burst: int,
+        account_per_minute: float,
+        address_burst: int,
+        address_per_minute: float,
+        max_keys: int,
+    ) -> None:
+        self._accounts = _Buckets(account_burst, account_per_minute, max_keys)
+        self._addresses = _Buckets(address_burst, address_per_minute, max_keys)
+
+    def reserve(self, account: str, address: str, now: float) -> int | None:
+        """Count one attempt against both; or return the seconds to wait, and count nothing, if either is used up."""
+        time = round(now * _NANOSECONDS)
+        wait = max(self._accounts.wait(account, time), self._addresses.wait(address, time))
+        if wait > 0:
+            return math.ceil(wait / _NANOSECONDS)
+        self._accounts.take(account, time)
+        self._addresses.take(address, time)
+        return None
+
+    def refund(self, account: str, address: str) -> None:
+        """Give one reserved attempt back on both, after a successful login. Earlier failures stay counted."""
+        self._accounts.give_back(account)
+        self._addresses.give_back(address)
+
+
+class _Buckets:
+    """Buckets of one kind. Times are whole nanoseconds: sums of floats drift, and then refuse the last of a burst."""
+
+    def __init__(self, burst: int, per_minute: float, max_keys: int) -> None:
+        if burst < 1 or max_keys < 1 or not 0 < per_minute < math.inf:
+            raise ValueError("a throttle needs a burst, a rate and a number of keys above zero")
+        self._interval = max(1, round(60 * _NANOSECONDS / per_minute))
+        self._capacity = self._interval * burst
+        self._max_keys = max_keys
+        self._full_at: OrderedDict[str, int] = OrderedDict()
+
+    def wait(self, key: str, now: int) -> int:
+        """Return the nanoseconds until the key has an attempt left; zero or less if it has one."""
+        full_at = self._full_at.get(key)
+        if full_at is None:
+            return 0
+        self._full_at.move_to_end(key)
+        return max(full_at, now) + self._interval - self._capacity - now
+
+    def take(self, key: str, now: int) -> None:
+        """Count one attempt."""
+        self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval
+        self._full_at.move_to_end(key)
+        if len(self._full_at) > self._max_keys:
+            self._full_at.popitem(last=False)
+
+    def give_back(self, key: str) -> None:
+        """Undo one attempt, if the key is still remembered."""
+        if key in self._full_at:
+            self._full_at[key] -= self._interval

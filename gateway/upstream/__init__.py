@@ -1,0 +1,1 @@
+"""The only hands that reach the upstream: connections, and the server's own credential."""

@@ -1,0 +1,207 @@
+"""Carries one HTTP exchange with the upstream: timeouts, back-pressure, and no surprises.
+
+No redirect is followed, no cookie kept, no body decompressed, no environment proxy used. It does not know
+credentials or routes. Faults of aiohttp become refusals here and nowhere else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import yarl
+
+from gateway.vocab.messages import Headers
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.headers import first
+
+# One read's worth; aiohttp pauses the upstream's socket above twice this, so it bounds memory per exchange.
+_CHUNK = 64 * 1024
+# aiohttp would add these by itself; what goes upstream is what the plan says.
+_NOTHING_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class UpstreamBrokenError(Exception):
+    """The upstream failed in the middle of an answer; `refusal` says how. Raised by `Answer.chunks` only."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+class ClientBodyError(Exception):
+    """The client's streamed body cannot go on; `refusal` says why. Raised by whoever streams a body into a call."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.detail)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits of one exchange in seconds: to connect, to the first byte of the answer, between bytes, and in all."""
+
+    connect: float = 3.0
+    first_byte: float = 30.0
+    idle: float = 30.0
+    total: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request in full: `target` is the canonical path and query; `length` sizes a streamed body if known."""
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] | None = None
+    length: int | None = None
+
+
+class Answer:
+    """The head of an answer, its body still on the way. Read it whole, stream it, or abort it: exactly one."""
+
+    def __init__(self, response: aiohttp.ClientResponse, idle: float, deadline: float) -> None:
+        self.status = response.status
+        # Header bytes beyond ASCII have no agreed meaning (RFC 9110 section 5.5); they may not break our reply.
+        self.headers: Headers = tuple(
+            (name.decode("ascii", "replace").lower(), value.decode("utf-8", "replace"))
+            for name, value in response.raw_headers
+        )
+        self._response = response
+        self._idle = idle
+        self._deadline = deadline
+
+    async def read(self, limit: int) -> bytes | Refusal:
+        """Take the whole body; UPSTREAM_INVALID above `limit` bytes. The connection is reused only if all came."""
+        announced = first(self.headers, "content-length")
+        if announced is not None and announced.isdecimal() and int(announced) > limit and self.status != 304:  # noqa: PLR2004
+            self.abort()
+            return Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
+        parts = []
+        size = 0
+        try:
+            async for chunk in self.chunks():
+                size += len(chunk)
+                if size > limit:
+                    self.abort()
+                    return Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
+                parts.append(chunk)
+        except UpstreamBrokenError as error:
+            return error.refusal
+        return b"".join(parts)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Take the body piece by piece; raises UpstreamBrokenError when it stops short or stalls."""
+        loop = asyncio.get_running_loop()
+        complete = False
+        try:
+            while True:
+                async with asyncio.timeout_at(min(loop.time() + self._idle, self._deadline)):
+                    chunk = await self._response.content.readany()
+                if not chunk:
+                    break
+                yield chunk
+            complete = True
+        except TimeoutError as error:
+            raise UpstreamBrokenError(Refusal(Code.UPSTREAM_TIMEOUT, "stalled within the answer")) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UpstreamBrokenError(Refusal(Code.UPSTREAM_INVALID, f"broke off: {type(error).__name__}")) from error
+        finally:
+            if not complete:
+                self.abort()
+
+    def abort(self) -> None:
+        """Give the exchange up and close its connection."""
+        self._response.close()
+
+
+class UpstreamClient:
+    """Connections to one upstream. An async context manager; `connections` bounds how many are open at once."""
+
+    def __init__(self, url: str, timeouts: Timeouts, connections: int) -> None:
+        self._base = url.rstrip("/")
+        self._timeouts = timeouts
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=15),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            read_bufsize=_CHUNK,
+            skip_auto_headers=_NOTHING_AUTOMATIC,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, call: Call) -> Answer | Refusal:
+        """Send a request and return the head of its answer, or UPSTREAM_UNREACHABLE, _TIMEOUT, _INVALID.
+
+        A client's streamed body that stalls is BODY_TIMEOUT. Cancelling closes the connection.
+        """
+        session = self._session
+        if session is None:
+            raise RuntimeError("the upstream client is used before it was opened")
+        limits = self._timeouts
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limits.total
+
+        def until_first_byte() -> float:
+            return min(loop.time() + limits.connect + limits.first_byte, deadline)
+
+        headers = list(call.headers)
+        body = call.body
+        try:
+            async with asyncio.timeout_at(deadline) as patience:
+                if body is None or isinstance(body, bytes):
+                    patience.reschedule(until_first_byte())
+                else:
+                    # The answer is due only after the whole body went out.
+                    body = _timed(body, limits.idle, lambda: patience.reschedule(until_first_byte()))
+                    if call.length is not None:
+                        headers.append(("content-length", str(call.length)))
+                response = await session.request(
+                    call.method,
+                    yarl.URL(self._base + call.target, encoded=True),
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                )
+        except TimeoutError:
+            return Refusal(Code.UPSTREAM_TIMEOUT, "no answer in time")
+        except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
+            return Refusal(Code.UPSTREAM_UNREACHABLE, type(error).__name__)
+        except aiohttp.ClientError as error:
+            # aiohttp wraps what a streamed body raises.
+            if isinstance(error.__cause__, ClientBodyError):
+                return error.__cause__.refusal
+            return Refusal(Code.UPSTREAM_INVALID, type(error).__name__)
+        except OSError as error:
+            return Refusal(Code.UPSTREAM_UNREACHABLE, type(error).__name__)
+        return Answer(response, limits.idle, deadline)
+
+
+async def _timed(body: AsyncIterator[bytes], idle: float, done: Callable[[], None]) -> AsyncIterator[bytes]:
+    """Pass the client's body on, holding the client to `idle` seconds between pieces."""
+    pieces = aiter(body)
+    while True:
+        try:
+            async with asyncio.timeout(idle):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            break
+        except TimeoutError as error:
+            raise ClientBodyError(Refusal(Code.BODY_TIMEOUT)) from error
+        yield piece
+    done()

@@ -1,0 +1,167 @@
+"""The server's own bearer for the upstream: one flight at a time, renewed early, used while a renewal runs.
+
+It never looks at a client's bearer. Times are in seconds; `now` is epoch time.
+"""
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from pydantic import SecretStr
+
+from gateway.upstream.client import Call, UpstreamClient
+from gateway.vocab.events import CredentialFailed, CredentialRenewed, Emit
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.body import parse_answer
+
+# Renewed when this share of the life is over, so that an hour's token leaves twelve minutes for a broken endpoint.
+_RENEW_AT = 0.8
+# Replicas started together would renew together; each waits up to this share of the life less.
+_JITTER = 0.05
+_FIRST_BACKOFF = 0.5
+_LAST_BACKOFF = 30.0
+# A token that the upstream rejects right after it was issued is not asked for again at once.
+_SHORTEST_LIFE = 1.0
+# A grant is a few hundred bytes; anything larger is no grant.
+_MAX_GRANT = 64 * 1024
+_MAX_LIFE = 30 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A bearer and how long it lives."""
+
+    token: str
+    life: float
+
+
+def client_credentials(
+    client: UpstreamClient, path: str, client_id: str, client_secret: SecretStr
+) -> Callable[[], Awaitable[Grant | Refusal]]:
+    """Return a function that obtains a grant by OAuth 2.0 client credentials (RFC 6749 section 4.4, form body)."""
+
+    async def obtain() -> Grant | Refusal:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": client_id,
+            "client_secret": client_secret.get_secret_value(),
+        }
+        headers = (("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json"))
+        answer = await client.send(Call("POST", path, headers, urlencode(form).encode()))
+        if isinstance(answer, Refusal):
+            return answer
+        raw = await answer.read(_MAX_GRANT)
+        if isinstance(raw, Refusal):
+            return raw
+        if answer.status not in {200, 201}:
+            return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"token endpoint answered {answer.status}")
+        document = parse_answer(raw)
+        if isinstance(document, Refusal):
+            return document
+        return _read_grant(document)
+
+    return obtain
+
+
+def _read_grant(document: object) -> Grant | Refusal:
+    if isinstance(document, dict):
+        token, life = document.get("access_token"), document.get("expires_in")
+        if isinstance(life, str) and life.isdecimal():
+            life = int(life)
+        is_token = isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token and token
+        if is_token and isinstance(life, (int, float)) and not isinstance(life, bool) and 0 < life <= _MAX_LIFE:
+            return Grant(str(token), float(life))
+    return Refusal(Code.CREDENTIAL_UNAVAILABLE, "token endpoint answered no grant")
+
+
+class ServerCredential:
+    """Holds the bearer. `run` keeps it fresh for the life of the process."""
+
+    def __init__(self, obtain: Callable[[], Awaitable[Grant | Refusal]], emit: Emit, now: Callable[[], float]) -> None:
+        self._obtain = obtain
+        self._emit = emit
+        self._now = now
+        self._token: str | None = None
+        self._expires_at = 0.0
+        self._renew_at = 0.0
+        self._obtained_at = 0.0
+        self._not_before = 0.0
+        self._failures = 0
+        self._flight: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a bearer is in hand."""
+        return self._token is not None and self._now() < self._expires_at
+
+    def peek(self) -> str | None:
+        """Return the bearer in hand without waiting for one."""
+        return self._token if self.is_usable else None
+
+    async def bearer(self) -> str | Refusal:
+        """Return a bearer, waiting for the one flight under way if there is none in hand.
+
+        CREDENTIAL_UNAVAILABLE while the token endpoint is failing: callers do not wait through the back-off.
+        """
+        if (token := self.peek()) is not None:
+            return token
+        if self._now() >= self._not_before:
+            await asyncio.shield(self._renew())
+            if (token := self.peek()) is not None:
+                return token
+        wait = max(1, math.ceil(self._not_before - self._now()))
+        return Refusal(Code.CREDENTIAL_UNAVAILABLE, "no server credential", retry_after=wait)
+
+    def reject(self, token: str) -> None:
+        """Forget a bearer that the upstream answered with 401; a newer one in hand stays."""
+        if token == self._token:
+            self._token = None
+            self._not_before = max(self._not_before, self._obtained_at + _SHORTEST_LIFE)
+            self._changed.set()
+
+    def _renew(self) -> asyncio.Task[None]:
+        if self._flight is None or self._flight.done():
+            self._flight = asyncio.get_running_loop().create_task(self._fly(), name="server credential")
+        return self._flight
+
+    async def _fly(self) -> None:
+        grant = await self._obtain()
+        now = self._now()
+        if isinstance(grant, Grant):
+            self._token = grant.token
+            self._obtained_at = now
+            self._expires_at = now + grant.life
+            self._renew_at = now + grant.life * (_RENEW_AT - random.random() * _JITTER)  # noqa: S311 - spreads load only
+            self._not_before = 0.0
+            self._failures = 0
+            self._emit(CredentialRenewed(self._expires_at))
+        else:
+            backoff = min(_FIRST_BACKOFF * 2**self._failures, _LAST_BACKOFF) * (0.75 + random.random() / 2)  # noqa: S311
+            self._failures = min(self._failures + 1, 10)
+            self._not_before = now + backoff
+            self._emit(CredentialFailed(f"{grant.code.name}: {grant.detail}", backoff))
+
+    async def run(self) -> None:
+        """Obtain the bearer now and renew it in time, until cancelled."""
+        while True:
+            due = self._renew_at if self.is_usable else 0.0
+            wait = max(due, self._not_before) - self._now()
+            if wait > 0:
+                self._changed.clear()
+                try:
+                    async with asyncio.timeout(wait):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
+                continue
+            await asyncio.shield(self._renew())
+
+    async def close(self) -> None:
+        """End a flight under way."""
+        if self._flight is not None and not self._flight.done():
+            self._flight.cancel()
+            await asyncio.wait([self._flight])

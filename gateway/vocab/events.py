@@ -1,0 +1,81 @@
+"""What happened, as values. The code emits them; ops/ turns them into log lines and metrics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.vocab.messages import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone:
+    """A reply left, or its client did. `seconds` is from the first byte of the head to the last of the reply."""
+
+    id: str
+    method: str
+    status: int
+    seconds: float
+    peer: str
+    trace: Trace
+    bytes_sent: int
+    aborted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuardViolated:
+    """An answer of the upstream would have broken isolation and was withheld."""
+
+    request_id: str
+    route: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginDone:
+    """A login was decided. `outcome` is one of granted, refused, throttled, overloaded, failed."""
+
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordQueue:
+    """How many password computations wait or run."""
+
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialRenewed:
+    """The server credential was renewed; it lives until `expires_at` (epoch seconds)."""
+
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFailed:
+    """The server credential could not be renewed; the next try is in `retry_in` seconds."""
+
+    detail: str
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A bug or a broken part of the machine: `what` failed with `error` (type and place, no values)."""
+
+    request_id: str
+    what: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lifecycle:
+    """The process changed its state: started, ready, draining, stopped, or a notice at start."""
+
+    state: str
+    detail: str = ""
+
+
+Event = (
+    RequestDone | GuardViolated | LoginDone | PasswordQueue | CredentialRenewed | CredentialFailed | Failed | Lifecycle
+)
+Emit = Callable[[Event], None]

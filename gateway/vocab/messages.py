@@ -1,0 +1,153 @@
+"""The values a request passes through: what came in, what goes upstream, what goes back. No behaviour."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+Json = dict[str, Any]
+"""A JSON object as the decoders give it."""
+
+Headers = tuple[tuple[str, str], ...]
+"""Header lines in order; names in lower case, values as received without surrounding white space."""
+
+Query = tuple[tuple[str, str], ...]
+"""Query parameters in order, decoded once."""
+
+
+class CallerKind(StrEnum):
+    """Who asks: the holder of an implicit bearer, a logged-in customer, or a holder of client credentials."""
+
+    PUBLIC = "public"
+    CUSTOMER = "customer"
+    TRUSTED = "trusted"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, proven. `customer_id` is set exactly for customers."""
+
+    kind: CallerKind
+    client_id: str | None = None
+    customer_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The one canonical reading of a request target.
+
+    `path` is percent-encoded and is what goes upstream; `segments` are its parts, decoded once, and are what routes
+    match. wire/target.py is the only maker.
+    """
+
+    path: str
+    segments: tuple[str, ...]
+    query: Query = ()
+
+
+class Body(Protocol):
+    """The request body, not read yet."""
+
+    @property
+    def expected(self) -> bool:
+        """Whether the head of the request announces a body."""
+
+    @property
+    def length(self) -> int | None:
+        """Announced size in bytes; None for a chunked body."""
+
+    @property
+    def consumed(self) -> bool:
+        """Whether any byte of it was taken."""
+
+    async def read(self, limit: int) -> bytes | None:
+        """Take the whole body; None when it is larger than `limit` bytes."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Take the body piece by piece, with back-pressure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The head of a client's request as the edge received it. `received_at` is in epoch seconds."""
+
+    id: str
+    method: str
+    target: str
+    headers: Headers
+    peer: str
+    received_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A record that must be the caller's before the plan may run: fetched from `path`, it must be `record_id`.
+
+    `owner` is the customer id it must carry at `pointer`, or None where only a record without any owner will do;
+    `guest` says that a record without owner is good as well.
+    """
+
+    path: str
+    record_id: str
+    pointer: str
+    owner: str | None
+    guest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The answer to a look-up of our own: `document` is its JSON, None where it is no success."""
+
+    status: int
+    document: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The upstream request that the deciders produced.
+
+    `document` is the body where a rule needed it; without it the client's body, if any, is streamed untouched.
+    `narrowed` says that path or filter already restrict the answer to the customer, so that a foreign record in it is
+    the upstream's fault and not a guess of the client.
+    """
+
+    method: str
+    path: str
+    query: Query = ()
+    headers: Headers = ()
+    document: Json | None = None
+    parents: tuple[Parent, ...] = ()
+    narrowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the edge sends back: `body` complete, or `stream` piece by piece. HEAD replies carry neither."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+    stream: AsyncIterator[bytes] | None = None
+
+
+@dataclass(slots=True)
+class Trace:
+    """What is known about a request so far, for events only: no decision reads it. Times are in seconds."""
+
+    request_id: str = "-"
+    route: str = "-"
+    caller: str = "-"
+    customer_id: str | None = None
+    code: str | None = None
+    detail: str = ""
+    lane: str = "standard"
+    upstream_seconds: float = 0.0
+    upstream_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """For whom rules and guards decide: the customer (None for public callers) and the path's parameters."""
+
+    customer_id: str | None
+    parameters: Mapping[str, str] = field(default_factory=dict)

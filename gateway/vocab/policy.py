@@ -1,0 +1,97 @@
+"""What the routing file says, compiled: routes, who may use them, and the rules that apply. Values only."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from gateway.vocab.messages import CallerKind, Json, Parent, Plan, Query, Target, Whose
+from gateway.vocab.refusals import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An upstream request while the scoping rules work on it."""
+
+    target: Target
+    query: Query
+    document: Json | None = None
+    parents: tuple[Parent, ...] = ()
+    narrowed: bool = False
+
+
+class ScopeRule(Protocol):
+    """Narrows a request. One file in scope/rules each."""
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether the rule reads the body, so that it must be buffered."""
+
+    def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
+        """Return the narrowed draft, or say no."""
+
+
+class GuardRule(Protocol):
+    """Judges the JSON document of an answer. One file in guard/rules each."""
+
+    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
+        """Return the document that may leave, or say no."""
+
+
+class Passwords(StrEnum):
+    """What a route has to do with the passwords the gateway keeps."""
+
+    REGISTER = "register"
+    CHANGE = "change"
+    FORGET = "forget"
+    SHOW = "show"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one kind of caller may do on a route. Without any rule the answer is relayed as it is (`open`)."""
+
+    scope: tuple[ScopeRule, ...] = ()
+    guards: tuple[GuardRule, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing narrows or judges."""
+        return not self.scope and not self.guards
+
+
+class Endpoint(StrEnum):
+    """Paths that the gateway answers itself."""
+
+    BEARER = "bearer"
+    LOGIN = "login"
+    JWKS = "jwks"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only)."""
+
+    name: str
+    path: str
+    methods: frozenset[str]
+    access: Mapping[CallerKind, Access]
+    query: frozenset[str] | None = None
+    passwords: Passwords | None = None
+    body_limit: int = 256 * 1024
+    answer_limit: int = 8 * 1024 * 1024
+    stream_limit: int | None = None
+    set_cookie: bool = False
+    endpoint: Endpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer that may leave: `document` is its JSON body, None where it has none."""
+
+    status: int
+    document: Any = None
+
+
+Exchange = Callable[[Plan], Awaitable[Checked | Refusal]]
+"""Sends a plan and judges its answer: stages 5 to 7."""

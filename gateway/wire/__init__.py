@@ -1,0 +1,1 @@
+"""HTTP hygiene: the one reading of targets, headers and bodies. Pure; knows no route and no customer."""

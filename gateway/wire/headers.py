@@ -1,0 +1,97 @@
+"""Which header lines pass, in both directions. Upstream headers are built from an allow-list, never edited.
+
+Nothing here knows tokens or routes.
+"""
+
+import re
+from collections.abc import Collection
+
+from gateway.vocab.messages import Headers
+
+CUSTOMER_TOKEN = "x-moltin-customer-token"  # noqa: S105 - the name of a header, not a secret
+
+# What the API's SDKs send and an upstream may act upon (upstream.md section 5), and the standard representation
+# headers. Left out on purpose: X-MOLTIN-AUTH-STORE switches the store, EP-Internal-Search-Ast-* replaces the parsed
+# filter, EP-Account-Management-Authentication-Token would combine with our own bearer, and every X-Forwarded-*,
+# X-Original-* and X-HTTP-Method-Override header makes somebody decide on something else than what we matched.
+FORWARDED = frozenset({
+    "accept", "accept-language", "content-type", "idempotency-key", "traceparent", "tracestate", "user-agent",
+    "ep-beta-features", "ep-channel", "ep-context-tag", "ep-disable-beta-filtering", "ep-inventories-multi-location",
+    "x-moltin-application", "x-moltin-currencies", "x-moltin-currency", "x-moltin-language", "x-moltin-locale",
+    "x-moltin-sdk-language", "x-moltin-sdk-version",
+})  # fmt: skip
+
+# Only where the answer is relayed as it is: a guard must see a whole, present representation.
+CONDITIONAL = frozenset({
+    "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range",
+})  # fmt: skip
+
+# RFC 9110 section 7.6.1 and RFC 9112: connection-level fields end here. Content-Length is the edge's to say.
+_HOP_BY_HOP = frozenset({
+    "connection", "content-length", "keep-alive", "proxy-authenticate", "proxy-authentication-info",
+    "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+})  # fmt: skip
+
+# The gateway speaks for itself about these: its own CORS answer, its own cookies (none), its own request id.
+_NOT_RELAYED = _HOP_BY_HOP | {"alt-svc", "set-cookie", "set-cookie2", "server", "x-request-id", "http2-settings"}
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def values(headers: Headers, name: str) -> list[str]:
+    """Return the values of all lines called `name` (lower case)."""
+    return [value for key, value in headers if key == name]
+
+
+def first(headers: Headers, name: str) -> str | None:
+    """Return the value of the first line called `name` (lower case)."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def is_repeated(headers: Headers, name: str) -> bool:
+    """Tell whether more than one line is called `name`."""
+    return len(values(headers, name)) > 1
+
+
+def _named_in_connection(headers: Headers) -> frozenset[str]:
+    """Return the fields that Connection declares to be hop-by-hop (RFC 9110 section 7.6.1)."""
+    return frozenset(part.strip().lower() for key, value in headers if key == "connection" for part in value.split(","))
+
+
+def for_upstream(headers: Headers, allowed: Collection[str]) -> Headers:
+    """Pick the lines that go upstream: those in `allowed`, unless Connection names them."""
+    dropped = _named_in_connection(headers)
+    return tuple(
+        (key, value)
+        for key, value in headers
+        if key in allowed and key not in dropped and (key != "traceparent" or _TRACEPARENT.fullmatch(value))
+    )
+
+
+def for_client(headers: Headers, *, set_cookie: bool = False) -> Headers:
+    """Pick the lines of an upstream answer that are relayed on an open route; `set_cookie` lets cookies pass."""
+    dropped = _named_in_connection(headers)
+    return tuple(
+        (key, value)
+        for key, value in headers
+        if (key not in _NOT_RELAYED or (set_cookie and key == "set-cookie"))
+        and key not in dropped
+        and not key.startswith("access-control-")
+    )
+
+
+def media_type(content_type: str | None) -> str:
+    """Return the type/subtype of a Content-Type value in lower case, empty without one."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def is_json(content_type: str | None) -> bool:
+    """Tell whether a Content-Type value says JSON in UTF-8 (RFC 8259 section 8.1, RFC 6839 section 3.1)."""
+    kind = media_type(content_type)
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        return False
+    parameters = (content_type or "").partition(";")[2].lower()
+    return "charset" not in parameters or re.search(r'charset\s*=\s*"?utf-8"?\s*(;|$)', parameters) is not None

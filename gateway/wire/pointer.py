@@ -1,0 +1,67 @@
+"""JSON pointers (RFC 6901) into decoded documents, and the reading of an owner. Pure."""
+
+from enum import Enum
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, Field
+
+
+class Reading(Enum):
+    """What stands where an owner's id should, when it is no id."""
+
+    NOBODY = "nobody"
+    UNREADABLE = "unreadable"
+
+
+MISSING: Final = object()
+"""The answer where a pointer leads nowhere."""
+
+
+def split(pointer: str) -> tuple[str, ...]:
+    """Return the reference tokens of a pointer; ValueError when it is none."""
+    if pointer and not pointer.startswith("/"):
+        raise ValueError("a JSON pointer is empty or begins with a slash, such as /data/id")
+    return tuple(token.replace("~1", "/").replace("~0", "~") for token in pointer.split("/")[1:])
+
+
+def _checked(pointer: str) -> str:
+    split(pointer)
+    return pointer
+
+
+Pointer = Annotated[str, AfterValidator(_checked), Field(examples=["/id", "/relationships/customer/data/id"])]
+"""The option type of rules."""
+
+
+def resolve(document: Any, tokens: tuple[str, ...]) -> Any:
+    """Return what `tokens` lead to through objects, or MISSING. Arrays are not entered: an owner is one, not many."""
+    for token in tokens:
+        if not isinstance(document, dict):
+            return MISSING
+        document = document.get(token, MISSING)
+    return document
+
+
+def owner_at(record: Any, tokens: tuple[str, ...]) -> str | Reading:
+    """Read the owner's id of a record.
+
+    An explicit null, or a missing member above the last one, is NOBODY (a guest's record). A relationship object that
+    is there but names nobody (`{"data": {}}`, `{}`) is UNREADABLE, as is every other shape: a record that cannot be
+    read belongs to no caller and is no guest's either.
+    """
+    may_miss = len(tokens) - (2 if tokens[-2:] == ("data", "id") else 1)
+    value = record
+    for depth, token in enumerate(tokens):
+        if not isinstance(value, dict):
+            return Reading.UNREADABLE
+        if token not in value:
+            return Reading.NOBODY if depth < may_miss else Reading.UNREADABLE
+        value = value[token]
+        if value is None:
+            return Reading.NOBODY
+    if isinstance(value, str) and value:
+        return value
+    # Many back ends count their customers; True is an int in Python and an owner nowhere.
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return Reading.UNREADABLE

@@ -1,0 +1,136 @@
+"""Turns a request target into its one canonical reading, or refuses it.
+
+Matching, rules, logs and forwarding use only what comes out of here; nothing else in the gateway decodes or encodes a
+path or a query. It does not know routes.
+"""
+
+import re
+import unicodedata
+from urllib.parse import quote, unquote_to_bytes
+
+from gateway.vocab.messages import Query, Target
+from gateway.vocab.refusals import Code, Refusal
+
+# aiohttp stops a request line at 8,190 bytes; the same bound here keeps `explain` and the gateway of one mind.
+MAX_TARGET = 8190
+# EPCC knows fewer than ten parameters; a hundred leaves room for any backend and bounds the work.
+MAX_PARAMETERS = 100
+
+# RFC 3986 section 3.3: pchar, less ";" (parameters of a segment: servers disagree about them) and "%".
+_SEGMENT_SAFE = "-._~!$&'()*+,=:@"
+# RFC 3986 section 3.4, less what separates parameters ("&", ";", "=", "+") and plus the brackets that real SDKs send
+# raw in names like page[limit].
+_QUERY_SAFE = "-._~!$'()*,:@/?[]"
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+_PLAIN_QUERY_TEXT = re.compile(r"[A-Za-z0-9\-._~!$'()*,:@/?\[\]]*")
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# An escape of an unreserved character has no honest use in a name: it only hides the name from a reader.
+_HIDDEN_LETTER = re.compile(r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Decoded, these would be read as structure by somebody behind us: "/" and "\" split segments, "%" is a second
+# encoding, ";" starts parameters, "?" and "#" end the path.
+_STRUCTURE = frozenset("/\\%;?#")
+
+
+def parse(raw: str) -> Target | Refusal:
+    """Read a request target in origin form (RFC 9112 section 3.2.1).
+
+    Refuses with TARGET_INVALID what is not a target at all and with TARGET_AMBIGUOUS what two readers could read
+    differently: encoded slashes, backslashes, dot segments, double encoding, control characters, empty segments, ";",
+    fragments, absolute form, text that Unicode normalisation would change.
+    """
+    if len(raw) > MAX_TARGET or not _VISIBLE.fullmatch(raw):
+        return Refusal(Code.TARGET_INVALID, "not visible ASCII or too long")
+    if raw[0] != "/":
+        return Refusal(Code.TARGET_AMBIGUOUS, "not in origin form")
+    if "#" in raw:
+        return Refusal(Code.TARGET_AMBIGUOUS, "fragment")
+    path, mark, query_text = raw.partition("?")
+    if _PLAIN_PATH.fullmatch(path):
+        segments = tuple(path[1:].split("/"))
+    elif path == "/":
+        segments = ()
+    else:
+        read = _segments(path)
+        if isinstance(read, Refusal):
+            return read
+        segments = read
+        path = encode_path(segments)
+    if not mark or not query_text:
+        return Target(path, segments)
+    query = _query(query_text)
+    return query if isinstance(query, Refusal) else Target(path, segments, query)
+
+
+def _segments(path: str) -> tuple[str, ...] | Refusal:
+    decoded = []
+    for raw in path[1:].split("/"):
+        segment = _decode(raw)
+        if isinstance(segment, Refusal):
+            return segment
+        if segment in {"", ".", ".."}:
+            return Refusal(Code.TARGET_AMBIGUOUS, "empty or dot segment")
+        if not _STRUCTURE.isdisjoint(segment):
+            return Refusal(Code.TARGET_AMBIGUOUS, "encoded or stray structure in a segment")
+        if unicodedata.normalize("NFKC", segment) != segment:
+            return Refusal(Code.TARGET_AMBIGUOUS, "text that Unicode normalisation changes")
+        decoded.append(segment)
+    return tuple(decoded)
+
+
+def _query(text: str) -> Query | Refusal:
+    if ";" in text:
+        # Old frameworks split parameters at ";" (WHATWG dropped it, Go refuses it).
+        return Refusal(Code.TARGET_AMBIGUOUS, "semicolon in the query")
+    pieces = [piece for piece in text.split("&") if piece]
+    if len(pieces) > MAX_PARAMETERS:
+        return Refusal(Code.TARGET_INVALID, "too many parameters")
+    pairs = []
+    for piece in pieces:
+        raw_name, _, raw_value = piece.partition("=")
+        if not raw_name or "+" in raw_name or _HIDDEN_LETTER.search(raw_name):
+            return Refusal(Code.TARGET_AMBIGUOUS, "parameter name that hides its spelling")
+        name = _decode(raw_name)
+        if isinstance(name, Refusal):
+            return name
+        # application/x-www-form-urlencoded: "+" is a space, and upstream.md section 4 says the API reads it so.
+        value = _decode(raw_value.replace("+", " "))
+        if isinstance(value, Refusal):
+            return value
+        pairs.append((name, value))
+    return tuple(pairs)
+
+
+def _decode(raw: str) -> str | Refusal:
+    if "%" not in raw:
+        return raw
+    if _BROKEN_ESCAPE.search(raw):
+        return Refusal(Code.TARGET_INVALID, "broken percent escape")
+    try:
+        text = unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        return Refusal(Code.TARGET_INVALID, "escapes that are not UTF-8")
+    if _CONTROL.search(text):
+        return Refusal(Code.TARGET_AMBIGUOUS, "encoded control character")
+    return text
+
+
+def encode_path(segments: tuple[str, ...]) -> str:
+    """Spell decoded segments canonically."""
+    return "/" + "/".join([quote(segment, safe=_SEGMENT_SAFE) for segment in segments])
+
+
+def encode_query(query: Query) -> str:
+    """Spell decoded parameters canonically, without the question mark; `parse` reads exactly them back."""
+    return "&".join([f"{_encode(name)}={_encode(value)}" for name, value in query])
+
+
+def _encode(text: str) -> str:
+    return text if _PLAIN_QUERY_TEXT.fullmatch(text) else quote(text, safe=_QUERY_SAFE)
+
+
+def serialise(path: str, query: Query) -> str:
+    """Spell a canonical path and decoded parameters as a request target in origin form."""
+    return f"{path}?{encode_query(query)}" if query else path

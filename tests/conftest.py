@@ -1,0 +1,25 @@
+"""Fixtures for tests that go through the door: a real gateway and a real, recording upstream, on free ports."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.shop import Shop
+from tests.fakes.commerce import Commerce
+from tests.gateways import UPSTREAM_SECRET, Site
+from tests.gateways import site as run_site
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Commerce]:
+    """Give a recording upstream with the demo data."""
+    async with Commerce(Shop("canary-upstream-id", UPSTREAM_SECRET)) as commerce:
+        yield commerce
+
+
+@pytest.fixture
+async def site(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
+    """Give a gateway on config/moltin.yaml in front of the upstream."""
+    async with run_site(upstream, tmp_path) as running:
+        yield running

@@ -1,0 +1,1 @@
+"""Stand-ins for the servers around the gateway, with real sockets and real bytes."""

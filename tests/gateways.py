@@ -1,0 +1,175 @@
+"""Starts real gateways in front of the recording upstream, in this process, on free ports; and talks to them."""
+
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yarl
+
+from gateway.authn.key import Algorithm, generate
+from gateway.config.load import load
+from gateway.config.model import Config
+from gateway.demo.data import DEMO_PASSWORDS, PEOPLE
+from gateway.vocab.refusals import Refusal
+from gateway.wiring import Address, Gateway, running
+from tests.fakes.commerce import Commerce
+
+ROOT = Path(__file__).parent.parent
+MOLTIN = ROOT / "config" / "moltin.yaml"
+
+STOREFRONT = "canary-storefront-id"
+TRUSTED = "canary-trusted-id"
+TRUSTED_SECRET = "canary-trusted-secret"
+UPSTREAM_SECRET = "canary-upstream-secret"
+
+
+@dataclass(slots=True)
+class Answer:
+    """A reply, read whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the JSON of the body."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """Return the refusal code of an error reply."""
+        return str(self.json()["errors"][0]["code"])
+
+
+@dataclass(slots=True)
+class Site:
+    """A running gateway, its upstream and a client session."""
+
+    gateway: Gateway
+    commerce: Commerce
+    session: aiohttp.ClientSession
+    log: io.StringIO
+    config: Config
+    bearers: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Return the public URL."""
+        return f"http://{self.gateway.listen}"
+
+    @property
+    def admin_url(self) -> str:
+        """Return the admin URL."""
+        return f"http://{self.gateway.admin}"
+
+    async def call(self, method: str, target: str, **options: Any) -> Answer:
+        """Send a request exactly as spelled; no header is added but what aiohttp needs."""
+        url = yarl.URL(self.url + target, encoded=True)
+        async with self.session.request(method, url, allow_redirects=False, **options) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def bearer(self, kind: str = "public") -> str:
+        """Return a bearer of a public or trusted client."""
+        if kind not in self.bearers:
+            form = {"grant_type": "implicit", "client_id": STOREFRONT}
+            if kind == "trusted":
+                form = {"grant_type": "client_credentials", "client_id": TRUSTED, "client_secret": TRUSTED_SECRET}
+            answer = await self.call("POST", "/oauth/access_token", data=form)
+            self.bearers[kind] = answer.json()["access_token"]
+        return self.bearers[kind]
+
+    async def token(self, email: str) -> str:
+        """Log a demo customer in and return the customer token."""
+        if email not in self.tokens:
+            answer = await self.login(email, DEMO_PASSWORDS[email])
+            self.tokens[email] = answer.json()["data"]["token"]
+        return self.tokens[email]
+
+    async def login(self, email: object, password: object, **members: object) -> Answer:
+        """Try to log in."""
+        data = {"type": "token", "email": email, "password": password, **members}
+        return await self.public("POST", "/v2/customers/tokens", json={"data": data})
+
+    async def public(
+        self, method: str, target: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Answer:
+        """Send a request as the storefront."""
+        return await self._as("public", method, target, headers, options)
+
+    async def trusted(
+        self, method: str, target: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Answer:
+        """Send a request as a server with client credentials."""
+        return await self._as("trusted", method, target, headers, options)
+
+    async def customer(
+        self, email: str, method: str, target: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Answer:
+        """Send a request as a logged-in demo customer."""
+        token = {"X-Moltin-Customer-Token": await self.token(email)}
+        return await self._as("public", method, target, {**token, **(headers or {})}, options)
+
+    async def _as(
+        self, kind: str, method: str, target: str, headers: Mapping[str, str] | None, options: dict[str, Any]
+    ) -> Answer:
+        authorization = {"Authorization": f"Bearer {await self.bearer(kind)}"}
+        return await self.call(method, target, headers={**authorization, **(headers or {})}, **options)
+
+    async def metrics(self) -> str:
+        """Return what the admin port shows to a scraper."""
+        async with self.session.get(f"{self.admin_url}/metrics") as response:
+            return await response.text()
+
+    def log_lines(self) -> list[dict[str, Any]]:
+        """Return the log so far."""
+        return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+def environment(folder: Path, upstream: str, **overrides: str) -> dict[str, str]:
+    """Return the environment of config/moltin.yaml, with a fresh key and store in `folder`."""
+    key = folder / "signing.jwk"
+    if not key.exists():
+        key.write_text(generate(Algorithm.EDDSA))
+    return {
+        "UPSTREAM_URL": upstream,
+        "UPSTREAM_CLIENT_ID": "canary-upstream-id",
+        "UPSTREAM_CLIENT_SECRET": UPSTREAM_SECRET,
+        "GATEWAY_SIGNING_KEY_FILE": str(key),
+        "GATEWAY_STORE_URL": f"sqlite:///{folder}/store.db",
+        "STOREFRONT_CLIENT_ID": STOREFRONT,
+        "TRUSTED_CLIENT_ID": TRUSTED,
+        "TRUSTED_CLIENT_SECRET": TRUSTED_SECRET,
+        **overrides,
+    }
+
+
+@asynccontextmanager
+async def site(
+    commerce: Commerce, folder: Path, *, config: str | None = None, passwords: bool = True, **environ: str
+) -> AsyncIterator[Site]:
+    """Run a gateway on config/moltin.yaml, or on `config`, a YAML text that may say `extends: moltin.yaml`.
+
+    With `passwords` the demo customers have their demo passwords.
+    """
+    path = MOLTIN
+    if config is not None:
+        path = folder / "gateway.yaml"
+        path.write_text(config.replace("extends: moltin.yaml", f"extends: {MOLTIN}"))
+    loaded = load(path, environment(folder, commerce.url, **environ))
+    log = io.StringIO()
+    async with (
+        running(loaded, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log) as gateway,
+        aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        if passwords and gateway.store is not None and gateway.hasher is not None:
+            for person in PEOPLE:
+                hashed = await gateway.hasher.hash(DEMO_PASSWORDS[person.email])
+                assert not isinstance(hashed, Refusal)
+                await gateway.store.set_password(person.id, hashed)
+        yield Site(gateway, commerce, session, log, loaded)

@@ -1,0 +1,217 @@
+"""The log: what a line says, what it never says, and that it never harms a request."""
+
+import contextlib
+import io
+import json
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.ops.log import EventLog
+from gateway.vocab.events import (
+    CredentialFailed,
+    CredentialRenewed,
+    Event,
+    Failed,
+    GuardViolated,
+    Lifecycle,
+    LoginDone,
+    PasswordQueue,
+    RequestDone,
+)
+from gateway.vocab.messages import Trace
+
+KEY = b"k" * 32
+TRACE = Trace(
+    route="orders",
+    caller="customer",
+    customer_id="customer-1",
+    code="GUARD_VIOLATION",
+    detail="filter=eq(email,a@b.example)",
+    lane="express",
+    upstream_seconds=0.0105,
+    upstream_calls=2,
+)
+DONE = RequestDone("r-1", "GET", 502, 0.0123456, "192.0.2.1", TRACE, 120)
+
+
+def written(*events: Event, debug: bool = False, key: bytes = KEY) -> list[dict[str, Any]]:
+    """Log the events and read the lines back."""
+    stream = io.StringIO()
+    log = EventLog(stream, key, lambda: 1_700_000_000.0625, debug=debug)
+    for event in events:
+        log(event)
+    text = stream.getvalue()
+    assert text.endswith("\n")
+    return [json.loads(line) for line in text[:-1].split("\n")]
+
+
+def test_a_request_is_one_line_with_closed_fields() -> None:
+    """A request gives exactly these fields in this order, times in milliseconds, and no detail."""
+    (line,) = written(DONE)
+    pseudonym = line.pop("customer")
+    assert re.fullmatch("[0-9a-f]{16}", pseudonym)
+    assert list(line.items()) == [
+        ("ts", "2023-11-14T22:13:20.062Z"),
+        ("event", "request"),
+        ("id", "r-1"),
+        ("method", "GET"),
+        ("route", "orders"),
+        ("caller", "customer"),
+        ("status", 502),
+        ("code", "GUARD_VIOLATION"),
+        ("lane", "express"),
+        ("ms", 12.346),
+        ("upstream_ms", 10.5),
+        ("upstream_calls", 2),
+        ("bytes", 120),
+        ("peer", "192.0.2.1"),
+        ("aborted", False),
+    ]
+
+
+def test_a_bare_request_has_nulls() -> None:
+    """Without customer and refusal their fields are null."""
+    (line,) = written(replace(DONE, trace=Trace(), aborted=True))
+    assert (line["customer"], line["code"], line["aborted"]) == (None, None, True)
+
+
+EVENTS: list[tuple[Event, dict[str, object]]] = [
+    (GuardViolated("r-1", "orders", "record c2"), {"event": "guard_violated", "id": "r-1", "route": "orders"}),
+    (LoginDone("refused"), {"event": "login", "outcome": "refused"}),
+    (PasswordQueue(3), {"event": "password_queue", "depth": 3}),
+    (CredentialRenewed(1.5), {"event": "credential_renewed", "expires_at": 1.5}),
+    (CredentialFailed("status 401", 2.0), {"event": "credential_failed", "detail": "status 401", "retry_in": 2.0}),
+    (
+        Failed("r-1", "guard", "KeyError at core.py:7"),
+        {"event": "failed", "id": "r-1", "what": "guard", "error": "KeyError at core.py:7"},
+    ),
+    (Lifecycle("ready", "2 routes"), {"event": "lifecycle", "state": "ready", "detail": "2 routes"}),
+]
+
+
+@pytest.mark.parametrize(("event", "fields"), EVENTS, ids=[type(event).__name__ for event, _ in EVENTS])
+def test_every_other_event_is_one_line(event: Event, fields: dict[str, object]) -> None:
+    """Each event has its line and its time, and nothing beside its own fields."""
+    assert written(event) == [{"ts": "2023-11-14T22:13:20.062Z", **fields}]
+
+
+def test_details_are_for_debugging_only() -> None:
+    """What a refusal or a guard found may quote clients, so it is off unless asked for."""
+    guard = GuardViolated("r-1", "orders", "record c2")
+    assert all("detail" not in line for line in written(DONE, guard))
+    assert [line["detail"] for line in written(DONE, guard, debug=True)] == [TRACE.detail, "record c2"]
+
+
+def test_a_customer_is_a_pseudonym() -> None:
+    """One customer has one hash under one key, another under another key, and the id is nowhere."""
+    other = replace(DONE, trace=replace(TRACE, customer_id="customer-2"))
+    first, again, second = (line["customer"] for line in written(DONE, DONE, other))
+    assert first == again != second
+    assert written(DONE, key=b"another key of 24 bytes.")[0]["customer"] != first
+    assert "customer-1" not in json.dumps(written(DONE, debug=True))
+
+
+@pytest.mark.parametrize("length", [0, 15, 65])
+def test_the_key_has_a_length(length: int) -> None:
+    """A key that can be guessed, or that the hash cannot take, is an error at start."""
+    with pytest.raises(ValueError, match="log key"):
+        EventLog(io.StringIO(), b"k" * length, lambda: 0.0)
+
+
+HOSTILE = 'x"}\n{"event":"request","status":200}\r\n\0\x1b[2J\x7f\x85\u2028\u2029\u202e\ud800é'
+
+
+def test_a_client_cannot_write_lines() -> None:
+    """Line breaks of any kind, quotes, escapes and lone surrogates stay inside their field, in ASCII."""
+    stream = io.StringIO()
+    hostile = replace(DONE, id=HOSTILE, method=HOSTILE, peer=HOSTILE, trace=replace(TRACE, customer_id=HOSTILE))
+    EventLog(stream, KEY, lambda: 0.0, debug=True)(hostile)
+    text = stream.getvalue()
+    assert text.isascii()
+    assert text.count("\n") == 1
+    assert text[:-1].splitlines() == [text[:-1]]
+    assert json.loads(text)["method"] == HOSTILE
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_text_is_one_line(text: str) -> None:
+    """Whatever a client sends is one line that reads back as what it was, cut to length."""
+    (line,) = written(replace(DONE, method=text, trace=replace(TRACE, detail=text)), debug=True)
+    assert line["method"] == line["detail"] == (text if len(text) <= 500 else f"{text[:500]}...")
+
+
+def test_a_long_text_is_cut() -> None:
+    """A client cannot fill the disk with one long method."""
+    (line,) = written(replace(DONE, method="M" * 100_000))
+    assert line["method"] == "M" * 500 + "..."
+
+
+class Broken(io.StringIO):
+    """A stream that fails with what it is given, until it is repaired."""
+
+    def __init__(self, fault: Exception) -> None:
+        super().__init__()
+        self.fault: Exception | None = fault
+
+    def write(self, text: str) -> int:
+        """Write, or fail."""
+        if self.fault is not None:
+            raise self.fault
+        return super().write(text)
+
+
+@pytest.mark.parametrize("fault", [BrokenPipeError(), OSError(28, "No space left"), BlockingIOError(), ValueError()])
+def test_a_failing_stream_costs_lines_only(fault: Exception) -> None:
+    """Lines that cannot be written are counted and told of, and logging goes on when the stream does."""
+    stream = Broken(fault)
+    told: list[None] = []
+    log = EventLog(stream, KEY, lambda: 0.0, on_lost=lambda: told.append(None))
+    log(DONE)
+    log(LoginDone("granted"))
+    stream.fault = None
+    log(PasswordQueue(1))
+    assert (log.lines_lost, len(told)) == (2, 2)
+    assert json.loads(stream.getvalue())["event"] == "password_queue"
+
+
+def test_a_full_disk_costs_lines_only() -> None:
+    """The device that is always full fails each line, and none of them raises."""
+    # Closing such a file fails as well: what is left in its buffer still has no room.
+    with contextlib.suppress(OSError), Path("/dev/full").open("w") as stream:
+        log = EventLog(stream, KEY, lambda: 0.0)
+        for _ in range(3):
+            log(DONE)
+        assert log.lines_lost == 3
+
+
+def test_a_closed_file_costs_lines_only(tmp_path: Path) -> None:
+    """A stream that somebody closed fails each line, and none of them raises."""
+    with (tmp_path / "log").open("w") as stream:
+        log = EventLog(stream, KEY, lambda: 0.0)
+    log(DONE)
+    assert log.lines_lost == 1
+
+
+def test_a_pipe_without_reader_costs_lines_only() -> None:
+    """A collector of logs that went away does not take the gateway with it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writer, "w") as stream:
+        log = EventLog(stream, KEY, lambda: 0.0)
+        log(DONE)
+        assert log.lines_lost == 1
+
+
+def test_each_line_is_flushed(tmp_path: Path) -> None:
+    """A line is on the disk before the next event, so that a crash loses none."""
+    path = tmp_path / "log"
+    with path.open("w") as stream:
+        EventLog(stream, KEY, lambda: 0.0)(DONE)
+        assert path.read_text().count("\n") == 1

@@ -1,0 +1,193 @@
+"""The metrics: each event has its number, labels are closed, and several processes add up."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.ops.metrics import Metrics
+from gateway.vocab.events import (
+    CredentialFailed,
+    CredentialRenewed,
+    Event,
+    Failed,
+    GuardViolated,
+    Lifecycle,
+    LoginDone,
+    PasswordQueue,
+    RequestDone,
+)
+from gateway.vocab.messages import Trace
+from gateway.vocab.refusals import Code
+
+TRACE = Trace(
+    route="orders",
+    caller="customer",
+    customer_id="customer-1",
+    code="GUARD_VIOLATION",
+    detail="c2",
+    lane="express",
+    upstream_seconds=0.2,
+    upstream_calls=1,
+)
+DONE = RequestDone("r-1", "GET", 502, 0.3, "192.0.2.1", TRACE, 120)
+Numbers = dict[tuple[str, ...], float]
+
+
+def read(text: str) -> Numbers:
+    """Read Prometheus text into numbers by name and label values."""
+    families = text_string_to_metric_families(text)
+    return {
+        (one.name, *(f"{k}={v}" for k, v in sorted(one.labels.items()))): one.value
+        for f in families
+        for one in f.samples
+    }
+
+
+def counted(*events: Event, now: float = 0.0) -> Numbers:
+    """Count the events and render."""
+    metrics = Metrics(CollectorRegistry(), lambda: now)
+    for event in events:
+        metrics(event)
+    return read(metrics.render()[0].decode())
+
+
+def test_a_request_is_counted_by_route_caller_status_and_lane() -> None:
+    """A request counts once, and its times go into the histograms of its route."""
+    numbers = counted(DONE, DONE)
+    labels = ("caller=customer", "lane=express", "route=orders", "status=502")
+    assert numbers["gateway_requests_total", *labels] == 2
+    assert numbers["gateway_request_seconds_sum", "route=orders"] == pytest.approx(0.6)
+    assert numbers["gateway_request_seconds_bucket", "le=0.25", "route=orders"] == 0
+    assert numbers["gateway_request_seconds_bucket", "le=0.5", "route=orders"] == 2
+    assert numbers["gateway_upstream_seconds_sum", "route=orders"] == pytest.approx(0.4)
+    assert numbers["gateway_refusals_total", "code=GUARD_VIOLATION"] == 2
+
+
+def test_a_request_that_never_went_upstream_has_no_upstream_time() -> None:
+    """Requests answered by the gateway itself do not make the upstream look fast."""
+    numbers = counted(replace(DONE, trace=Trace()))
+    assert not any(name.startswith(("gateway_upstream_seconds_", "gateway_refusals_total")) for name, *_ in numbers)
+
+
+SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
+    (GuardViolated("r-1", "orders", "c2"), ("gateway_isolation_violations_total", "route=orders"), 1),
+    (LoginDone("granted"), ("gateway_logins_total", "outcome=granted"), 1),
+    (LoginDone("throttled"), ("gateway_logins_total", "outcome=throttled"), 1),
+    (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
+    (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "outcome=renewed"), 1),
+    (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds",), 50),
+    (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "outcome=failed"), 1),
+    (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
+    (Lifecycle("ready"), ("gateway_password_queue_depth",), 0),
+]
+
+
+@pytest.mark.parametrize(("event", "name", "value"), SINGLE, ids=[type(event).__name__ for event, _, _ in SINGLE])
+def test_every_event_has_its_number(event: Event, name: tuple[str, ...], value: float) -> None:
+    """Each event moves its metric."""
+    assert counted(event)[name] == value
+
+
+def test_the_remaining_life_of_the_credential_is_computed_when_asked() -> None:
+    """The seconds until expiry shrink with the clock, without another event, and become negative."""
+    time = [0.0]
+    metrics = Metrics(CollectorRegistry(), lambda: time[0])
+    metrics(CredentialRenewed(100.0))
+    metrics(CredentialRenewed(150.0))
+    for now, remaining in ((0.0, 150.0), (60.0, 90.0), (200.0, -50.0)):
+        time[0] = now
+        assert read(metrics.render()[0].decode())[("gateway_credential_expiry_seconds",)] == remaining
+
+
+def test_there_is_no_expiry_before_a_credential() -> None:
+    """Before the first renewal the gauges are absent rather than 1970."""
+    assert not any("credential_exp" in name for name, *_ in counted(CredentialFailed("401", 1.0)))
+
+
+def test_labels_come_from_closed_sets() -> None:
+    """Callers, codes, lanes, outcomes and statuses that do not exist are counted under a dash."""
+    strange = replace(DONE, status=10**9, trace=replace(TRACE, caller="eve", lane="x", code="<script>"))
+    numbers = counted(strange, LoginDone("c1@example.org"))
+    assert numbers["gateway_requests_total", "caller=-", "lane=-", "route=orders", "status=-"] == 1
+    assert numbers["gateway_refusals_total", "code=-"] == 1
+    assert numbers["gateway_logins_total", "outcome=-"] == 1
+
+
+def test_every_refusal_has_a_label() -> None:
+    """All codes of the catalogue are known."""
+    numbers = counted(*(replace(DONE, trace=replace(TRACE, code=code.name)) for code in Code))
+    assert all(numbers["gateway_refusals_total", f"code={code.name}"] == 1 for code in Code)
+
+
+def test_the_names_of_faults_are_bounded() -> None:
+    """A bug that makes up names of faults cannot fill the memory."""
+    numbers = counted(*(Failed("r", f"part {number}", "") for number in range(1000)), Failed("r", "part 0", ""))
+    faults = {name: value for name, value in numbers.items() if name[0] == "gateway_faults_total"}
+    assert len(faults) == 65
+    assert faults["gateway_faults_total", "what=-"] == 1000 - 64
+    assert faults["gateway_faults_total", "what=part 0"] == 2
+
+
+def test_nobody_can_be_recognised() -> None:
+    """No id, address, method or detail is in the metrics."""
+    metrics = Metrics(CollectorRegistry(), lambda: 0.0)
+    metrics(replace(DONE, method="CANARY", id="CANARY", peer="CANARY", trace=replace(TRACE, detail="CANARY")))
+    metrics(GuardViolated("CANARY", "orders", "CANARY"))
+    metrics(Failed("CANARY", "store", "CANARY"))
+    metrics(CredentialFailed("CANARY", 1.0))
+    text = metrics.render()[0].decode()
+    assert "CANARY" not in text
+    assert "customer-1" not in text
+
+
+def test_lost_log_lines_are_counted() -> None:
+    """The log tells the metrics of lines it could not write."""
+    metrics = Metrics(CollectorRegistry(), lambda: 0.0)
+    metrics.count_lost_line()
+    assert read(metrics.render()[0].decode())[("gateway_log_lines_lost_total",)] == 1
+
+
+def test_the_content_type_is_the_text_format() -> None:
+    """Prometheus is told the format that every version of it reads."""
+    assert Metrics(CollectorRegistry(), lambda: 0.0).render()[1] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+WORKER = """
+import sys
+from prometheus_client import CollectorRegistry
+from gateway.ops.metrics import Metrics
+from gateway.vocab.events import CredentialRenewed, LoginDone, PasswordQueue, RequestDone
+from gateway.vocab.messages import Trace
+
+metrics = Metrics(CollectorRegistry(), lambda: 100.0)
+if sys.argv[1] != "idle":
+    metrics(RequestDone("r", "GET", 200, 0.3, "p", Trace(route="orders", caller="public", upstream_calls=1), 1))
+    metrics(LoginDone("granted"))
+    metrics(PasswordQueue(2))
+    metrics(CredentialRenewed(float(sys.argv[1])))
+    metrics.count_lost_line()
+sys.stdout.write(metrics.render()[0].decode())
+"""
+
+
+def test_several_processes_add_up(tmp_path: Path) -> None:
+    """In multiprocess mode any process shows the sum of all, and the credential that expires first."""
+    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    text = ""
+    for argument in ("400", "300", "idle"):
+        command = [sys.executable, "-c", WORKER, argument]
+        text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    numbers = read(text)
+    labels = ("caller=public", "lane=standard", "route=orders", "status=200")
+    assert numbers["gateway_requests_total", *labels] == 2
+    assert numbers["gateway_request_seconds_count", "route=orders"] == 2
+    assert numbers["gateway_logins_total", "outcome=granted"] == 2
+    assert numbers[("gateway_password_queue_depth",)] == 4
+    assert numbers[("gateway_log_lines_lost_total",)] == 2
+    assert numbers[("gateway_credential_expires_at_seconds",)] == 300
+    assert numbers[("gateway_credential_expiry_seconds",)] == 200

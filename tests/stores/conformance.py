@@ -1,0 +1,224 @@
+"""What every store in the list must do. Run once for each of them."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from gateway.stores import CredentialStore, Registration, StoreUnavailable, open_store
+
+ANN = Registration(id="a" * 32, email="ann@shop.test", name="Ann", password_hash="hash-1", started_at=1_700_000_000.25)
+AGAIN = replace(ANN, id="b" * 32, password_hash="hash-2", started_at=1_700_000_060.5)
+BOB = Registration(id="c" * 32, email="bob@shop.test", name="Bob", password_hash="hash-3", started_at=1.0)
+
+
+async def test_password_is_kept_per_customer(store: CredentialStore) -> None:
+    """A password hash comes back for its customer and for no other."""
+    await store.set_password("ann", "hash-1")
+    assert await store.password_hash("ann") == "hash-1"
+    assert await store.password_hash("Ann") is None
+
+
+async def test_password_replaces_the_one_before(store: CredentialStore) -> None:
+    """Setting a password again leaves only the new one."""
+    await store.set_password("ann", "hash-1")
+    await store.set_password("ann", "hash-2")
+    assert await store.password_hash("ann") == "hash-2"
+
+
+async def test_forgotten_password_is_gone(store: CredentialStore) -> None:
+    """Forgetting removes the password of that customer only, and may be repeated."""
+    await store.set_password("ann", "hash-1")
+    await store.set_password("bob", "hash-2")
+    await store.forget("ann")
+    await store.forget("ann")
+    assert await store.password_hash("ann") is None
+    assert await store.password_hash("bob") == "hash-2"
+
+
+async def test_with_password_names_exactly_those_that_have_one(store: CredentialStore) -> None:
+    """Of the customers asked for, those with a password are returned, and nobody else."""
+    for customer_id in ("ann", "bob", "cy"):
+        await store.set_password(customer_id, "hash")
+    assert await store.with_password(["ann", "dan", "bob", "ann"]) == {"ann", "bob"}
+    assert await store.with_password([]) == frozenset()
+
+
+async def test_with_password_has_no_upper_bound(store: CredentialStore) -> None:
+    """More customers than one statement can carry are still answered."""
+    await store.set_password("customer-0", "hash")
+    await store.set_password("customer-69999", "hash")
+    asked = [f"customer-{number}" for number in range(70_000)]
+    assert await store.with_password(asked) == {"customer-0", "customer-69999"}
+
+
+@pytest.mark.parametrize("text", ["it's; DROP TABLE credentials --", "ünïcödé-✓", "nul\0inside", "%_*"])
+async def test_text_is_data(store: CredentialStore, text: str) -> None:
+    """Whatever text an id holds is kept as it is and never read as SQL or as a pattern."""
+    await store.set_password(text, text)
+    assert await store.password_hash(text) == text
+    assert await store.with_password([text, "other"]) == {text}
+
+
+async def test_registration_comes_back_as_it_was(store: CredentialStore) -> None:
+    """A registration that was begun is pending under its e-mail, every field intact."""
+    assert await store.begin(ANN)
+    assert await store.pending("ann@shop.test") == ANN
+    assert await store.pending("bob@shop.test") is None
+
+
+async def test_one_registration_per_email(store: CredentialStore) -> None:
+    """A second registration with the same e-mail is not begun and changes nothing."""
+    assert await store.begin(ANN)
+    assert not await store.begin(AGAIN)
+    assert not await store.begin(ANN)
+    assert await store.pending(ANN.email) == ANN
+
+
+async def test_one_of_many_begins_wins(store: CredentialStore) -> None:
+    """Of registrations begun at once with one e-mail exactly one succeeds, and that one is kept."""
+    rivals = [replace(ANN, id=f"{number:032x}") for number in range(20)]
+    won = await asyncio.gather(*map(store.begin, rivals))
+    assert won.count(True) == 1
+    assert await store.pending(ANN.email) == rivals[won.index(True)]
+
+
+async def test_replace_swaps_the_registration(store: CredentialStore) -> None:
+    """A registration is replaced by its id, and the old id is then worth nothing."""
+    await store.begin(ANN)
+    assert await store.replace(ANN.id, AGAIN)
+    assert await store.pending(ANN.email) == AGAIN
+    assert not await store.replace(ANN.id, ANN)
+    assert await store.pending(ANN.email) == AGAIN
+
+
+async def test_replace_needs_the_old_registration(store: CredentialStore) -> None:
+    """Replacing what is not there stores nothing."""
+    assert not await store.replace(ANN.id, AGAIN)
+    assert await store.pending(ANN.email) is None
+
+
+async def test_replace_does_not_take_another_registrations_place(store: CredentialStore) -> None:
+    """A replacement whose e-mail or id belongs to another registration is not made."""
+    await store.begin(ANN)
+    await store.begin(BOB)
+    assert not await store.replace(ANN.id, replace(AGAIN, email=BOB.email))
+    assert not await store.replace(ANN.id, replace(AGAIN, id=BOB.id))
+    assert await store.pending(ANN.email) == ANN
+    assert await store.pending(BOB.email) == BOB
+
+
+async def test_one_of_many_replacements_wins(store: CredentialStore) -> None:
+    """Of replacements of one registration made at once exactly one succeeds."""
+    await store.begin(ANN)
+    rivals = [replace(AGAIN, id=f"{number:032x}") for number in range(20)]
+    won = await asyncio.gather(*(store.replace(ANN.id, rival) for rival in rivals))
+    assert won.count(True) == 1
+    assert await store.pending(ANN.email) == rivals[won.index(True)]
+
+
+async def test_settle_turns_the_registration_into_a_password(store: CredentialStore) -> None:
+    """Settling removes the registration and gives the customer its password."""
+    await store.begin(ANN)
+    await store.begin(BOB)
+    assert await store.settle(ANN.id, "customer-1", "hash-1")
+    assert await store.pending(ANN.email) is None
+    assert await store.password_hash("customer-1") == "hash-1"
+    assert await store.pending(BOB.email) == BOB
+
+
+async def test_settle_keeps_the_password_a_customer_has(store: CredentialStore) -> None:
+    """Settling never replaces a password: only the registration is removed then, and the answer says so."""
+    await store.set_password("customer-1", "hash-0")
+    await store.begin(ANN)
+    assert not await store.settle(ANN.id, "customer-1", "hash-1")
+    assert await store.password_hash("customer-1") == "hash-0"
+    assert await store.pending(ANN.email) is None
+
+
+async def test_settle_may_be_repeated(store: CredentialStore) -> None:
+    """Settling once more, after an answer that was lost, says again that the password is this one."""
+    await store.begin(ANN)
+    assert await store.settle(ANN.id, "customer-1", "hash-1")
+    assert await store.settle(ANN.id, "customer-1", "hash-1")
+
+
+async def test_settle_does_not_remove_a_later_registration(store: CredentialStore) -> None:
+    """The id decides what is removed: a replaced registration that settles late leaves its successor alone."""
+    await store.begin(ANN)
+    await store.replace(ANN.id, AGAIN)
+    assert await store.settle(ANN.id, "customer-1", "hash-1")
+    assert await store.pending(ANN.email) == AGAIN
+
+
+async def test_one_of_many_settlements_wins(store: CredentialStore) -> None:
+    """Of settlements for one customer made at once exactly one password is kept, the one that was told so."""
+    hashes = [f"hash-{number}" for number in range(20)]
+    won = await asyncio.gather(*(store.settle(text, "customer-1", text) for text in hashes))
+    assert won.count(True) == 1
+    assert await store.password_hash("customer-1") == hashes[won.index(True)]
+
+
+async def test_abandoned_registration_is_gone(store: CredentialStore) -> None:
+    """Abandoning removes that registration only, frees its e-mail, and may be repeated."""
+    await store.begin(ANN)
+    await store.begin(BOB)
+    await store.abandon(ANN.id)
+    await store.abandon(ANN.id)
+    assert await store.pending(ANN.email) is None
+    assert await store.pending(BOB.email) == BOB
+    assert await store.begin(AGAIN)
+
+
+async def test_everything_outlives_the_store_object(url: str) -> None:
+    """What was written is there for the next store on the same database."""
+    for step in ("write", "read"):
+        store = open_store(url)
+        await store.open()
+        if step == "write":
+            await store.set_password("ann", "hash-1")
+            await store.begin(BOB)
+        else:
+            assert await store.password_hash("ann") == "hash-1"
+            assert await store.pending(BOB.email) == BOB
+        await store.close()
+
+
+async def test_healthy_store_answers_a_ping(store: CredentialStore) -> None:
+    """A ping on a healthy store returns, and leaves no lock behind."""
+    await store.ping()
+    await store.ping()
+    await store.set_password("ann", "hash-1")
+
+
+async def test_cancelled_calls_leave_the_store_usable(store: CredentialStore) -> None:
+    """Requests given up at any moment neither hold a lock nor lose what was acknowledged."""
+    await store.set_password("ann", "hash-1")
+    for turns in range(40):
+        task = asyncio.ensure_future(store.settle(ANN.id, f"customer-{turns}", "hash"))
+        for _ in range(turns):
+            # Lets the call get one step further, so that each round gives up at another place.
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await store.set_password("bob", "hash-2")
+    assert await store.with_password(["ann", "bob"]) == {"ann", "bob"}
+
+
+async def test_closed_store_is_unavailable(url: str) -> None:
+    """Before it is opened and after it is closed a store refuses every use; closing twice is harmless."""
+    store = open_store(url)
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    await store.open()
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await store.set_password("ann", "hash-1")
+    with pytest.raises(StoreUnavailable):
+        await store.password_hash("ann")
+
+
+def test_hash_is_not_printed() -> None:
+    """The text form of a registration does not show its password hash."""
+    assert "hash-1" not in repr(ANN)

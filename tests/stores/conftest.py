@@ -1,0 +1,36 @@
+"""Fixtures of the store tests, and the collection of the conformance suite."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.stores import STORES, CredentialStore, open_store, upgrade
+
+pytest.register_assert_rewrite("conformance", "tests.stores.conformance")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Collect conformance.py, whose name says what it is instead of beginning with test_."""
+    if file_path.name != "conformance.py" or parent.session.isinitpath(file_path):
+        return None
+    module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
+    return module
+
+
+@pytest.fixture(params=sorted(STORES))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """URL of an empty database, for every store in the list."""
+    urls = {"sqlite": f"sqlite:///{tmp_path}/store.db"}
+    empty = urls[request.param]
+    upgrade(empty)
+    return empty
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[CredentialStore]:
+    """Open store on an empty database."""
+    opened = open_store(url)
+    await opened.open()
+    yield opened
+    await opened.close()

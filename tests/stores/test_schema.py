@@ -1,0 +1,120 @@
+"""The tables, and the upgrade that makes them."""
+
+import asyncio
+import logging
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from gateway.stores import StoreUnavailable, upgrade
+from gateway.stores.schema import metadata
+
+UPGRADER = """
+import sys
+from gateway.stores import upgrade
+
+print(flush=True)
+sys.stdin.readline()
+upgrade(sys.argv[1])
+"""
+
+
+def test_migrations_and_metadata_agree(tmp_path: Path) -> None:
+    """The revisions, applied in order, make exactly the tables the queries are written for."""
+    upgrade(f"sqlite:///{tmp_path}/store.db")
+    engine = create_engine(f"sqlite:///{tmp_path}/store.db")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_upgrade_twice_changes_nothing(tmp_path: Path) -> None:
+    """An upgrade of an up-to-date database keeps its rows."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+    connection = sqlite3.connect(tmp_path / "store.db")
+    connection.execute("INSERT INTO credentials VALUES ('ann', 'hash-1', CURRENT_TIMESTAMP)")
+    connection.commit()
+    upgrade(url)
+    assert connection.execute("SELECT customer_id, password_hash FROM credentials").fetchall() == [("ann", "hash-1")]
+    connection.close()
+
+
+async def test_processes_that_start_at_once_take_turns(tmp_path: Path) -> None:
+    """Processes that upgrade one new database at the same time all succeed."""
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", UPGRADER, f"sqlite:///{tmp_path}/store.db"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]
+    for process in processes:
+        # All have imported what they need and wait: from here on they race.
+        assert process.stdout is not None
+        await process.stdout.readline()
+    ends = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
+    assert [process.returncode for process in processes] == [0, 0, 0, 0], ends
+    connection = sqlite3.connect(tmp_path / "store.db")
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    connection.close()
+
+
+def test_upgrade_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An upgrade writes to neither stream and leaves the configuration of logging alone."""
+    before = (logging.root.level, list(logging.root.handlers), logging.getLogger("alembic").handlers[:])
+    kept = logging.getLogger("gateway.kept")
+    upgrade(f"sqlite:///{tmp_path}/store.db")
+    assert capfd.readouterr() == ("", "")
+    assert (logging.root.level, list(logging.root.handlers), logging.getLogger("alembic").handlers[:]) == before
+    assert not kept.disabled
+
+
+def test_failed_upgrade_leaves_the_database_as_it_was(tmp_path: Path) -> None:
+    """All steps of an upgrade are one transaction: a failure in the middle leaves no table behind."""
+    connection = sqlite3.connect(tmp_path / "store.db")
+    connection.execute("CREATE TABLE registrations (mine TEXT)")
+    with pytest.raises(StoreUnavailable, match="table registrations already exists"):
+        upgrade(f"sqlite:///{tmp_path}/store.db")
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("registrations",)]
+    connection.close()
+
+
+def test_database_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    """A revision this release does not know is a failure that says so."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+    connection = sqlite3.connect(tmp_path / "store.db")
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="written by a newer release"):
+        upgrade(url)
+
+
+@pytest.mark.parametrize("name", ["missing/store.db", "file/store.db", "folder"])
+def test_unwritable_path_gives_one_line(tmp_path: Path, name: str) -> None:
+    """A path that cannot be written is a failure with a reason of one line, without the path."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreUnavailable) as caught:
+        upgrade(f"sqlite:///{tmp_path}/{name}")
+    assert str(caught.value).startswith("SQLite: ")
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """A file of another kind is left alone."""
+    (tmp_path / "store.db").write_text("these are my notes, not a database\n" * 50)
+    with pytest.raises(StoreUnavailable, match="file is not a database"):
+        upgrade(f"sqlite:///{tmp_path}/store.db")
+    assert (tmp_path / "store.db").read_text().startswith("these are my notes")

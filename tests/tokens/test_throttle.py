@@ -1,0 +1,155 @@
+"""How many logins may be tried."""
+
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.tokens.throttle import Throttle
+
+PLENTY = 1_000_000
+
+
+def make(
+    account_burst: int = PLENTY, address_burst: int = PLENTY, per_minute: float = 6, max_keys: int = 100
+) -> Throttle:
+    """Make a throttle with 6 attempts a minute: one each 10 seconds."""
+    return Throttle(
+        account_burst=account_burst,
+        account_per_minute=per_minute,
+        address_burst=address_burst,
+        address_per_minute=per_minute,
+        max_keys=max_keys,
+    )
+
+
+def test_account_has_its_burst_and_then_waits() -> None:
+    """After its burst an account waits for the next attempt, whatever the addresses."""
+    throttle = make(account_burst=3)
+    assert [throttle.reserve("ann", f"10.0.0.{n}", 1000.0) for n in range(4)] == [None, None, None, 10]
+    assert throttle.reserve("bob", "10.0.0.1", 1000.0) is None
+
+
+def test_address_has_its_burst_and_then_waits() -> None:
+    """After its burst an address waits for the next attempt, whatever the accounts."""
+    throttle = make(address_burst=3)
+    assert [throttle.reserve(f"account-{n}", "10.0.0.1", 1000.0) for n in range(4)] == [None, None, None, 10]
+    assert throttle.reserve("account-0", "10.0.0.2", 1000.0) is None
+
+
+def test_attempts_come_back_one_by_one() -> None:
+    """An exhausted key gets one attempt per interval, and its whole burst after a pause."""
+    throttle = make(account_burst=2)
+    assert [throttle.reserve("ann", "a", now) for now in (0.0, 0.0, 9.5, 10.0, 10.5)] == [None, None, 1, None, 10]
+    assert [throttle.reserve("ann", "a", 100.0) for _ in range(3)] == [None, None, 10]
+
+
+def test_wait_is_never_below_a_second() -> None:
+    """Retry-After is whole seconds, rounded up, so that it is never too early and never zero."""
+    throttle = make(account_burst=1, per_minute=600)
+    assert throttle.reserve("ann", "a", 0.0) is None
+    assert throttle.reserve("ann", "a", 0.05) == 1
+
+
+def test_longer_wait_is_told() -> None:
+    """With both exhausted the longer wait is the answer."""
+    throttle = Throttle(account_burst=1, account_per_minute=1, address_burst=1, address_per_minute=60, max_keys=9)
+    assert throttle.reserve("ann", "a", 0.0) is None
+    assert throttle.reserve("ann", "a", 0.0) == 60
+
+
+def test_refused_attempt_counts_nowhere() -> None:
+    """An attempt refused for its account costs the address nothing, and the other way round."""
+    throttle = make(account_burst=1, address_burst=2)
+    assert throttle.reserve("ann", "a", 0.0) is None
+    assert throttle.reserve("ann", "a", 0.0) == 10
+    assert throttle.reserve("bob", "a", 0.0) is None
+    assert throttle.reserve("cy", "a", 0.0) == 10
+    assert throttle.reserve("cy", "b", 0.0) is None
+
+
+def test_refund_gives_one_attempt_back_on_both() -> None:
+    """A successful login costs nothing, and leaves the failures before it counted."""
+    throttle = make(account_burst=2, address_burst=2)
+    assert throttle.reserve("ann", "a", 0.0) is None
+    for _ in range(50):
+        assert throttle.reserve("ann", "a", 0.0) is None
+        throttle.refund("ann", "a")
+    assert throttle.reserve("ann", "a", 0.0) is None
+    assert throttle.reserve("ann", "b", 0.0) == 10
+    assert throttle.reserve("bob", "a", 0.0) == 10
+
+
+def test_refund_of_a_forgotten_key_does_nothing() -> None:
+    """A refund for keys that are not remembered gives nobody more than the burst."""
+    throttle = make(account_burst=1)
+    throttle.refund("ann", "a")
+    assert [throttle.reserve("ann", "a", 0.0) for _ in range(2)] == [None, 10]
+
+
+def test_key_not_seen_for_longest_is_forgotten() -> None:
+    """Beyond the bound the key not seen for the longest time has its full burst again; an attacked one has not."""
+    throttle = make(account_burst=1, max_keys=2)
+    assert throttle.reserve("ann", "a", 0.0) is None
+    assert throttle.reserve("bob", "b", 0.0) is None
+    assert throttle.reserve("ann", "c", 0.0) == 10  # seen again, though refused
+    assert throttle.reserve("cy", "d", 0.0) is None  # makes bob forgotten
+    assert throttle.reserve("ann", "e", 0.0) == 10
+    assert throttle.reserve("bob", "f", 0.0) is None
+
+
+def test_flood_of_addresses_makes_no_account_forgotten() -> None:
+    """Accounts and addresses do not share their bound."""
+    throttle = make(account_burst=2, max_keys=2)
+    assert [throttle.reserve("ann", f"address-{n}", 0.0) for n in range(50)] == [None, None, *[10] * 48]
+
+
+@pytest.mark.parametrize("burst", [1, 7, 60])
+@pytest.mark.parametrize("per_minute", [0.7, 7, 61])
+def test_whole_burst_is_granted_at_any_time(burst: int, per_minute: float) -> None:
+    """Rounding costs nobody the last attempt of the burst, at the epoch seconds of today."""
+    throttle = make(account_burst=burst, per_minute=per_minute)
+    granted = [throttle.reserve("ann", "a", 1_790_000_000.123456) for _ in range(burst + 1)]
+    assert granted[:-1] == [None] * burst
+    assert granted[-1] is not None
+
+
+@pytest.mark.parametrize("wrong", [{"account_burst": 0}, {"address_burst": 0}, {"per_minute": 0}, {"max_keys": 0}])
+def test_limits_are_above_zero(wrong: dict[str, int]) -> None:
+    """A throttle that would allow nothing, or remember nothing, is not made."""
+    with pytest.raises(ValueError, match="above zero"):
+        make(**wrong)
+
+
+@given(
+    burst=st.integers(1, 5),
+    gaps=st.lists(st.integers(0, 25), min_size=1, max_size=60),
+)
+def test_no_window_holds_more_than_burst_and_rate(burst: int, gaps: list[int]) -> None:
+    """In any window an account gets at most its burst and one attempt per interval of the window."""
+    throttle = make(account_burst=burst)
+    now = 0
+    allowed: list[int] = []
+    for gap, address in zip(gaps, count(), strict=False):
+        now += gap
+        if throttle.reserve("ann", str(address), float(now)) is None:
+            allowed.append(now)
+    for first in range(len(allowed)):
+        for last in range(first, len(allowed)):
+            assert last - first + 1 <= burst + (allowed[last] - allowed[first]) / 10
+
+
+@given(burst=st.integers(1, 5), gaps=st.lists(st.integers(0, 100), max_size=40))
+def test_who_waits_as_told_is_let_in(burst: int, gaps: list[int]) -> None:
+    """The attempt after the time that was told succeeds, and one a second earlier would not have."""
+    throttle = make(account_burst=burst)
+    now = 0.0
+    for gap in gaps:
+        now += gap / 4
+        wait = throttle.reserve("ann", "a", now)
+        if wait is not None:
+            assert wait >= 1
+            assert throttle.reserve("ann", "a", now + wait - 1) is not None
+            now += wait
+            assert throttle.reserve("ann", "a", now) is None
