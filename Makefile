@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules/.installed
 
-.PHONY: help setup run test lint unit schema lock clean
+.PHONY: help setup run test lint unit docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -41,8 +41,9 @@ $(CLIENTS): tests/clients/package-lock.json
 	cd tests/clients && npm ci --silent --no-audit --no-fund
 	@touch $@
 
-schema: setup ## write config/schema.json from the models
+docs: setup ## write config/schema.json and docs/configuration.md from the models
 	$(BIN)/python -m gateway.config.schema
+	$(BIN)/python -m gateway.config.manual
 
 lock: ## renew requirements/*.txt (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \

@@ -44,7 +44,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         clients=frozenset(public | trusted),
         requires_bearer=clients.require,
         forwarded=FORWARDED | set(config.upstream.forward_headers),
-        cors=Cors(frozenset(config.cors.origins), int(config.cors.max_age)),
+        cors=Cors(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
     )
 

@@ -98,16 +98,17 @@ def _known_keys(location: Location) -> list[str]:
             if isinstance(step, int):
                 following.append(candidate)
             elif step in candidate.model_fields:
-                following.extend(_models(candidate.model_fields[step].annotation))
+                following.extend(models_in(candidate.model_fields[step].annotation))
         candidates = following
     return sorted({name for candidate in candidates for name in candidate.model_fields})
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections that a field's annotation names, however deep."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for argument in getattr(annotation, "__args__", ()):
-        yield from _models(argument)
+        yield from models_in(argument)
 
 
 def _spell(location: Location) -> str:

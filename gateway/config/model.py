@@ -189,6 +189,9 @@ class CorsOptions(Closed):
     origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")], ...] = Field(
         default=(), description="Allowed origins, such as https://shop.example, or * for any."
     )
+    headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
+        default=(), description="Request headers that pages may send besides those of the API's SDKs."
+    )
     max_age: Duration = Field(default="10m", validate_default=True, description="How long a preflight may be kept.")
 
 

@@ -23,10 +23,14 @@ SCOPED_VARY = "Authorization, " + "-".join(part.capitalize() for part in CUSTOME
 
 @dataclass(frozen=True, slots=True)
 class Cors:
-    """Allowed origins, or `*` for any; without origins no reply carries a CORS header. `max_age` is in seconds."""
+    """Allowed origins, or `*` for any; without origins no reply carries a CORS header. `max_age` is in seconds.
+
+    `extra_headers` may be sent besides those of the API's SDKs.
+    """
 
     origins: frozenset[str] = frozenset()
     max_age: int = 600
+    extra_headers: tuple[str, ...] = ()
 
     def headers(self, request: Headers) -> Headers:
         """Return the header lines for a reply to `request`."""
@@ -51,7 +55,7 @@ class Cors:
         return (
             *(line for line in lines if line[0] != "access-control-expose-headers"),
             ("access-control-allow-methods", ", ".join(methods)),
-            ("access-control-allow-headers", _ALLOWED_HEADERS),
+            ("access-control-allow-headers", ", ".join((_ALLOWED_HEADERS, *self.extra_headers))),
             ("access-control-max-age", str(self.max_age)),
         )
 
