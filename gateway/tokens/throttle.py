@@ -3,6 +3,7 @@
 It keeps no clock and no lock: callers pass the time and use it from one thread.
 """
 
+import ipaddress
 import math
 from collections import OrderedDict
 
@@ -34,6 +35,7 @@ class Throttle:
 
     def reserve(self, account: str, address: str, now: float) -> int | None:
         """Count one attempt against both; or return the seconds to wait, and count nothing, if either is used up."""
+        address = _network(address)
         time = round(now * _NANOSECONDS)
         wait = max(self._accounts.wait(account, time), self._addresses.wait(address, time))
         if wait > 0:
@@ -45,7 +47,20 @@ class Throttle:
     def refund(self, account: str, address: str) -> None:
         """Give one reserved attempt back on both, after a successful login. Earlier failures stay counted."""
         self._accounts.give_back(account)
-        self._addresses.give_back(address)
+        self._addresses.give_back(_network(address))
+
+
+def _network(address: str) -> str:
+    """Return who shares an address: an IPv6 client is given a whole /64 (RFC 6177), and could use each address once."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
 class _Buckets:

@@ -153,3 +153,15 @@ def test_who_waits_as_told_is_let_in(burst: int, gaps: list[int]) -> None:
             assert throttle.reserve("ann", "a", now + wait - 1) is not None
             now += wait
             assert throttle.reserve("ann", "a", now) is None
+
+
+def test_ipv6_client_is_its_network() -> None:
+    """All addresses of one IPv6 /64 share a bucket, and an IPv4-mapped address is the IPv4 address."""
+    throttle = Throttle(account_burst=9, account_per_minute=1, address_burst=1, address_per_minute=1, max_keys=9)
+    assert throttle.reserve("a", "2001:db8::1", 0) is None
+    assert throttle.reserve("b", "2001:db8::ffff", 0) is not None
+    assert throttle.reserve("b", "2001:db8:0:1::1", 0) is None
+    assert throttle.reserve("c", "192.0.2.1", 0) is None
+    assert throttle.reserve("d", "::ffff:192.0.2.1", 0) is not None
+    throttle.refund("a", "2001:db8::7")
+    assert throttle.reserve("d", "2001:db8::8", 0) is None
