@@ -12,8 +12,9 @@
 Stages 1-4 and 7 are pure. `admit` and `plan` are all of them before the first wait, for `explain` and tests alike.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from gateway.authn.bearer import BearerVerifier
@@ -107,7 +108,8 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     trace.route = match.route.name
     if match.route.endpoint in {Endpoint.BEARER, Endpoint.JWKS}:
         return Admission(target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None))
-    caller = authenticate(snapshot, request)
+    # A login replaces the customer token, so a dead one must not stand in its way.
+    caller = authenticate(snapshot, request, reads_token=match.route.endpoint is not Endpoint.LOGIN)
     if isinstance(caller, Refusal):
         return caller
     trace.caller = caller.kind
@@ -129,7 +131,7 @@ def preflight(snapshot: Snapshot, request: Request) -> Reply | Refusal:
     return Reply(204, snapshot.cors.preflight(request.headers, methods))
 
 
-def authenticate(snapshot: Snapshot, request: Request) -> Caller | Refusal:
+def authenticate(snapshot: Snapshot, request: Request, *, reads_token: bool = True) -> Caller | Refusal:
     """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer."""
     authorization = wire_headers.values(request.headers, "authorization")
     caller: Caller | Refusal
@@ -146,7 +148,7 @@ def authenticate(snapshot: Snapshot, request: Request) -> Caller | Refusal:
         if (caller.kind, caller.client_id) not in snapshot.clients:
             return Refusal(Code.BEARER_INVALID, "client is not configured any more")
     tokens = wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN)
-    if not tokens:
+    if not tokens or not reads_token:
         return caller
     customer_id = snapshot.customers.verify(tokens, request.received_at)
     if isinstance(customer_id, Refusal):
@@ -277,17 +279,24 @@ class Flow:
         stream = snapshot.links.stream(chunks) if rewrites else chunks
         if length is not None and not rewrites:
             headers = (*headers, ("content-length", length))
-        return await _peek(Reply(answer.status, headers, stream=stream), request.method)
+        try:
+            first_piece = await anext(stream, b"")
+        except UpstreamBrokenError as error:
+            return error.refusal
+        if not first_piece:
+            # No answer that old SDKs can stand (upstream.md section 7).
+            return Reply(204) if request.method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
+        return Reply(answer.status, headers, stream=_Pieces(first_piece, stream, chunks))
 
     async def _send(self, planned: Plan, body: Body, route: Route, trace: Trace) -> Answer | Refusal:
-        outgoing: bytes | AsyncIterator[bytes] | None = None
+        outgoing: bytes | Callable[[], AsyncIterator[bytes]] | None = None
         headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         if planned.document is not None:
             outgoing = encode(planned.document)
         elif body.expected and not body.consumed and planned.method not in _BODILESS:
             if route.stream_limit is not None and body.length is not None and body.length > route.stream_limit:
                 return Refusal(Code.BODY_TOO_LARGE)
-            outgoing = _bounded(body.chunks(), route.stream_limit)
+            outgoing = partial(_bounded, body, route.stream_limit)
         call = Call(planned.method, wire_target.serialise(planned.path, planned.query), headers, outgoing, body.length)
         return await self._backend.send(call, trace, untouched=lambda: not body.consumed)
 
@@ -311,31 +320,30 @@ async def read_document(request: Request, body: Body, limit: int) -> Json | Refu
     return parse_request(raw, content_type, wire_headers.first(request.headers, "content-encoding"))
 
 
-async def _bounded(chunks: AsyncIterator[bytes], limit: int | None) -> AsyncIterator[bytes]:
+async def _bounded(body: Body, limit: int | None) -> AsyncIterator[bytes]:
     """Pass a client's body on, holding it to `limit` bytes."""
     size = 0
-    async for chunk in chunks:
+    async for chunk in body.chunks():
         size += len(chunk)
         if limit is not None and size > limit:
             raise ClientBodyError(Refusal(Code.BODY_TOO_LARGE))
         yield chunk
 
 
-async def _peek(reply: Reply, method: str) -> Reply | Refusal:
-    """Take the first piece of a stream: an empty body is no answer that old SDKs can stand (upstream.md section 7)."""
-    stream = reply.stream
-    if stream is None:
-        return reply
-    try:
-        first_piece = await anext(stream, b"")
-    except UpstreamBrokenError as error:
-        return error.refusal
-    if not first_piece:
-        return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
+class _Pieces:
+    """A stream with its first piece put back, which closes its source: a generator only ends what it has begun."""
 
-    async def whole() -> AsyncIterator[bytes]:
-        yield first_piece
-        async for piece in stream:
-            yield piece
+    def __init__(self, first_piece: bytes, rest: AsyncIterator[bytes], source: AsyncGenerator[bytes, None]) -> None:
+        self._first_piece = first_piece
+        self._rest = rest
+        self._source = source
 
-    return replace(reply, stream=whole())
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece, self._first_piece = self._first_piece, b""
+        return piece or await anext(self._rest)
+
+    async def aclose(self) -> None:
+        await self._source.aclose()

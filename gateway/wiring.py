@@ -161,7 +161,7 @@ async def _passwords(
     customers = config.customers
     pattern = re.compile(customers.id_pattern)
     if customers.verify == "upstream":
-        return None, None, None, UpstreamVerifier(backend, customers.login_path, pattern.fullmatch)
+        return None, None, None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch)
     await asyncio.to_thread(upgrade, config.store.url)
     store = open_store(config.store.url)
     await store.open()

@@ -1,5 +1,6 @@
 """All commands of `gateway`. Exit code 2 for a usage error, 1 for a fault, 0 otherwise."""
 
+import io
 import json
 import os
 import sys
@@ -7,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from gateway.authn.key import Algorithm, generate, load_key
 from gateway.cli import explain as explaining
 from gateway.cli.demo import run_demo
-from gateway.cli.serve import run_server, run_workers
+from gateway.cli.serve import START_FAULT, run_server, run_workers
 from gateway.cli.table import coverage_table
 from gateway.config.faults import ConfigError
 from gateway.config.load import load
@@ -26,11 +27,14 @@ app = typer.Typer(
 )
 keys = typer.Typer(no_args_is_help=True, help="Signing keys.")
 app.add_typer(keys, name="keys")
-out = Console()
-err = Console(stderr=True)
+# Names of parameters stand in brackets, and what a client sends may be anything: no text of ours is markup.
+out = Console(markup=False, emoji=False, highlight=False)
+err = Console(stderr=True, markup=False, emoji=False, highlight=False)
 
 _PUBLIC = Address("127.0.0.1", 8080)
 _ADMIN = Address("127.0.0.1", 9901)
+# Wider than any table of ours: rich takes 80 columns for a pipe, and would break words that somebody greps for.
+_PIPE_WIDTH = 10_000
 
 ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="The routing file.")]
 
@@ -42,17 +46,29 @@ def _address(text: str | Address) -> Address:
     host, separator, port = text.rpartition(":")
     if not separator or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004 - the largest port there is
         raise typer.BadParameter("write HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
-    return Address(host.removeprefix("[").removesuffix("]"), int(port))
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        # As the resolver would, which lets its failure through as it is.
+        host.encode("idna")
+    except UnicodeError:
+        raise typer.BadParameter("this cannot be the name of a host") from None
+    return Address(host, int(port))
 
 
 Listen = Annotated[Address, typer.Option(parser=_address, metavar="HOST:PORT", help="Public address.")]
 Admin = Annotated[Address, typer.Option(parser=_address, metavar="HOST:PORT", help="Admin address.")]
 
 
-def fail(text: str) -> NoReturn:
-    """Print one line and leave with exit code 1."""
-    err.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
+def fail(text: str, code: int = 1) -> NoReturn:
+    """Print one line and leave with an exit code."""
+    err.print(text, style="red", soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _print_tables(tables: RenderableType) -> None:
+    if not out.is_terminal:
+        out.width = _PIPE_WIDTH
+    out.print(tables)
 
 
 def _load(path: Path) -> Config:
@@ -73,15 +89,16 @@ def serve(
 ) -> None:
     """Run the gateway until SIGTERM or SIGINT, then finish the requests in flight."""
     checked = _load(config)
+    fault = START_FAULT if as_worker else 1
     try:
         if workers > 1:
             code = run_workers(config, listen, admin, workers)
         else:
             code = run_server(checked, listen, admin, shared_ports=as_worker)
     except StoreUnavailable as error:
-        fail(f"the store cannot be used: {error}")
+        fail(f"the store cannot be used: {error}", fault)
     except OSError as error:
-        fail(f"cannot listen on {listen} and {admin}: {error.strerror or error}")
+        fail(f"cannot listen on {listen} and {admin}: {error.strerror or error}", fault)
     raise typer.Exit(code)
 
 
@@ -103,13 +120,13 @@ def demo(
 @app.command()
 def check(config: ConfigFile) -> None:
     """Check a routing file: every fault with its place, or the table of who may do what."""
-    out.print(coverage_table(_load(config)))
+    _print_tables(coverage_table(_load(config)))
 
 
 @app.command("dump")
 def show_config(config: ConfigFile) -> None:
     """Print the effective configuration, secrets masked."""
-    out.print(dump(_load(config)), markup=False, highlight=False, soft_wrap=True, end="")
+    out.print(dump(_load(config)), soft_wrap=True, end="")
 
 
 @app.command()
@@ -137,13 +154,13 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:
-        out.print(json.dumps(answer.as_json(), indent=2), markup=False, highlight=False, soft_wrap=True)
+        out.print(json.dumps(answer.as_json(), indent=2), soft_wrap=True)
     elif as_curl:
         if answer.plan is None:
             fail(f"nothing would go upstream: {answer.refusal_text}")
-        out.print(answer.as_curl(), markup=False, highlight=False, soft_wrap=True)
+        out.print(answer.as_curl(), soft_wrap=True)
     else:
-        out.print(answer.as_tables())
+        _print_tables(answer.as_tables())
 
 
 @keys.command()
@@ -160,11 +177,15 @@ def new(
         fail(f"cannot write {path}: {error.strerror}")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text + "\n")
-    out.print(f"{path}: {algorithm} key {load_key(text).kid}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"{path}: {algorithm} key {load_key(text).kid}", soft_wrap=True)
 
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # An argument may hold bytes, and a terminal an encoding, that cannot be printed; that is no fault.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except BrokenPipeError:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway import flow
-from gateway.cli.table import describe, name_of
+from gateway.cli.table import describe, name_of, whole
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.model import Config
 from gateway.flow import Admission, Snapshot
@@ -119,7 +119,7 @@ class Answer:
 
     def as_tables(self) -> RenderableType:
         """Return the tables for a terminal."""
-        head = Table(show_header=False, box=None)
+        head = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False, box=None)
         head.add_row("route", self.route.name if self.route else "none")
         head.add_row("caller", self.caller)
         head.add_row("decision", self.refusal_text or "goes upstream")
@@ -129,11 +129,11 @@ class Answer:
             head.add_row("looked up first", parent.path)
         for note in self.notes:
             head.add_row("note", note)
-        change = Table("", "client sends", "upstream gets", title="before and after")
+        change = whole("", "client sends", "upstream gets", title="before and after")
         before, after = self.before(), self.after()
         for name in ("method", "path", "query", "headers", "body"):
             change.add_row(name, _shown(before[name]), _shown(after[name]) if after else "nothing")
-        others = Table("other routes", "why not")
+        others = whole("other routes", "why not")
         for other, reason in self.others:
             others.add_row(other, reason)
         return Group(head, change, others)
@@ -173,7 +173,7 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
     document: Json | None = None
     if answer.question.data is not None or needs_document(route, access):
         content_type = first(request.headers, "content-type") or "application/json"
-        read = parse_request((answer.question.data or "").encode(), content_type, None)
+        read = parse_request((answer.question.data or "").encode("utf-8", "surrogateescape"), content_type, None)
         if isinstance(read, Refusal):
             answer.refusal = read
             return
@@ -190,9 +190,7 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
         data = (planned.document or {}).get("data")
         if isinstance(data, dict):
             kept = {name: value for name, value in data.items() if name != "password"}
-            answer.plan = Plan(
-                planned.method, planned.path, planned.query, planned.headers, {**(planned.document or {}), "data": kept}
-            )
+            answer.plan = replace(planned, document={**(planned.document or {}), "data": kept})
 
 
 def _headers(question: Question) -> Headers:
@@ -200,7 +198,8 @@ def _headers(question: Question) -> Headers:
     for line in question.headers:
         name, separator, value = line.partition(":")
         if not separator or not name.strip():
-            raise ValueError(f"a header is written 'Name: value', not {line!r}")
+            # The line is not repeated: it may be a token.
+            raise ValueError("a header is written 'Name: value'")
         lines.append((name.strip().lower(), value.strip()))
     if question.data is not None and not any(name == "content-type" for name, _ in lines):
         lines.append(("content-type", "application/json"))

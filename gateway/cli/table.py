@@ -1,6 +1,6 @@
 """The table that `gateway check` prints: every route, and what each caller may do on it."""
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from gateway.config.compile import route as compile_route
 from gateway.config.model import Config
@@ -10,9 +10,14 @@ from gateway.vocab.messages import CallerKind
 from gateway.vocab.policy import Access
 
 
+def whole(*headers: str, title: str | None = None) -> Table:
+    """Return a table that folds what is too long for a narrow terminal, and leaves nothing out."""
+    return Table(*(Column(header, overflow="fold") for header in headers), title=title)
+
+
 def coverage_table(config: Config) -> Table:
     """Return routes x callers; what is not there answers 404 or 405."""
-    table = Table("route", "methods", "path", *CallerKind, title=f"{len(config.routes)} routes, no fault found")
+    table = whole("route", "methods", "path", *CallerKind, title=f"{len(config.routes)} routes, no fault found")
     for model in config.routes:
         route = compile_route(model)
         cells = (describe(route.access.get(kind)) for kind in CallerKind)

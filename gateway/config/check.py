@@ -15,13 +15,22 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
-from gateway.vocab.policy import Passwords
+from gateway.vocab.policy import Endpoint, Passwords
 
 Location = tuple[str | int, ...]
 Finding = tuple[Location, str, str]
 """Where, what, and what to write instead."""
 
 JWKS_PATH = "/.well-known/jwks.json"
+ENDPOINT_NAMES = frozenset(endpoint.value for endpoint in Endpoint)
+# A look must not remove a password, nor a removal set one.
+_METHODS = {
+    None: frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"}),
+    Passwords.SHOW: frozenset({"GET", "POST", "PUT", "PATCH"}),
+    Passwords.REGISTER: frozenset({"POST"}),
+    Passwords.CHANGE: frozenset({"PUT", "PATCH"}),
+    Passwords.FORGET: frozenset({"DELETE"}),
+}
 SECRETS: tuple[Location, ...] = (("upstream", "credential", "client_secret"), ("log", "customer_key"))
 
 
@@ -34,7 +43,7 @@ def findings(config: Config) -> Iterator[Finding]:
         yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
     yield from _routes(config)
     for index, route in enumerate(config.routes):
-        for where, what, hint in _route(config, route):
+        for where, what, hint in _route(route):
             yield ("routes", index, *where), what, hint
 
 
@@ -86,10 +95,14 @@ def _routes(config: Config) -> Iterator[Finding]:
         shape(config.customers.login_path): "customers.login_path",
         shape(JWKS_PATH): "the public keys",
     }
+    if len(reserved) != 3:  # noqa: PLR2004 - the three above
+        yield ("customers", "login_path"), "the gateway answers this path itself already", "choose another path"
     for index, route in enumerate(config.routes):
         if route.name in names:
             yield ("routes", index, "name"), "this name is taken", f"routes[{names[route.name]}] has it; choose another"
         names.setdefault(route.name, index)
+        if route.name in ENDPOINT_NAMES:
+            yield ("routes", index, "name"), "this name is taken", "a path of the gateway itself has it; choose another"
         owner = reserved.get(shape(route.path))
         if owner is not None:
             yield ("routes", index, "path"), f"the gateway answers this path itself ({owner})", "remove the route"
@@ -115,7 +128,7 @@ def _crosses(first: tuple[Part, ...], second: tuple[Part, ...]) -> bool:
     )
 
 
-def _route(config: Config, route: Route) -> Iterator[Finding]:
+def _route(route: Route) -> Iterator[Finding]:
     parameters = {part.text for part in parse_template(route.path) if part.is_parameter}
     if len(set(route.methods)) != len(route.methods):
         yield ("methods",), "a method stands here twice", "remove one of them"
@@ -123,14 +136,13 @@ def _route(config: Config, route: Route) -> Iterator[Finding]:
         yield ("access",), "no caller may use this route", "name public, customer or trusted, or remove the route"
     if route.passwords in {Passwords.CHANGE, Passwords.FORGET} and not parameters:
         yield ("passwords",), "the path names no customer", "end the path with the customer's id, as /customers/{id}"
-    if route.passwords is Passwords.REGISTER and route.methods != ("POST",):
-        yield ("passwords",), "only POST registers", "write methods: [POST]"
+    if not set(route.methods) <= _METHODS[route.passwords]:
+        what = f"{route.passwords} goes with {' and '.join(sorted(_METHODS[route.passwords]))} only"
+        yield ("passwords",), what, "give the other methods a route of their own"
     for caller, access in _per_caller(route.access).items():
         if isinstance(access, Rules):
             for where, what, hint in _rules(route, caller, access, parameters):
                 yield ("access", caller, *where), what, hint
-    if config.customers.verify == "upstream" and route.passwords is not None:
-        yield ("passwords",), "the upstream keeps the passwords itself (customers.verify)", "remove passwords:"
 
 
 def _per_caller(access: AccessPerCaller) -> dict[str, object]:
@@ -143,25 +155,43 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
     if caller == "trusted":
         yield (), "rules scope customers, and a trusted caller is none", "write `open` or remove the caller"
     has_owner = any(isinstance(rule, Owner) for rule in access.guard_rules)
+    written: set[tuple[str, str]] = set()
     for index, rule in enumerate(access.scope_rules):
         where: Location = ("scope", index)
-        needs_customer = isinstance(rule, (Filter, PathOwner, BodyStamp)) or (
-            isinstance(rule, ParentOwner) and rule.accepts is not Accepts.GUEST
-        )
-        if needs_customer and caller == "public":
+        if caller == "public" and _needs_customer(rule):
             yield where, "this rule needs a customer, and a public caller is none", "move it to customer:"
-        if isinstance(rule, PathOwner) and rule.parameter not in parameters:
-            yield where, f"the path has no parameter {{{rule.parameter}}}", f"use one of: {_listed(parameters)}"
-        if isinstance(rule, ParentOwner):
-            named = {part.text for part in parse_template(rule.path) if part.is_parameter}
-            if not named <= parameters:
-                missing = _listed(named - parameters)
-                yield where, f"the path of the route has no parameter {missing}", f"use one of: {_listed(parameters)}"
+        missing = _parameters(rule) - parameters
+        if missing:
+            yield where, f"the path has no parameter {_listed(missing)}", f"use one of: {_listed(parameters)}"
+        place = _written(rule)
+        if place in written:
+            yield where, "another rule writes the same place", "leave one of them"
+        written |= {place} if place else set()
         if isinstance(rule, Filter) and not has_owner:
             what = "a filter alone proves nothing: an upstream may ignore it"
             yield where, what, f"add guard: [{{owner: {{pointer: ...}}}}] to {caller} of {route.name}"
     if caller == "public" and has_owner:
         yield ("guard",), "an owner guard needs a customer, and a public caller is none", "move it to customer:"
+
+
+def _needs_customer(rule: object) -> bool:
+    return isinstance(rule, (Filter, PathOwner, BodyStamp)) or (
+        isinstance(rule, ParentOwner) and rule.accepts is not Accepts.GUEST
+    )
+
+
+def _parameters(rule: object) -> set[str]:
+    """Return the path parameters that a rule reads."""
+    if isinstance(rule, PathOwner):
+        return {rule.parameter}
+    return set(rule.parameters) if isinstance(rule, ParentOwner) else set()
+
+
+def _written(rule: object) -> tuple[str, str] | None:
+    """Return what part of the request a rule writes."""
+    if isinstance(rule, Filter):
+        return "query", rule.parameter
+    return ("body", rule.pointer) if isinstance(rule, BodyStamp) else None
 
 
 def _listed(names: set[str]) -> str:

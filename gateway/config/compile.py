@@ -36,7 +36,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
     public = {(CallerKind.PUBLIC, client.id) for client in clients.implicit}
     trusted = {(CallerKind.TRUSTED, client.id) for client in clients.client_credentials}
     return Snapshot(
-        routes=RouteTable([*map(route, config.routes), *_endpoints(config)]),
+        routes=RouteTable([*(route(model, config.customers.verify) for model in config.routes), *_endpoints(config)]),
         bearers=BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
         customers=CustomerVerifier(
             ring, tokens.issuer, tokens.audience, tokens.customer_life, re.compile(config.customers.id_pattern)
@@ -49,15 +49,15 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
     )
 
 
-def route(model: RouteModel) -> policy.Route:
-    """Compile one route."""
+def route(model: RouteModel, verify: str = "store") -> policy.Route:
+    """Compile one route. Where the upstream verifies, passwords are fields of a body like any other."""
     return policy.Route(
         name=model.name,
         path=model.path,
         methods=frozenset(model.methods),
         access=dict(_access(model.access)),
         query=frozenset(model.query),
-        passwords=model.passwords,
+        passwords=None if verify == "upstream" else model.passwords,
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,

@@ -19,9 +19,26 @@ _WHAT = {
     "extra_forbidden": "unknown key",
     "missing": "a required key is missing",
     "bool_type": "not true or false",
+    "bool_parsing": "not true or false",
+    "int_parsing": "not a whole number",
+    "enum": "not one of the values that may stand here",
     "literal_error": "not one of the values that may stand here",
-    "too_short": "nothing stands here",
+    "model_type": "keys are expected here",
+    "string_pattern_mismatch": "not of the form that is expected here",
     "string_too_short": "nothing stands here",
+    "string_type": "not a text",
+    "too_short": "nothing stands here",
+    "tuple_type": "a list is expected here",
+}
+_WRITE = {
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "int_parsing": "write digits",
+    "string_pattern_mismatch": "write text that matches {pattern}",
+    "string_too_short": "write something",
+    "string_type": "write it in quotes",
+    "too_short": "write something",
+    "tuple_type": "write [...], or one line that begins with - for each",
 }
 
 
@@ -32,7 +49,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
         config = Config.model_validate(source.data)
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=True)
-        raise ConfigError(_explain(source, detail) for detail in details) from None
+        raise ConfigError(_explain(source, detail) for detail in details if not _is_echo(source, detail)) from None
     faults = [_fault(source, where, what, hint) for where, what, hint in findings(config)]
     faults.extend(_literal_secrets(source, config))
     if faults:
@@ -54,22 +71,38 @@ def _literal_secrets(source: Source, config: Config) -> Iterator[Fault]:
             yield _fault(source, where, "a secret stands in the file", hint)
 
 
+def _is_echo(source: Source, detail: ErrorDetails) -> bool:
+    """Tell whether a fault only repeats others: a list counts as empty when each of its items is faulty."""
+    if detail["type"] != "too_short":
+        return False
+    value: Any = source.data
+    for step in _in_file(value, detail["loc"]):
+        value = value[step]
+    return bool(value)
+
+
 def _explain(source: Source, detail: ErrorDetails) -> Fault:
     location = _in_file(source.data, detail["loc"])
     kind = detail["type"]
-    what = _WHAT.get(kind) or detail["msg"].removeprefix("Value error, ")
-    hint = ""
-    known = _known_keys(location[:-1])
+    what = _WHAT.get(kind) or detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    context = detail.get("ctx", {})
+    hint = _WRITE.get(kind, "").format(**context)
+    place = source.where.locate(location)
     if kind == "extra_forbidden":
-        close = difflib.get_close_matches(str(location[-1]), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}" if known else ""
         place = source.where.locate_key(location)
-    else:
-        place = source.where.locate(location)
-    if kind == "missing":
+        known = _known_keys(location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+    elif kind == "missing":
         hint = f"add {location[-1]}:"
-    elif "expected" in detail.get("ctx", {}):
-        hint = f"write {detail['ctx']['expected']}"
+    elif kind == "model_type":
+        hint = f"known keys: {', '.join(_known_keys(location))}"
+    elif "expected" in context:
+        hint = f"write {context['expected']}"
+    if location[-2:-1] == ("access",) and kind in {"literal_error", "model_type"}:
+        hint = "write `open`, or scope: and guard:"
+    elif location[-3:-2] == ("access",) and location[-1] == "open":
+        hint = "write `open` in place of the keys"
     return Fault(place.file, place.line, place.column, f"{_spell(location)}: {what}", hint)
 
 

@@ -63,7 +63,7 @@ def _header_name(name: str) -> str:
 
 
 Template = Annotated[str, AfterValidator(_template)]
-Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$")]
+Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(_template)]
 Flag = Annotated[bool, Field(strict=True)]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -294,7 +294,9 @@ class Route(Closed):
     access: AccessPerCaller = Field(description="What each kind of caller may do.")
     query: tuple[str, ...] = Field(default=(), description="Query parameters that pass where rules apply.")
     passwords: Passwords | None = Field(
-        default=None, description="What the route does with passwords: register, change, forget or show."
+        default=None,
+        description="What the route does with passwords: register, change, forget or show. No effect where"
+        " customers.verify is upstream.",
     )
     limits: Limits = Field(default_factory=Limits, description="Sizes.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from gateway.config.model import Config
 
@@ -14,9 +15,17 @@ def schema() -> str:
         "type": "string",
         "description": "Another routing file, relative to this one; what stands here is laid over it.",
     }
-    # A file that extends another one need not repeat what stands there.
-    del document["required"]
+    _relax(document, document["$defs"])
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _relax(section: Any, sections: dict[str, Any]) -> None:
+    """Drop `required` from what `extends` merges key by key: a file need not repeat what its base says. Lists stay."""
+    section.pop("required", None)
+    for field in section["properties"].values():
+        name = field.get("$ref", "").rpartition("/")[2]
+        if "properties" in sections.get(name, {}):
+            _relax(sections[name], sections)
 
 
 if __name__ == "__main__":

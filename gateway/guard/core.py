@@ -14,7 +14,7 @@ from gateway.vocab.policy import Access, Checked, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
 from gateway.wire.headers import first, is_json, media_type
-from gateway.wire.links import LinkRewriter
+from gateway.wire.links import LinkRewriter, with_query_of
 
 # Client errors whose reason helps the client and comes from checking what the client itself sent.
 _EXPLAINED = frozenset({400, 403, 409, 412, 422})
@@ -61,7 +61,20 @@ def judge(
         if isinstance(document, Refusal):
             break
         document = rule.inspect(document, whose, plan)
-    return document if isinstance(document, Refusal) else Checked(answer.status, document)
+    if isinstance(document, Refusal):
+        return document
+    _restore_links(document, plan)
+    return Checked(answer.status, document)
+
+
+def _restore_links(document: Any, plan: Plan) -> None:
+    """Let the links of a list ask what the client asked: with our clause in it, the next page would be refused."""
+    links = document.get("links") if isinstance(document, dict) else None
+    if plan.query == plan.asked or not isinstance(links, dict):
+        return
+    for name, link in links.items():
+        if isinstance(link, str):
+            links[name] = with_query_of(link, sent=plan.query, asked=plan.asked)
 
 
 def _document(answer: Received, limit: int, links: LinkRewriter | None) -> Any | Refusal:

@@ -70,6 +70,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         method=method,
         path=target.path,
         query=draft.query,
+        asked=target.query,
         headers=_headers(request.headers, forwarded, buffered=buffered, sends_body=request.method not in _BODILESS),
         document=draft.document,
         parents=draft.parents,

@@ -6,39 +6,60 @@ It decides nothing about a request but whether it is HTTP/1.0 or 1.1; every deci
 import asyncio
 import logging
 import secrets
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
-from gateway.flow import Flow, Snapshot
+from gateway.flow import Snapshot
 from gateway.server.replies import render
 from gateway.upstream.client import ClientBodyError, UpstreamBrokenError
 from gateway.vocab.events import Emit, Failed, RequestDone
-from gateway.vocab.messages import Headers, Reply, Request, Trace
+from gateway.vocab.messages import Body, Headers, Reply, Request, Trace
 from gateway.vocab.refusals import Code, Refusal
 
 if TYPE_CHECKING:
     from aiohttp.http import HttpVersion
 
 _VERSIONS = frozenset({(1, 0), (1, 1)})
-# A reader that takes nothing for this long is gone; a body that brings nothing for this long as well. Seconds.
-_CLIENT_IDLE = 30.0
-# A body that is read whole (at most some hundred KiB) must be there by then, however steadily it trickles.
-_CLIENT_TOTAL = 60.0
 # What nginx logs for a client that went away.
 _CLIENT_GONE = 499
+# SO_LINGER, on for no time at all: close() sends a reset (socket(7)).
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Carrier(Protocol):
+    """Takes a request through all stages. flow.Flow is it."""
+
+    async def handle(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply | Refusal:
+        """Answer one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long clients may take, in seconds.
+
+    `idle`: a body that brings nothing, or a reader that takes nothing, for this long is gone. `body`: a body that is
+    read whole (at most some hundred KiB) must be there by then, however steadily it trickles.
+    """
+
+    idle: float = 30.0
+    body: float = 60.0
 
 
 class RequestBody:
-    """The body of an aiohttp request, taken at most once."""
+    """The body of an aiohttp request. It may be begun more than once, but no byte is given twice."""
 
-    def __init__(self, request: web.BaseRequest, headers: Headers) -> None:
+    def __init__(self, request: web.BaseRequest, headers: Headers, patience: Patience) -> None:
         self._request = request
+        self._patience = patience
         self._wants_continue = any(key == "expect" and value.lower() == "100-continue" for key, value in headers)
         self.consumed = False
 
@@ -57,7 +78,7 @@ class RequestBody:
         parts = []
         size = 0
         try:
-            async with asyncio.timeout(_CLIENT_TOTAL):
+            async with asyncio.timeout(self._patience.body):
                 async for chunk in self.chunks():
                     size += len(chunk)
                     if size > limit:
@@ -72,9 +93,10 @@ class RequestBody:
         if self._wants_continue and self._request.version == (1, 1) and self._request.transport is not None:
             # RFC 9110 section 10.1.1: said only now, when the request is known to be wanted.
             self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._wants_continue = False
         while self.expected:
             try:
-                async with asyncio.timeout(_CLIENT_IDLE):
+                async with asyncio.timeout(self._patience.idle):
                     chunk = await self._request.content.readany()
             except TimeoutError as error:
                 raise ClientBodyError(Refusal(Code.BODY_TIMEOUT)) from error
@@ -86,22 +108,33 @@ class RequestBody:
             yield chunk
 
 
+@dataclass(slots=True)
+class _Sent:
+    """What became of a reply: until it is through, its client counts as gone."""
+
+    status: int = _CLIENT_GONE
+    size: int = 0
+    aborted: bool = True
+
+
 class Edge:
     """Answers every request on the public port. `now` is epoch time, `clock` monotonic, both in seconds."""
 
     def __init__(
         self,
-        flow: Flow,
+        flow: Carrier,
         snapshot: Callable[[], Snapshot],
         emit: Emit,
         now: Callable[[], float],
         clock: Callable[[], float],
+        patience: Patience = Patience(),
     ) -> None:
         self._flow = flow
         self._snapshot = snapshot
         self._emit = emit
         self._now = now
         self._clock = clock
+        self._patience = patience
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -122,6 +155,15 @@ class Edge:
             if self._in_flight == 0:
                 self._idle.set()
 
+    def refuse_unreadable(self, code: Code, peer: str) -> web.Response:
+        """Return the reply to bytes that are no request, and note that there were some."""
+        request_id = secrets.token_hex(8)
+        reply = render(Refusal(code))
+        extra = (*self._snapshot().cors.headers(()), ("x-request-id", request_id))
+        trace = Trace(request_id=request_id, code=code.name)
+        self._emit(RequestDone(request_id, "-", reply.status, 0.0, peer, trace, len(reply.body)))
+        return _last_response(reply, extra)
+
     async def _answer(self, raw: web.BaseRequest) -> web.StreamResponse:
         started = self._clock()
         snapshot = self._snapshot()
@@ -137,26 +179,34 @@ class Edge:
             received_at=self._now(),
         )
         trace = Trace(request_id=request.id)
-        status, sent, aborted = _CLIENT_GONE, 0, True
+        sent = _Sent()
         try:
-            outcome = await self._outcome(raw, snapshot, request, RequestBody(raw, headers), trace)
+            body = RequestBody(raw, headers, self._patience)
+            outcome = await self._outcome(raw, snapshot, request, body, trace)
             if isinstance(outcome, Refusal):
                 trace.code, trace.detail = outcome.code.name, outcome.detail
                 outcome = render(outcome)
-            status = outcome.status
             extra = (*snapshot.cors.headers(headers), ("x-request-id", request.id))
-            response, sent, aborted = await self._write(raw, outcome, extra)
-            return response
+            return await self._write(raw, outcome, extra, sent)
+        except ConnectionError:
+            # The client left while its reply was on the way: no fault, and nobody is there to be told.
+            raise
+        except Exception as error:
+            self._emit(Failed(request.id, "reply", describe(error)))
+            raise
         finally:
             seconds = self._clock() - started
-            self._emit(RequestDone(request.id, request.method, status, seconds, request.peer, trace, sent, aborted))
+            self._emit(
+                RequestDone(
+                    request.id, request.method, sent.status, seconds, request.peer, trace, sent.size, sent.aborted
+                )
+            )
 
     async def _outcome(
         self, raw: web.BaseRequest, snapshot: Snapshot, request: Request, body: RequestBody, trace: Trace
     ) -> Reply | Refusal:
-        version: HttpVersion = raw.version
-        if tuple(version) not in _VERSIONS:
-            return Refusal(Code.REQUEST_MALFORMED, "HTTP version")
+        if not _is_spoken(raw):
+            return Refusal(Code.REQUEST_MALFORMED, "HTTP version or CONNECT")
         try:
             return await self._flow.handle(snapshot, request, body, trace)
         except ClientBodyError as error:
@@ -165,40 +215,75 @@ class Edge:
             self._emit(Failed(request.id, "request", describe(error)))
             return Refusal(Code.INTERNAL)
 
-    async def _write(self, raw: web.BaseRequest, reply: Reply, extra: Headers) -> tuple[web.StreamResponse, int, bool]:
-        """Send a reply; returns the response, the bytes of its body, and whether it was cut off."""
-        headers = CIMultiDict((*reply.headers, *extra))
+    async def _write(self, raw: web.BaseRequest, reply: Reply, extra: Headers, sent: _Sent) -> web.StreamResponse:
+        """Send a reply, and keep in `sent` how far it came."""
+        # A preflight's reply says some of it already, and browsers refuse an origin that is allowed twice.
+        headers = CIMultiDict((*reply.headers, *(line for line in extra if line not in reply.headers)))
         if reply.stream is None:
             response: web.StreamResponse = web.Response(status=reply.status, headers=headers, body=reply.body or None)
-            self._close_if_asked(raw, response)
+            self._close_if_due(raw, response)
             await response.prepare(raw)
+            sent.status = reply.status
             await response.write_eof()
-            return response, len(reply.body), False
+            sent.size, sent.aborted = len(reply.body) if raw.method != "HEAD" else 0, False
+            return response
         length = headers.popone("content-length", None)
         response = web.StreamResponse(status=reply.status, headers=headers)
         if length is not None:
             response.content_length = int(length)
-        self._close_if_asked(raw, response)
-        sent = 0
-        async with aclosing(reply.stream) as pieces:  # type: ignore[type-var]
+        self._close_if_due(raw, response)
+        async with aclosing(reply.stream) as pieces:
             try:
                 await response.prepare(raw)
+                sent.status = reply.status
                 async for piece in pieces:
-                    async with asyncio.timeout(_CLIENT_IDLE):
+                    async with asyncio.timeout(self._patience.idle):
                         await response.write(piece)
-                    sent += len(piece)
+                    sent.size += len(piece)
             except (UpstreamBrokenError, TimeoutError):
                 # The head has left: only a broken connection can still tell the client that this is not all.
-                if raw.transport is not None:
-                    raw.transport.abort()
-                return response, sent, True
+                _break_off(raw)
+                return response
         await response.write_eof()
-        return response, sent, False
+        sent.aborted = False
+        return response
 
-    def _close_if_asked(self, raw: web.BaseRequest, response: web.StreamResponse) -> None:
-        # A body that nobody took would have to be read to its end before the next request; ending is cheaper.
-        if self.is_draining or (raw.can_read_body and not raw.content.is_eof()):
+    def _close_if_due(self, raw: web.BaseRequest, response: web.StreamResponse) -> None:
+        # A body that nobody took would have to be read to its end before the next request; ending is cheaper. What
+        # comes after an upgrade that was asked for, or after what we do not speak, may not be HTTP/1.1 any more.
+        has_rest = raw.can_read_body and not raw.content.is_eof()
+        if self.is_draining or has_rest or "upgrade" in raw.headers:
             response.force_close()
+        if not _is_spoken(raw):
+            response.force_close()
+            # aiohttp says so to HTTP/1.1 alone.
+            response.headers["connection"] = "close"
+
+
+def _is_spoken(raw: web.BaseRequest) -> bool:
+    """Tell whether a request is in a version of HTTP that we speak, and not one for a tunnel."""
+    version: HttpVersion = raw.version
+    return tuple(version) in _VERSIONS and raw.method != "CONNECT"
+
+
+def _break_off(raw: web.BaseRequest) -> None:
+    """End a connection so that the client cannot take what it has for the whole: by a reset."""
+    transport = raw.transport
+    if transport is None:
+        return
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        # The end of an HTTP/1.0 reply without a length is the end of its connection; a plain close would be a good one.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
+
+
+def _last_response(reply: Reply, extra: Headers) -> web.Response:
+    """Return the response after which the connection ends; aiohttp words it as HTTP/1.0, so it is said by name."""
+    headers = CIMultiDict((*reply.headers, *extra, ("connection", "close")))
+    response = web.Response(status=reply.status, headers=headers, body=reply.body)
+    response.force_close()
+    return response
 
 
 def describe(error: BaseException) -> str:
@@ -213,7 +298,11 @@ def describe(error: BaseException) -> str:
 class GatewayProtocol(RequestHandler):
     """aiohttp's connection, with our own words for what its parser refuses."""
 
-    __slots__ = ()
+    __slots__ = ("_edge",)
+
+    def __init__(self, server: "GatewayServer", edge: Edge, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._edge = edge
 
     def handle_error(
         self,
@@ -227,13 +316,10 @@ class GatewayProtocol(RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the head of a reply has left already")
         if status >= 500:  # noqa: PLR2004 - HTTP's own number
-            code = Code.INTERNAL
-        else:
-            code = Code.HEADERS_TOO_LARGE if isinstance(exc, LineTooLong) else Code.REQUEST_MALFORMED
-        reply = render(Refusal(code))
-        response = web.Response(status=reply.status, headers=CIMultiDict(reply.headers), body=reply.body)
-        response.force_close()
-        return response
+            # Counted where it was raised.
+            return _last_response(render(Refusal(Code.INTERNAL)), ())
+        code = Code.HEADERS_TOO_LARGE if isinstance(exc, LineTooLong) else Code.REQUEST_MALFORMED
+        return self._edge.refuse_unreadable(code, request.remote or "-")
 
 
 class GatewayServer(web.Server):
@@ -251,7 +337,8 @@ class GatewayServer(web.Server):
             keepalive_timeout=keepalive_timeout,
             auto_decompress=False,
         )
+        self._edge = edge
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of one connection."""
-        return GatewayProtocol(self, loop=self._loop, **self._kwargs)
+        return GatewayProtocol(self, self._edge, loop=self._loop, **self._kwargs)

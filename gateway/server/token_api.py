@@ -55,10 +55,12 @@ class TokenApi:
             return Refusal(Code.BODY_TOO_LARGE, source="body")
         form = _read_form(raw)
         if form is None:
-            return Refusal(Code.FORM_INVALID, "fields repeated or unreadable")
+            return Refusal(Code.FORM_INVALID, "fields repeated or unreadable", source="body")
         grant, client_id = form.get("grant_type"), form.get("client_id")
-        if grant not in {_IMPLICIT, _CLIENT_CREDENTIALS} or not client_id:
-            return Refusal(Code.FORM_INVALID, source="client_id" if grant else "grant_type")
+        if grant not in {_IMPLICIT, _CLIENT_CREDENTIALS}:
+            return Refusal(Code.FORM_INVALID, source="grant_type")
+        if not client_id:
+            return Refusal(Code.FORM_INVALID, source="client_id")
         if not self._is_known(grant, client_id, form.get("client_secret", "")):
             return Refusal(Code.CLIENT_UNKNOWN)
         kind = CallerKind.PUBLIC if grant == _IMPLICIT else CallerKind.TRUSTED

@@ -50,6 +50,9 @@ class CredentialStore(Protocol):
     async def set_password(self, customer_id: str, password_hash: str) -> None:
         """Store the customer's password hash in place of any other."""
 
+    async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
+        """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
+
     async def forget(self, customer_id: str) -> None:
         """Remove the customer's password hash, if there is one."""
 

@@ -107,6 +107,16 @@ class SqlCredentialStore:
         async with self._write() as connection:
             await connection.execute(statement)
 
+    async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
+        """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
+        statement = (
+            update(credentials)
+            .where(credentials.c.customer_id == customer_id, credentials.c.password_hash == old_hash)
+            .values(password_hash=new_hash, updated_at=func.current_timestamp())
+        )
+        async with self._write() as connection:
+            await connection.execute(statement)
+
     async def forget(self, customer_id: str) -> None:
         """Remove the customer's password hash, if there is one."""
         async with self._write() as connection:
@@ -199,4 +209,4 @@ def _row(registration: Registration) -> dict[str, str | float]:
 
 def _is_writable(path: Path) -> bool:
     # access(2) names a read-only file system even to root. The folder holds the write-ahead log.
-    return os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+    return path.is_file() and os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)

@@ -19,13 +19,15 @@ _EMAIL = "email"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The customer with an e-mail address, or None. `is_proven` says that None means there is none.
+    """The one customer whom an e-mail address means, or None; `holders` are the ids of all who have it.
 
-    It is not proven when the upstream answered with other people's records: then the filter was ignored and the
-    customer may be on a page that was not seen.
+    There is more than one holder, and perhaps nobody who is meant, where addresses differ in case only. `is_proven`
+    says that all holders were seen: it is not when the upstream answered with other people's records, because then
+    the filter was ignored and a holder may be on a page that did not come.
     """
 
     record: Json | None
+    holders: frozenset[str]
     is_proven: bool
 
     @property
@@ -65,12 +67,11 @@ class Directory:
                 if isinstance(customer_id, Refusal):
                     return customer_id
                 records[customer_id] = record
+        holders = frozenset(records)
         if len(records) > 1:
             # Two customers whose addresses differ in case only: each is reached by its own spelling, or not at all.
             records = {key: record for key, record in records.items() if record[_EMAIL] == typed.strip(" ")}
-        if len(records) == 1:
-            return Found(next(iter(records.values())), is_proven=True)
-        return Found(None, is_proven)
+        return Found(next(iter(records.values())) if len(records) == 1 else None, holders, is_proven)
 
     def read_id(self, record: Json) -> str | Refusal:
         """Return a customer record's id; it ends up in paths, filters and tokens, so it must fit the pattern."""

@@ -51,14 +51,29 @@ class Keeper:
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
             return fields
-        customer_id = _customer_id(whose)
-        if "email" in fields:
+        if "email" not in fields:
+            return await self._change_fields(fields, plan, _customer_id(whose), exchange)
+        with self._registrar.alone(fields["email"]) as busy:
+            if busy is not None:
+                return busy
             typed = (plan.document or {})["data"]["email"]
-            found = await self._directory.find(fields["email"], typed, trace)
-            if isinstance(found, Refusal):
-                return found
-            if found.customer_id not in {None, customer_id}:
-                return Refusal(Code.EMAIL_TAKEN)
+            refusal = await self._check_email(fields["email"], typed, _customer_id(whose), trace)
+            return refusal or await self._change_fields(fields, plan, _customer_id(whose), exchange)
+
+    async def _check_email(self, email: str, typed: str, customer_id: str, trace: Trace) -> Refusal | None:
+        """Say whether a customer may have this e-mail: nobody else has it, and nobody else's password waits for it."""
+        found = await self._directory.find(email, typed, trace)
+        if isinstance(found, Refusal):
+            return found
+        if found.holders - {customer_id}:
+            return Refusal(Code.EMAIL_TAKEN)
+        if found.holders:
+            return None
+        if not found.is_proven:
+            return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
+        return await self._registrar.void_intent(email)
+
+    async def _change_fields(self, fields: Json, plan: Plan, customer_id: str, exchange: Exchange) -> Checked | Refusal:
         password = fields.pop("password", None)
         if password is None:
             return await exchange(replace(plan, document={"data": fields}))
@@ -72,13 +87,21 @@ class Keeper:
         else:
             checked = await exchange(replace(plan, document={"data": fields}))
         if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004 - HTTP's own number
+            if not _shows(checked.document, customer_id):
+                return Refusal(Code.UPSTREAM_INVALID, "the change answered another customer", violation=True)
             await self._store.set_password(customer_id, hashed)
         return checked
 
     async def _forget(self, plan: Plan, whose: Whose, exchange: Exchange) -> Checked | Refusal:
         await self._store.ping()
         checked = await exchange(plan)
-        if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004
+        # A customer who is not there any more was deleted by a request that broke off before it came to the store.
+        is_gone = (
+            checked.status < 300  # noqa: PLR2004
+            if isinstance(checked, Checked)
+            else checked.code is Code.RECORD_NOT_FOUND and not checked.violation
+        )
+        if is_gone:
             await self._store.forget(_customer_id(whose))
         return checked
 
@@ -99,12 +122,18 @@ class Keeper:
                 return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
             known = frozenset(ids)
         for record in customers:
-            record["password"] = record.get("id") in known
+            customer_id = record.get("id")
+            record["password"] = isinstance(customer_id, str) and customer_id in known
         return None
 
 
 def _customer_id(whose: Whose) -> str:
     return list(whose.parameters.values())[-1]
+
+
+def _shows(document: Any, customer_id: str) -> bool:
+    record = document.get("data") if isinstance(document, dict) else None
+    return isinstance(record, dict) and record.get("id") == customer_id
 
 
 def _customers(document: Any) -> Iterator[Json]:

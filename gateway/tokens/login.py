@@ -7,6 +7,7 @@ input, the throttle and broken machinery answer differently, and none of them de
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from gateway.guard.core import retry_after
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.email import canonical
@@ -14,15 +15,20 @@ from gateway.tokens.passwords import PasswordHasher, check_length
 from gateway.tokens.registration import is_recoverable
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
-from gateway.upstream.client import Call
+from gateway.upstream.client import Answer, Call
 from gateway.vocab.events import Emit, LoginDone
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import encode, parse_answer
+from gateway.wire.body import encode, inflate, parse_answer
+from gateway.wire.headers import first
 
 # No customer has it, so that asking for it costs what asking for a real one costs.
 _NOBODY = ""
 _MAX_ANSWER = 64 * 1024
+# No customer has this id either; it fits every pattern that ids may have.
+_NOBODYS_ID = "0"
+_OPENED = frozenset({200, 201})
+_REFUSED = frozenset({400, 401, 403, 404, 422})
 
 
 class Verifier(Protocol):
@@ -71,38 +77,62 @@ class StoreVerifier:
         if stored is not None and self._hasher.needs_rehash(stored):
             hashed = await self._hasher.hash(password)
             if not isinstance(hashed, Refusal):
-                await self._store.set_password(customer_id, hashed)
+                await self._store.rehash(customer_id, stored, hashed)
 
 
 class UpstreamVerifier:
-    """Passes the login on to an upstream that keeps the passwords itself; `path` is its login endpoint."""
+    """Passes the login on to an upstream that keeps the passwords itself, at `path`; `customers` is its collection."""
 
-    def __init__(self, backend: Backend, path: str, is_customer_id: Callable[[str], object]) -> None:
+    def __init__(self, backend: Backend, path: str, customers: str, is_customer_id: Callable[[str], object]) -> None:
         self._backend = backend
         self._path = path
+        self._customers = customers
         self._is_customer_id = is_customer_id
 
     async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
         """Return the customer's id that the upstream's own login answers."""
         del email
-        body = encode({"data": {"type": "token", "email": typed, "password": password}})
-        headers = (("content-type", "application/json"), ("accept", "application/json"))
-        answer = await self._backend.send(Call("POST", self._path, headers, body), trace)
+        answer = await self._ask(typed, password, trace)
         if isinstance(answer, Refusal):
             return answer
         raw = await answer.read(_MAX_ANSWER)
         if isinstance(raw, Refusal):
             return raw
-        if answer.status in {400, 401, 403, 404, 422}:
+        if answer.status in _REFUSED:
             return Refusal(Code.LOGIN_FAILED, f"upstream answered {answer.status}")
-        if answer.status not in {200, 201}:
+        if answer.status == 429:  # noqa: PLR2004 - HTTP's own number
+            return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
+        if answer.status not in _OPENED:
             return Refusal(Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}")
-        document: Any = parse_answer(raw)
+        plain = inflate(raw, first(answer.headers, "content-encoding"), _MAX_ANSWER)
+        document: Any = plain if isinstance(plain, Refusal) else parse_answer(plain)
         data = document.get("data") if isinstance(document, dict) else None
         customer_id = data.get("customer_id") if isinstance(data, dict) else None
         if not isinstance(customer_id, str) or not self._is_customer_id(customer_id):
             return Refusal(Code.UPSTREAM_INVALID, "upstream login answered no customer id")
         return customer_id
+
+    async def _ask(self, typed: str, password: str, trace: Trace) -> Answer | Refusal:
+        """Send the login; a 401 may be about the password or about our own bearer.
+
+        A look-up tells them apart: it renews a bearer that is not accepted, and then the login is sent once more. A
+        wrong password never costs a bearer that is good, or guessing would stop everybody's traffic.
+        """
+        body = encode({"data": {"type": "token", "email": typed, "password": password}})
+        headers = (
+            ("content-type", "application/json"),
+            ("accept", "application/json"),
+            ("accept-encoding", "identity"),
+        )
+        call = Call("POST", self._path, headers, body)
+        answer = await self._backend.send(call, trace, owns_401=True)
+        if isinstance(answer, Refusal) or answer.status != 401:  # noqa: PLR2004
+            return answer
+        answer.abort()
+        probe = await self._backend.look_up(f"{self._customers}/{_NOBODYS_ID}", (), trace)
+        if isinstance(probe, Refusal) and probe.code is Code.CREDENTIAL_UNAVAILABLE:
+            return probe
+        return await self._backend.send(call, trace, owns_401=True)
 
 
 class Login:

@@ -8,12 +8,18 @@ The order of a registration, and what a crash after each step leaves behind:
     4 settle       the hash becomes the customer's, intent gone      a finished registration
 
 An intent is written only after step 1 proved that no such customer exists, so it can never give its password to one
-that was there before. It is used only for a customer of the same e-mail and name, who has no password, within a day.
+that was there before. It is used only for a customer of the same e-mail and name, who has no password, within a day;
+and where the upstream says when it made the customer, only for one made while the intent was being carried out. Who
+plants an intent while the upstream fails, and waits until somebody else makes the customer, gets nothing but that
+narrow window. Any way through the gateway by which somebody else comes by the e-mail removes the intent.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 from gateway.stores.ports import CredentialStore, Registration
 from gateway.tokens.directory import Directory, Found
@@ -28,6 +34,9 @@ from gateway.vocab.refusals import Code, Refusal
 _UNDER_WAY = 300.0
 # After a day an intent proves nothing any more: whoever has this e-mail now came by it in another way.
 _RECOVERABLE = 86400.0
+# A customer made longer before or after the intent than this was made by somebody else: `_UNDER_WAY`, and as much for
+# clocks that differ.
+_MADE_WITHIN = 2 * _UNDER_WAY
 
 # The upstream did certainly not create the customer.
 _NOT_CREATED = frozenset({
@@ -57,8 +66,23 @@ def is_recoverable(intent: Registration | None, found: Found, now: float) -> boo
         and found.record is not None
         and canonical(found.record.get("email")) == intent.email
         and str(found.record.get("name") or "").strip() == intent.name.strip()
-        and 0 <= now - intent.started_at + 1 <= _RECOVERABLE
+        and -1 <= now - intent.started_at <= _RECOVERABLE  # a clock may be set back a little
+        and abs((_made_at(found.record) or intent.started_at) - intent.started_at) <= _MADE_WITHIN
     )
+
+
+def _made_at(record: Json) -> float | None:
+    """Return when the upstream made a customer, in epoch seconds; None where it does not say."""
+    value: Any = record
+    for name in ("meta", "timestamps", "created_at"):
+        value = value.get(name) if isinstance(value, dict) else None
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 class Registrar:
@@ -72,6 +96,36 @@ class Registrar:
         self._hasher = hasher
         self._path = path
         self._now = now
+        # E-mails that a request of this process is giving to a customer now.
+        self._busy: set[str] = set()
+
+    @contextmanager
+    def alone(self, email: str) -> Iterator[Refusal | None]:
+        """Keep an e-mail to one request at a time, from look-up to the end; REGISTRATION_PENDING for the others.
+
+        Not every upstream refuses a second customer with the same e-mail, and with two nobody could log in.
+        """
+        if email in self._busy:
+            yield Refusal(Code.REGISTRATION_PENDING, "another request has this e-mail in hand", retry_after=1)
+            return
+        self._busy.add(email)
+        try:
+            yield None
+        finally:
+            self._busy.discard(email)
+
+    async def void_intent(self, email: str) -> Refusal | None:
+        """Remove the intent for an e-mail that somebody gets in another way: it must not open that customer.
+
+        REGISTRATION_PENDING while the creation may still be under way.
+        """
+        intent = await self._store.pending(email)
+        if intent is None:
+            return None
+        if self._now() - intent.started_at < _UNDER_WAY:
+            return Refusal(Code.REGISTRATION_PENDING, "a registration is under way", retry_after=int(_UNDER_WAY))
+        await self._store.abandon(intent.id)
+        return None
 
     async def register(self, plan: Plan, exchange: Exchange, trace: Trace) -> Checked | Refusal:
         """Carry `POST /v2/customers`: 409 for an e-mail that is taken, 422 for a field that is not valid."""
@@ -84,21 +138,31 @@ class Registrar:
         if not isinstance(name, str):
             return Refusal(Code.BODY_FIELD_INVALID, "not text", source="data.name")
         typed = (plan.document or {})["data"]["email"]
-        found = await self._directory.find(fields["email"], typed, trace)
-        if isinstance(found, Refusal):
-            return found
-        password = fields.pop("password", None)
-        plan = replace(plan, document={"data": fields})
-        if found.record is not None:
-            return await self._repeat(plan, found, password, exchange)
-        if not found.is_proven:
-            return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
-        if password is None:
-            return await self._without_password(plan, fields["email"], exchange)
+        with self.alone(fields["email"]) as busy:
+            if busy is not None:
+                return busy
+            found = await self._directory.find(fields["email"], typed, trace)
+            if isinstance(found, Refusal):
+                return found
+            password = fields.pop("password", None)
+            plan = replace(plan, document={"data": fields})
+            if found.record is not None:
+                return await self._repeat(plan, found, password, exchange)
+            if found.holders:
+                return Refusal(Code.EMAIL_TAKEN)
+            if not found.is_proven:
+                return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
+            if password is None:
+                return await self._without_password(plan, fields["email"], exchange)
+            return await self._with_password(plan, fields["email"], name, password, exchange)
+
+    async def _with_password(
+        self, plan: Plan, email: str, name: str, password: str, exchange: Exchange
+    ) -> Checked | Refusal:
         hashed = await self._hasher.hash(password)
         if isinstance(hashed, Refusal):
             return hashed
-        intent = Registration(uuid.uuid4().hex, fields["email"], name, hashed, self._now())
+        intent = Registration(uuid.uuid4().hex, email, name, hashed, self._now())
         claimed = await self._claim(intent, password)
         if isinstance(claimed, Refusal):
             return claimed
@@ -115,7 +179,11 @@ class Registrar:
         if isinstance(is_same, Refusal):
             return is_same
         if is_same and present.name == intent.name:
-            return present
+            # The customer will be made now, and is known as this intent's by that.
+            present = replace(present, started_at=intent.started_at)
+            if await self._store.replace(present.id, present):
+                return present
+            return Refusal(Code.REGISTRATION_PENDING, "settled at this moment", retry_after=1)
         if self._now() - present.started_at >= _UNDER_WAY and await self._store.replace(present.id, intent):
             return intent
         return Refusal(Code.REGISTRATION_PENDING, "another registration is under way", retry_after=int(_UNDER_WAY))
@@ -133,29 +201,25 @@ class Registrar:
             if is_first:
                 await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else checked  # noqa: PLR2004
-        created = await self._settle(checked, intent)
-        return created or checked
-
-    async def _settle(self, checked: Checked, intent: Registration) -> Refusal | None:
-        record = checked.document.get("data") if isinstance(checked.document, dict) else None
-        if not isinstance(record, dict) or canonical(record.get("email")) != intent.email:
-            return Refusal(Code.UPSTREAM_INVALID, "creation answered another customer", violation=True)
-        customer_id = self._directory.read_id(record)
+        shown = _only(checked, intent.email)
+        if isinstance(shown, Refusal):
+            return shown
+        customer_id = self._directory.read_id(shown.document["data"])
         if isinstance(customer_id, Refusal):
             return customer_id
         if not await self._store.settle(intent.id, customer_id, intent.password_hash):
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who has a password")
-        return None
+        return shown
 
     async def _without_password(self, plan: Plan, email: str, exchange: Exchange) -> Checked | Refusal:
         """Create a customer who has no password yet; an intent for the e-mail must not give him somebody else's."""
-        intent = await self._store.pending(email)
-        if intent is not None and self._now() - intent.started_at < _UNDER_WAY:
-            return Refusal(Code.REGISTRATION_PENDING, "a registration is under way", retry_after=int(_UNDER_WAY))
-        if intent is not None:
-            await self._store.abandon(intent.id)
+        refusal = await self.void_intent(email)
+        if refusal is not None:
+            return refusal
         checked = await exchange(plan)
-        return Refusal(Code.EMAIL_TAKEN) if isinstance(checked, Checked) and checked.status == 409 else checked  # noqa: PLR2004
+        if isinstance(checked, Refusal) or (checked.status >= 400 and checked.status != 409):  # noqa: PLR2004
+            return checked
+        return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else _only(checked, email)  # noqa: PLR2004
 
     async def _repeat(self, plan: Plan, found: Found, password: str | None, exchange: Exchange) -> Checked | Refusal:
         """Answer a registration for an e-mail that exists: finished here if it is the repeat of one that broke off."""
@@ -172,4 +236,18 @@ class Registrar:
         if not is_same or not await self._store.settle(intent.id, customer_id, intent.password_hash):
             return taken
         shown = await exchange(replace(plan, method="GET", path=f"{self._path}/{customer_id}", document=None))
-        return replace(shown, status=201) if isinstance(shown, Checked) and shown.status == 200 else shown  # noqa: PLR2004
+        if isinstance(shown, Refusal) or shown.status != 200:  # noqa: PLR2004
+            return shown
+        return _only(replace(shown, status=201), intent.email, customer_id)
+
+
+def _only(checked: Checked, email: str, customer_id: str | None = None) -> Checked | Refusal:
+    """Return an answer with nothing in it but the customer it must be about, whom no guard of the route can know."""
+    record = checked.document.get("data") if isinstance(checked.document, dict) else None
+    if (
+        not isinstance(record, dict)
+        or canonical(record.get("email")) != email
+        or (customer_id is not None and record.get("id") != customer_id)
+    ):
+        return Refusal(Code.UPSTREAM_INVALID, "registration answered another customer", violation=True)
+    return replace(checked, document={"data": record})

@@ -30,15 +30,19 @@ class Backend:
         self._credential = credential
         self._clock = clock
 
-    async def send(self, call: Call, trace: Trace, *, untouched: Callable[[], bool] = lambda: True) -> Answer | Refusal:
+    async def send(
+        self, call: Call, trace: Trace, *, untouched: Callable[[], bool] = lambda: True, owns_401: bool = False
+    ) -> Answer | Refusal:
         """Send `call` with our bearer and return the head of the answer.
 
         After a 401 the bearer is renewed and the call repeated once, if its method is idempotent and its body can be
         sent again, or if nothing of the client's body was taken (`untouched`). A 401 never reaches a client: its SDK
-        would answer by renewing its own bearer, which is not at fault.
+        would answer by renewing its own bearer, which is not at fault. With `owns_401` a 401 may speak of something
+        else than our bearer and is an answer like any other.
         """
+        rejected: str | None = None
         for attempt in (1, 2):
-            bearer = await self._credential.bearer()
+            bearer = await self._credential.bearer(rejected)
             if isinstance(bearer, Refusal):
                 return bearer
             started = self._clock()
@@ -47,10 +51,11 @@ class Backend:
                 replace(call, headers=(*call.headers, ("authorization", f"Bearer {bearer}")))
             )
             trace.upstream_seconds += self._clock() - started
-            if isinstance(answer, Refusal) or answer.status != _UNAUTHORIZED:
+            if isinstance(answer, Refusal) or answer.status != _UNAUTHORIZED or owns_401:
                 return answer
             answer.abort()
             self._credential.reject(bearer)
+            rejected = bearer
             can_resend = call.body is None or (isinstance(call.body, bytes) and call.method in _IDEMPOTENT)
             if attempt == 1 and not can_resend and not untouched():
                 break

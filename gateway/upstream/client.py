@@ -5,10 +5,11 @@ credentials or routes. Faults of aiohttp become refusals here and nowhere else.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import select
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 import yarl
@@ -16,6 +17,12 @@ import yarl
 from gateway.vocab.messages import Headers
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import first
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
 
 # One read's worth; aiohttp pauses the upstream's socket above twice this, so it bounds memory per exchange.
 _CHUNK = 64 * 1024
@@ -51,12 +58,16 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request in full: `target` is the canonical path and query; `length` sizes a streamed body if known."""
+    """One request in full: `target` is the canonical path and query.
+
+    A body that is streamed is a function that begins to read it, so that a repeated call begins anew; `length` is its
+    size if known.
+    """
 
     method: str
     target: str
     headers: Headers
-    body: bytes | AsyncIterator[bytes] | None = None
+    body: bytes | Callable[[], AsyncIterator[bytes]] | None = None
     length: int | None = None
 
 
@@ -93,7 +104,7 @@ class Answer:
             return error.refusal
         return b"".join(parts)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Take the body piece by piece; raises UpstreamBrokenError when it stops short or stalls."""
         loop = asyncio.get_running_loop()
         complete = False
@@ -118,6 +129,32 @@ class Answer:
         self._response.close()
 
 
+class _Connector(aiohttp.TCPConnector):
+    """aiohttp's pool, with a last look at a connection before it is used again.
+
+    aiohttp asks only whether it is connected. An upstream that sent more than one answer would have the surplus taken
+    for the answer to the next request, which may be somebody else's; and one that closed the connection a moment ago
+    would fail a request that cannot be repeated.
+    """
+
+    async def _get(self, key: "ConnectionKey", traces: "list[Trace]") -> "Connection | None":
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is not None and _is_quiet(connection.protocol):
+                return connection
+            connection.close()
+        return None
+
+
+def _is_quiet(protocol: "ResponseHandler") -> bool:
+    """Tell whether nothing has come since the last answer: no bytes in the parser, none in the socket, no end."""
+    socket = protocol.transport.get_extra_info("socket") if protocol.transport is not None else None
+    if socket is None or protocol.should_close:
+        return False
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return not poll.poll(0)
+
+
 class UpstreamClient:
     """Connections to one upstream. An async context manager; `connections` bounds how many are open at once."""
 
@@ -129,7 +166,7 @@ class UpstreamClient:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, keepalive_timeout=15),
+            connector=_Connector(limit=self._connections, keepalive_timeout=15),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
@@ -154,30 +191,26 @@ class UpstreamClient:
         if session is None:
             raise RuntimeError("the upstream client is used before it was opened")
         limits = self._timeouts
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + limits.total
-
-        def until_first_byte() -> float:
-            return min(loop.time() + limits.connect + limits.first_byte, deadline)
-
+        deadline = asyncio.get_running_loop().time() + limits.total
         headers = list(call.headers)
-        body = call.body
+        upload: _Upload | None = None
         try:
             async with asyncio.timeout_at(deadline) as patience:
-                if body is None or isinstance(body, bytes):
-                    patience.reschedule(until_first_byte())
-                else:
-                    # The answer is due only after the whole body went out.
-                    body = _timed(body, limits.idle, lambda: patience.reschedule(until_first_byte()))
+                watch = _Watch(patience, limits, deadline)
+                if callable(call.body):
+                    upload = _Upload(call.body, watch)
                     if call.length is not None:
                         headers.append(("content-length", str(call.length)))
+                else:
+                    watch.await_answer()
                 response = await session.request(
                     call.method,
                     yarl.URL(self._base + call.target, encoded=True),
                     headers=headers,
-                    data=body,
+                    data=call.body if upload is None else upload,
                     allow_redirects=False,
                 )
+                watch.end()
         except TimeoutError:
             return Refusal(Code.UPSTREAM_TIMEOUT, "no answer in time")
         except (aiohttp.ClientConnectorError, aiohttp.ClientProxyConnectionError) as error:
@@ -192,16 +225,57 @@ class UpstreamClient:
         return Answer(response, limits.idle, deadline)
 
 
-async def _timed(body: AsyncIterator[bytes], idle: float, done: Callable[[], None]) -> AsyncIterator[bytes]:
-    """Pass the client's body on, holding the client to `idle` seconds between pieces."""
-    pieces = aiter(body)
-    while True:
-        try:
-            async with asyncio.timeout(idle):
-                piece = await anext(pieces)
-        except StopAsyncIteration:
-            break
-        except TimeoutError as error:
-            raise ClientBodyError(Refusal(Code.BODY_TIMEOUT)) from error
-        yield piece
-    done()
+class _Watch:
+    """How long an exchange may take until the head of its answer is there; `end` when it is."""
+
+    def __init__(self, patience: asyncio.Timeout, limits: Timeouts, deadline: float) -> None:
+        self.idle = limits.idle
+        self._patience: asyncio.Timeout | None = patience
+        self._until_answer = limits.connect + limits.first_byte
+        self._deadline = deadline
+
+    def await_answer(self) -> None:
+        """Begin the time for the first byte of the answer: the request is sent, or as good as."""
+        self._allow(self._until_answer)
+
+    def await_upstream(self) -> None:
+        """Begin the time for the upstream to take a piece of the body."""
+        self._allow(self.idle)
+
+    def await_client(self) -> None:
+        """Stop the time while the client has to bring a piece of the body: that has a limit of its own."""
+        if self._patience is not None:
+            self._patience.reschedule(self._deadline)
+
+    def end(self) -> None:
+        """Stop for good: the answer may be there before the body is through."""
+        self._patience = None
+
+    def _allow(self, seconds: float) -> None:
+        if self._patience is not None:
+            self._patience.reschedule(min(asyncio.get_running_loop().time() + seconds, self._deadline))
+
+
+class _Upload:
+    """A client's body on its way to the upstream: either side is held to the idle limit."""
+
+    def __init__(self, begin: Callable[[], AsyncIterator[bytes]], watch: _Watch) -> None:
+        self._begin = begin
+        self._watch = watch
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        watch = self._watch
+        pieces = aiter(self._begin())
+        while True:
+            watch.await_client()
+            try:
+                async with asyncio.timeout(watch.idle):
+                    piece = await anext(pieces)
+            except StopAsyncIteration:
+                break
+            except TimeoutError as error:
+                raise ClientBodyError(Refusal(Code.BODY_TIMEOUT)) from error
+            watch.await_upstream()
+            yield piece
+        # The answer is due only after the whole body went out.
+        watch.await_answer()

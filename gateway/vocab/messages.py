@@ -107,17 +107,31 @@ class Plan:
     """The upstream request that the deciders produced.
 
     `document` is the body where a rule needed it; without it the client's body, if any, is streamed untouched.
-    `narrowed` says that path or filter already restrict the answer to the customer, so that a foreign record in it is
-    the upstream's fault and not a guess of the client.
+    `asked` is the query as the client sent it. `narrowed` says that path or filter already restrict the answer to the
+    customer, so that a foreign record in it is the upstream's fault and not a guess of the client.
     """
 
     method: str
     path: str
     query: Query = ()
+    asked: Query = ()
     headers: Headers = ()
     document: Json | None = None
     parents: tuple[Parent, ...] = ()
     narrowed: bool = False
+
+
+class Stream(Protocol):
+    """A body on its way, piece by piece. Whoever stops before its end closes it, and with it what it comes from."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return itself."""
+
+    async def __anext__(self) -> bytes:
+        """Return the next piece."""
+
+    async def aclose(self) -> None:
+        """Give it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +141,7 @@ class Reply:
     status: int
     headers: Headers = ()
     body: bytes = b""
-    stream: AsyncIterator[bytes] | None = None
+    stream: Stream | None = None
 
 
 @dataclass(slots=True)

@@ -4,7 +4,13 @@ Works on bytes, so that a large open answer can be streamed: every JSON string t
 given the gateway's URL, or becomes path-only where none is configured. It does not look inside strings.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from gateway.vocab.messages import Query
+from gateway.vocab.refusals import Refusal
+from gateway.wire.target import encode_query, parse_query
 
 
 class LinkRewriter:
@@ -19,16 +25,17 @@ class LinkRewriter:
                 if escape:
                     needle, link = needle.replace("/", "\\/"), link.replace("/", "\\/")
                 pairs.append((needle.encode(), link.encode()))
-        self._pairs = tuple(pairs)
-        self._longest = max((len(needle) for needle, _ in pairs), default=0)
-        self._origins = tuple(origins)
+        self._links = dict(pairs)
+        # One pass, the longest origin first: what became a link of ours is never taken for one of the upstream's.
+        self._needles = tuple(sorted(self._links, key=len, reverse=True))
+        self._pattern = re.compile(b"|".join(map(re.escape, self._needles)))
+        self._longest = max(map(len, self._needles), default=0)
+        self._origins = tuple(sorted(origins, key=len, reverse=True))
         self._public_url = public_url
 
     def rewrite(self, body: bytes) -> bytes:
         """Rewrite a complete body."""
-        for needle, link in self._pairs:
-            body = body.replace(needle, link)
-        return body
+        return self._pattern.sub(lambda found: self._links[found[0]], body) if self._links else body
 
     def location(self, value: str) -> str:
         """Rewrite a Location value."""
@@ -37,24 +44,45 @@ class LinkRewriter:
                 return self._public_url + (value[len(origin) :] or "/")
         return value
 
-    async def stream(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Rewrite a body piece by piece, holding back fewer bytes than one URL is long."""
+    async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        """Rewrite a body piece by piece, holding back fewer bytes than one URL is long; closes `chunks`."""
         held = b""
-        async for chunk in chunks:
-            held = self.rewrite(held + chunk)
-            keep = self._unfinished(held)
-            if len(held) > keep:
-                yield held[: len(held) - keep]
-                held = held[len(held) - keep :]
+        async with aclosing(chunks) as pieces:
+            async for chunk in pieces:
+                held += chunk
+                # A URL has one quotation mark, at its beginning: none reaches over a cut made at such a mark.
+                cut = len(held) - self._unfinished(held)
+                if cut:
+                    yield self.rewrite(held[:cut])
+                    held = held[cut:]
         if held:
-            yield held
+            yield self.rewrite(held)
 
     def _unfinished(self, body: bytes) -> int:
         """Return how many bytes at the end could be the beginning of a URL."""
         tail = body[-(self._longest - 1) :] if self._longest > 1 else b""
         start = tail.find(b'"')
         while start >= 0:
-            if any(needle.startswith(tail[start:]) for needle, _ in self._pairs):
+            if any(needle.startswith(tail[start:]) for needle in self._needles):
                 return len(tail) - start
             start = tail.find(b'"', start + 1)
         return 0
+
+
+def with_query_of(link: str, *, sent: Query, asked: Query) -> str:
+    """Put back into a link what the client `asked` where it repeats what was `sent` instead.
+
+    Parameters that the upstream added, such as the offset of the next page, stay. A link that cannot be read stays
+    as it is.
+    """
+    place, mark, text = link.partition("?")
+    query = parse_query(text) if mark else ()
+    if isinstance(query, Refusal):
+        return link
+    ours = [pair for pair in sent if pair not in asked]
+    if not any(pair in ours for pair in query):
+        return link
+    names = {pair[0] for pair in query if pair not in ours}
+    theirs = [pair for pair in asked if pair not in sent and pair[0] not in names]
+    restored = tuple(theirs + [pair for pair in query if pair not in ours])
+    return f"{place}?{encode_query(restored)}" if restored else place

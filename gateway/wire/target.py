@@ -60,7 +60,7 @@ def parse(raw: str) -> Target | Refusal:
         path = encode_path(segments)
     if not mark or not query_text:
         return Target(path, segments)
-    query = _query(query_text)
+    query = parse_query(query_text)
     return query if isinstance(query, Refusal) else Target(path, segments, query)
 
 
@@ -80,7 +80,8 @@ def _segments(path: str) -> tuple[str, ...] | Refusal:
     return tuple(decoded)
 
 
-def _query(text: str) -> Query | Refusal:
+def parse_query(text: str) -> Query | Refusal:
+    """Read the query of a target, without its question mark; refuses as `parse` does."""
     if ";" in text:
         # Old frameworks split parameters at ";" (WHATWG dropped it, Go refuses it).
         return Refusal(Code.TARGET_AMBIGUOUS, "semicolon in the query")

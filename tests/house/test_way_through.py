@@ -1,6 +1,6 @@
 """The way through: request in, what the upstream saw, reply out."""
 
-from gateway.demo.data import LESLIE, LESLIE_ID, RON, RON_ID
+from gateway.demo.data import DEMO_PASSWORDS, LESLIE, LESLIE_ID, RON, RON_ID
 from tests.gateways import Site
 
 
@@ -21,3 +21,22 @@ async def test_foreign_customer_is_as_if_not_there(site: Site) -> None:
     answer = await site.customer(RON.email, "GET", f"/v2/customers/{LESLIE_ID}")
     assert (answer.status, answer.code) == (404, "RECORD_NOT_FOUND")
     assert not site.commerce.requests
+
+
+async def test_links_of_a_list_can_be_followed(site: Site) -> None:
+    """The next page that a list links to is the customer's next page: our own clause is not in the link."""
+    first = await site.customer(RON.email, "GET", "/v2/orders?page[limit]=5&filter=gt(with_tax,1)")
+    link = first.json()["links"]["next"]
+    assert "customer_id" not in link
+    second = await site.customer(RON.email, "GET", link)
+    assert second.status == 200
+    assert {order["id"] for order in second.json()["data"]}.isdisjoint(order["id"] for order in first.json()["data"])
+    assert site.commerce.requests[-1].target.count("gt(with_tax,1)") == 1
+
+
+async def test_dead_customer_token_does_not_stand_in_the_way_of_a_login(site: Site) -> None:
+    """A login answers whatever customer token comes with it; every other call with a dead one is 403."""
+    dead = {"X-Moltin-Customer-Token": "a.b.c"}
+    data = {"type": "token", "email": RON.email, "password": DEMO_PASSWORDS[RON.email]}
+    assert (await site.public("POST", "/v2/customers/tokens", dead, json={"data": data})).status == 201
+    assert (await site.public("GET", "/v2/products", dead)).code == "CUSTOMER_TOKEN_INVALID"

@@ -26,6 +26,16 @@ async def test_password_replaces_the_one_before(store: CredentialStore) -> None:
     assert await store.password_hash("ann") == "hash-2"
 
 
+async def test_rehash_never_undoes_a_change(store: CredentialStore) -> None:
+    """A stronger hash of the old password takes its place only while that password is still the customer's."""
+    await store.set_password("ann", "hash-1")
+    await store.rehash("ann", "hash-1", "hash-2")
+    await store.rehash("ann", "hash-1", "hash-3")
+    await store.rehash("bob", "hash-1", "hash-3")
+    assert await store.password_hash("ann") == "hash-2"
+    assert await store.password_hash("bob") is None
+
+
 async def test_forgotten_password_is_gone(store: CredentialStore) -> None:
     """Forgetting removes the password of that customer only, and may be repeated."""
     await store.set_password("ann", "hash-1")

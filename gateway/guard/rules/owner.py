@@ -21,7 +21,7 @@ class Owner(GuardOptions):
     (404). Records in `included` must be referred to by a checked record.
     """
 
-    pointer: Pointer = Field(description="JSON pointer, from the record, to its owner's id.")
+    pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
     required: bool = Field(
         default=True, description="false: a record that names no owner passes (only where the path proves whose it is)."
     )
@@ -96,10 +96,9 @@ def _all_referred(included: Any, records: list[Any]) -> bool:
             waiting.append((frozenset((n, record["id"]) for n in names), record))
     known = set().union(*(_references(record) for record in records)) if records else set()
     while waiting:
-        referred = [entry for entry in waiting if not known.isdisjoint(entry[0])]
+        referred = [record for names, record in waiting if not known.isdisjoint(names)]
         if not referred:
             return False
-        for _, record in referred:
-            known |= _references(record)
         waiting = [entry for entry in waiting if known.isdisjoint(entry[0])]
+        known = known.union(*map(_references, referred))
     return True

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gateway.scope.core import RuleOptions
 from gateway.scope.filters import DIALECTS
@@ -29,6 +29,11 @@ class Filter(RuleOptions):
         default="epcc", description="How the upstream spells filters."
     )
     parameter: str = Field(default="filter", description="Name of the query parameter that holds the filter.")
+
+    @model_validator(mode="after")
+    def _can_be_compared(self) -> Self:
+        reserved_names(self.field, self.aliases)
+        return self
 
     @cached_property
     def _reserved(self) -> frozenset[str]:

@@ -3,17 +3,26 @@
 import re
 from dataclasses import replace
 from enum import StrEnum
-from urllib.parse import quote, unquote
+from functools import cached_property
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.scope.core import RuleOptions
 from gateway.vocab.messages import Parent, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import Pointer
+from gateway.wire.target import encode_path
 
 _PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+_PATH = re.compile(r"(/([A-Za-z0-9_~-][A-Za-z0-9._~-]*|\{[a-z][a-z0-9_]*\}))*/\{[a-z][a-z0-9_]*\}")
+
+
+def _ends_with_the_record(path: str) -> str:
+    if not _PATH.fullmatch(path):
+        raise ValueError("the path of a parent ends with the parameter that names it, as /v2/orders/{oid}")
+    return path
 
 
 class Accepts(StrEnum):
@@ -30,18 +39,29 @@ class ParentOwner(RuleOptions):
     `accepts: guest` lets only records without any customer pass, `own_or_guest` both.
     """
 
-    path: str = Field(description="Upstream path of the parent with parameters of the route, such as /v2/orders/{oid}.")
-    pointer: Pointer = Field(description="JSON pointer, from the record, to its owner's id.")
+    path: Annotated[str, AfterValidator(_ends_with_the_record)] = Field(
+        description="Upstream path of the parent with parameters of the route, such as /v2/orders/{oid}."
+    )
+    pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
     accepts: Accepts = Field(default=Accepts.OWN, description="Whose the parent may be: own, guest or own_or_guest.")
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """The route's parameters that the path uses."""
+        return tuple(_PARAMETER.findall(self.path))
+
+    @cached_property
+    def _parts(self) -> tuple[str, ...]:
+        return tuple(self.path[1:].split("/"))
 
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Add the look-up to the draft; it is judged before the request is sent."""
         if whose.customer_id is None and self.accepts is not Accepts.GUEST:
             return Refusal(Code.ACCESS_DENIED, "a parent's owner needs a customer")
-        path = _PARAMETER.sub(lambda name: quote(whose.parameters[name[1]], safe=""), self.path)
+        segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
         parent = Parent(
-            path=path,
-            record_id=unquote(path.rpartition("/")[2]),
+            path=encode_path(segments),
+            record_id=segments[-1],
             pointer=self.pointer,
             owner=None if self.accepts is Accepts.GUEST else whose.customer_id,
             guest=self.accepts is not Accepts.OWN,
