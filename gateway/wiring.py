@@ -112,19 +112,7 @@ async def running(
         ring = key_ring(config)
         compiled = snapshot(config, ring)
         store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack)
-        throttle = config.customers.throttle
-        login = Login(
-            verifier,
-            Throttle(
-                account_burst=throttle.account.burst,
-                account_per_minute=throttle.account.per_minute,
-                address_burst=throttle.address.burst,
-                address_per_minute=throttle.address.per_minute,
-                max_keys=_THROTTLE_KEYS,
-            ),
-            clock,
-            emit,
-        )
+        login = Login(verifier, _throttle(config), clock, emit)
         edge = Edge(Flow(backend, keeper, _endpoints(config, login, ring), emit), lambda: compiled, emit, now, clock)
 
         async def ready() -> dict[str, bool]:
@@ -178,9 +166,20 @@ async def _passwords(
     stack.callback(hasher.close)
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
-    registrar = Registrar(directory, store, hasher, customers.path, now)
-    keeper = Keeper(store, hasher, directory, registrar)
+    registrar = Registrar(directory, store, hasher, _throttle(config), customers.path, now)
+    keeper = Keeper(store, hasher, directory, registrar, emit)
     return store, hasher, keeper, StoreVerifier(directory, store, hasher, now)
+
+
+def _throttle(config: Config) -> Throttle:
+    limits = config.customers.throttle
+    return Throttle(
+        account_burst=limits.account.burst,
+        account_per_minute=limits.account.per_minute,
+        address_burst=limits.address.burst,
+        address_per_minute=limits.address.per_minute,
+        max_keys=_THROTTLE_KEYS,
+    )
 
 
 def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:

@@ -25,6 +25,7 @@ from gateway.routing import parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab.policy import Passwords
+from gateway.wire.headers import OWN_FIELDS
 
 
 class Closed(BaseModel):
@@ -62,6 +63,13 @@ def _header_name(name: str) -> str:
     return name.lower()
 
 
+def _forwardable(name: str) -> str:
+    name = _header_name(name)
+    if name in OWN_FIELDS or name.startswith(("x-forwarded-", "access-control-")):
+        raise ValueError("the gateway speaks for itself in this header; it cannot be passed on")
+    return name
+
+
 Template = Annotated[str, AfterValidator(_template)]
 Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(_template)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -95,7 +103,7 @@ class Upstream(Closed):
     link_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
         default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
     )
-    forward_headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
+    forward_headers: tuple[Annotated[str, AfterValidator(_forwardable)], ...] = Field(
         default=(), description="Request headers that pass besides the built-in list."
     )
 

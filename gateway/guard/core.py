@@ -4,16 +4,16 @@ It does not read from sockets and does not know what a single rule looks for.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.vocab.messages import Headers, Plan, Whose
+from gateway.vocab.messages import Headers, Json, Plan, Whose
 from gateway.vocab.policy import Access, Checked, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
-from gateway.wire.headers import first, is_json, media_type
+from gateway.wire.headers import first, is_json, is_repeated, media_type, retry_after
 from gateway.wire.links import LinkRewriter, with_query_of
 
 # Client errors whose reason helps the client and comes from checking what the client itself sent.
@@ -29,6 +29,9 @@ class GuardOptions(BaseModel):
     """Base of every guard rule: its fields are its options in the routing file, its docstring their manual."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    judges_included: ClassVar[bool] = False
+    """Whether the rule judges `included`; without such a rule it does not leave."""
 
     @abstractmethod
     def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
@@ -53,7 +56,8 @@ def judge(
     partial content, "not modified", other content types, truncated or trailing bytes.
     """
     if answer.status not in _WITH_DOCUMENT:
-        return _without_document(plan, answer, route.answer_limit)
+        judged = _without_document(plan, answer, route.answer_limit)
+        return replace(judged, upstream_status=answer.status) if isinstance(judged, Refusal) else judged
     if not answer.body and plan.method == "DELETE":
         return Checked(204)
     document = _document(answer, route.answer_limit, links)
@@ -64,7 +68,30 @@ def judge(
     if isinstance(document, Refusal):
         return document
     _restore_links(document, plan)
+    if not access.is_open and isinstance(document, dict) and "data" in document:
+        document = _judged_members(document, has_included=any(rule.judges_included for rule in access.guards))
     return Checked(answer.status, document)
+
+
+def _judged_members(document: Json, *, has_included: bool) -> Json:
+    """Return of JSON:API's top level what was judged or can hold no record: records, links, and numbers about them."""
+    judged: Json = {"data": document["data"]}
+    if has_included and "included" in document:
+        judged["included"] = document["included"]
+    if "meta" in document:
+        judged["meta"] = _numbers(document["meta"])
+    if isinstance(document.get("links"), dict):
+        links = document["links"].items()
+        judged["links"] = {name: link for name, link in links if link is None or isinstance(link, str)}
+    return judged
+
+
+def _numbers(meta: Any) -> Any:
+    """Return the counts and page numbers of `meta`; texts and lists in it could be somebody's data."""
+    if isinstance(meta, dict):
+        kept = ((name, _numbers(value)) for name, value in meta.items())
+        return {name: value for name, value in kept if value is not None}
+    return meta if isinstance(meta, (int, float)) else None
 
 
 def _restore_links(document: Any, plan: Plan) -> None:
@@ -131,18 +158,14 @@ def _explained(status: int, document: Any) -> Checked | Refusal:
     return Checked(status, {"errors": rebuilt})
 
 
-def retry_after(headers: Headers) -> int:
-    """Return the upstream's Retry-After in seconds where it gives a plain number, else 1."""
-    value = first(headers, "retry-after") or ""
-    return int(value) if value.isdecimal() and len(value) <= 5 else 1  # noqa: PLR2004 - about a day
-
-
 def relayable(status: int, headers: Headers, method: str) -> Refusal | None:
     """Say whether an answer on an open route may be relayed as it is.
 
     Only what old SDKs cannot stand is held back: HTML pages, and errors that are not JSON (upstream.md section 7).
     """
     kind = media_type(first(headers, "content-type"))
+    if is_repeated(headers, "content-type"):
+        return Refusal(Code.UPSTREAM_INVALID, "more than one content type")
     if status < 200:  # noqa: PLR2004
         return Refusal(Code.UPSTREAM_INVALID, "interim status as an answer")
     if method == "HEAD" or status in _OPEN_WITHOUT_BODY:

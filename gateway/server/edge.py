@@ -46,10 +46,12 @@ class Carrier(Protocol):
 class Patience:
     """How long clients may take, in seconds.
 
-    `idle`: a body that brings nothing, or a reader that takes nothing, for this long is gone. `body`: a body that is
-    read whole (at most some hundred KiB) must be there by then, however steadily it trickles.
+    `head`: from the first byte of a head to its last. `idle`: a body that brings nothing, or a reader that takes
+    nothing, for this long is gone. `body`: a body that is read whole (at most some hundred KiB) must be there by then,
+    however steadily it trickles.
     """
 
+    head: float = 10.0
     idle: float = 30.0
     body: float = 60.0
 
@@ -134,7 +136,7 @@ class Edge:
         self._emit = emit
         self._now = now
         self._clock = clock
-        self._patience = patience
+        self.patience = patience
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -181,7 +183,7 @@ class Edge:
         trace = Trace(request_id=request.id)
         sent = _Sent()
         try:
-            body = RequestBody(raw, headers, self._patience)
+            body = RequestBody(raw, headers, self.patience)
             outcome = await self._outcome(raw, snapshot, request, body, trace)
             if isinstance(outcome, Refusal):
                 trace.code, trace.detail = outcome.code.name, outcome.detail
@@ -237,7 +239,7 @@ class Edge:
                 await response.prepare(raw)
                 sent.status = reply.status
                 async for piece in pieces:
-                    async with asyncio.timeout(self._patience.idle):
+                    async with asyncio.timeout(self.patience.idle):
                         await response.write(piece)
                     sent.size += len(piece)
             except (UpstreamBrokenError, TimeoutError):
@@ -298,11 +300,38 @@ def describe(error: BaseException) -> str:
 class GatewayProtocol(RequestHandler):
     """aiohttp's connection, with our own words for what its parser refuses."""
 
-    __slots__ = ("_edge",)
+    __slots__ = ("_edge", "_head_timer")
 
     def __init__(self, server: "GatewayServer", edge: Edge, **options: Any) -> None:
         super().__init__(server, **options)
         self._edge = edge
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a head that has begun must come to its end."""
+        super().data_received(data)
+        if self._is_waiting:
+            if self._head_timer is None and data:
+                self._head_timer = self._loop.call_later(self._edge.patience.head, self._give_up)
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let go of everything."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        super().connection_lost(exc)
+
+    @property
+    def _is_waiting(self) -> bool:
+        """Whether no request is there to be answered: what has come is less than a head."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def _give_up(self) -> None:
+        self._head_timer = None
+        if self._is_waiting:
+            self.force_close()
 
     def handle_error(
         self,

@@ -1,5 +1,6 @@
 """Takes passwords out of requests that carry them and shows in replies who has one. The upstream never sees any."""
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, assert_never
@@ -8,6 +9,7 @@ from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
+from gateway.vocab.events import Emit, Failed
 from gateway.vocab.messages import Json, Plan, Trace, Whose
 from gateway.vocab.policy import Checked, Exchange, Passwords
 from gateway.vocab.refusals import Code, Refusal
@@ -21,17 +23,34 @@ class Keeper:
     """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
 
     def __init__(
-        self, store: CredentialStore, hasher: PasswordHasher, directory: Directory, registrar: Registrar
+        self, store: CredentialStore, hasher: PasswordHasher, directory: Directory, registrar: Registrar, emit: Emit
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._directory = directory
         self._registrar = registrar
+        self._emit = emit
+        self._work: set[asyncio.Task[Checked | Refusal]] = set()
 
     async def carry(
         self, mode: Passwords, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace
     ) -> Checked | Refusal:
-        """Run the exchange of a route that registers, changes or removes a customer."""
+        """Run the exchange of a route that registers, changes or removes a customer.
+
+        A client that hangs up does not stop it: the upstream's part without the store's would be half a record.
+        """
+        work = asyncio.get_running_loop().create_task(self._carry(mode, plan, whose, exchange, trace))
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            work.add_done_callback(lambda done: self._finish_alone(done, trace.request_id))
+            raise
+
+    async def _carry(
+        self, mode: Passwords, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace
+    ) -> Checked | Refusal:
         try:
             match mode:
                 case Passwords.REGISTER:
@@ -46,6 +65,11 @@ class Keeper:
                     assert_never(mode)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+
+    def _finish_alone(self, work: asyncio.Task[Checked | Refusal], request_id: str) -> None:
+        """Name the error of work whose client has gone: there is nobody else left to hear of it."""
+        if not work.cancelled() and (error := work.exception()) is not None:
+            self._emit(Failed(request_id, "keeping a password", type(error).__name__))
 
     async def _change(self, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace) -> Checked | Refusal:
         fields = customer_fields(plan)

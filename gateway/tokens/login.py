@@ -7,7 +7,6 @@ input, the throttle and broken machinery answer differently, and none of them de
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from gateway.guard.core import retry_after
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.email import canonical
@@ -20,7 +19,7 @@ from gateway.vocab.events import Emit, LoginDone
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
-from gateway.wire.headers import first
+from gateway.wire.headers import first, retry_after
 
 # No customer has it, so that asking for it costs what asking for a real one costs.
 _NOBODY = ""

@@ -9,9 +9,10 @@ The order of a registration, and what a crash after each step leaves behind:
 
 An intent is written only after step 1 proved that no such customer exists, so it can never give its password to one
 that was there before. It is used only for a customer of the same e-mail and name, who has no password, within a day;
-and where the upstream says when it made the customer, only for one made while the intent was being carried out. Who
-plants an intent while the upstream fails, and waits until somebody else makes the customer, gets nothing but that
-narrow window. Any way through the gateway by which somebody else comes by the e-mail removes the intent.
+and where the upstream says when it made the customer, only for one made while the intent was being carried out. An
+intent ends with every answer that proves that no customer was made, and any way through the gateway by which somebody
+else comes by the e-mail removes it. What is left to an attacker is a registration that the upstream fails to answer,
+followed within minutes by somebody else making a customer of the same e-mail and name directly at the upstream.
 """
 
 import uuid
@@ -19,15 +20,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from gateway.stores.ports import CredentialStore, Registration
 from gateway.tokens.directory import Directory, Found
 from gateway.tokens.email import canonical
 from gateway.tokens.passwords import PasswordHasher, check_length
+from gateway.tokens.throttle import Throttle
 from gateway.vocab.messages import Json, Plan, Trace
 from gateway.vocab.policy import Checked, Exchange
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import MISSING, resolve
 
 # A creation that may still be under way elsewhere is not displaced: longer than any exchange with the upstream may
 # reasonably take, short enough that a customer who mistyped the password at first can register again.
@@ -44,6 +46,15 @@ _NOT_CREATED = frozenset({
 })  # fmt: skip
 
 
+# Where a guess comes from does not matter here: the account's own bucket is what it empties.
+_ANY_ADDRESS = "-"
+
+
+def _proves_no_creation(refusal: Refusal) -> bool:
+    status = refusal.upstream_status
+    return refusal.code in _NOT_CREATED or (status is not None and 300 <= status < 500)  # noqa: PLR2004
+
+
 def customer_fields(plan: Plan) -> Json | Refusal:
     """Return the fields of the customer in a plan's body, with a canonical e-mail if there is one."""
     fields = (plan.document or {}).get("data")
@@ -51,6 +62,8 @@ def customer_fields(plan: Plan) -> Json | Refusal:
         return Refusal(Code.BODY_FIELD_INVALID, "not an object", source="data")
     if "password" in fields and not check_length(fields["password"]):
         return Refusal(Code.BODY_FIELD_INVALID, "not 1 to 1024 bytes of text", source="data.password")
+    if not isinstance(fields.get("name", ""), str):
+        return Refusal(Code.BODY_FIELD_INVALID, "not text", source="data.name")
     if "email" not in fields:
         return fields
     email = canonical(fields["email"])
@@ -65,35 +78,45 @@ def is_recoverable(intent: Registration | None, found: Found, now: float) -> boo
         intent is not None
         and found.record is not None
         and canonical(found.record.get("email")) == intent.email
-        and str(found.record.get("name") or "").strip() == intent.name.strip()
+        and (found.record.get("name") or "") == intent.name
         and -1 <= now - intent.started_at <= _RECOVERABLE  # a clock may be set back a little
-        and abs((_made_at(found.record) or intent.started_at) - intent.started_at) <= _MADE_WITHIN
+        and _made_within(found.record, intent.started_at)
     )
 
 
-def _made_at(record: Json) -> float | None:
-    """Return when the upstream made a customer, in epoch seconds; None where it does not say."""
-    value: Any = record
-    for name in ("meta", "timestamps", "created_at"):
-        value = value.get(name) if isinstance(value, dict) else None
+def _made_within(record: Json, at: float, *, must_say: bool = False) -> bool:
+    """Tell whether the upstream made a customer around `at` (epoch seconds), as far as it says when.
+
+    A record without the time passes unless it `must_say`; a time that cannot be read proves nothing and does not.
+    """
+    value = resolve(record, ("meta", "timestamps", "created_at"))
+    if value is MISSING or value is None:
+        return not must_say
+    if isinstance(value, (int, float)):
+        return abs(value - at) <= _MADE_WITHIN
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    if moment is None:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        moment = datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        return False
+    return abs((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - at) <= _MADE_WITHIN
 
 
 class Registrar:
     """Creates customers at the upstream and keeps their passwords. `now` is epoch time in seconds."""
 
     def __init__(
-        self, directory: Directory, store: CredentialStore, hasher: PasswordHasher, path: str, now: Callable[[], float]
+        self,
+        directory: Directory,
+        store: CredentialStore,
+        hasher: PasswordHasher,
+        throttle: Throttle,
+        path: str,
+        now: Callable[[], float],
     ) -> None:
         self._directory = directory
         self._store = store
         self._hasher = hasher
+        self._throttle = throttle
         self._path = path
         self._now = now
         # E-mails that a request of this process is giving to a customer now.
@@ -134,9 +157,10 @@ class Registrar:
             return fields
         if "email" not in fields:
             return Refusal(Code.BODY_FIELD_INVALID, "missing", source="data.email")
+        if "name" in fields:
+            # As a customer would read it: an intent and its customer are compared by it.
+            fields["name"] = fields["name"].strip()
         name = fields.get("name", "")
-        if not isinstance(name, str):
-            return Refusal(Code.BODY_FIELD_INVALID, "not text", source="data.name")
         typed = (plan.document or {})["data"]["email"]
         with self.alone(fields["email"]) as busy:
             if busy is not None:
@@ -175,7 +199,7 @@ class Registrar:
         present = await self._store.pending(intent.email)
         if present is None:
             return Refusal(Code.REGISTRATION_PENDING, "settled at this moment", retry_after=1)
-        is_same = await self._hasher.verify(password, present.password_hash)
+        is_same = await self._is_same(present, password)
         if isinstance(is_same, Refusal):
             return is_same
         if is_same and present.name == intent.name:
@@ -188,12 +212,22 @@ class Registrar:
             return intent
         return Refusal(Code.REGISTRATION_PENDING, "another registration is under way", retry_after=int(_UNDER_WAY))
 
+    async def _is_same(self, intent: Registration, password: str) -> bool | Refusal:
+        """Say whether a password is the intent's; guesses are counted as those of a login are."""
+        wait = self._throttle.reserve(intent.email, _ANY_ADDRESS, self._now())
+        if wait is not None:
+            return Refusal(Code.THROTTLED, retry_after=wait)
+        is_same = await self._hasher.verify(password, intent.password_hash)
+        if is_same is not False:
+            self._throttle.refund(intent.email, _ANY_ADDRESS)
+        return is_same
+
     async def _create(
         self, plan: Plan, intent: Registration, exchange: Exchange, *, is_first: bool
     ) -> Checked | Refusal:
         checked = await exchange(plan)
         if isinstance(checked, Refusal):
-            if is_first and checked.code in _NOT_CREATED:
+            if is_first and _proves_no_creation(checked):
                 await self._store.abandon(intent.id)
             return checked
         if checked.status >= 400:  # noqa: PLR2004 - HTTP's own numbers here and below
@@ -204,6 +238,10 @@ class Registrar:
         shown = _only(checked, intent.email)
         if isinstance(shown, Refusal):
             return shown
+        # An upstream that answers "here it is" instead of "created" may mean a customer who was there before.
+        if not _made_within(shown.document["data"], self._now(), must_say=True) and checked.status != 201:  # noqa: PLR2004
+            await self._store.abandon(intent.id)
+            return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who may have been there before")
         customer_id = self._directory.read_id(shown.document["data"])
         if isinstance(customer_id, Refusal):
             return customer_id
@@ -230,7 +268,7 @@ class Registrar:
             return taken
         if await self._store.password_hash(customer_id) is not None:
             return taken
-        is_same = await self._hasher.verify(password, intent.password_hash)
+        is_same = await self._is_same(intent, password)
         if isinstance(is_same, Refusal):
             return is_same
         if not is_same or not await self._store.settle(intent.id, customer_id, intent.password_hash):

@@ -34,6 +34,10 @@ class ScopeRule(Protocol):
 class GuardRule(Protocol):
     """Judges the JSON document of an answer. One file in guard/rules each."""
 
+    @property
+    def judges_included(self) -> bool:
+        """Whether `included` is judged too, so that it may leave."""
+
     def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
         """Return the document that may leave, or say no."""
 

@@ -74,7 +74,8 @@ class Refusal:
 
     `source` names the field at fault for the client (`data.email`, `query.filter`): names from the configuration or
     the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds.
-    `violation` marks an answer of the upstream that would have broken isolation.
+    `violation` marks an answer of the upstream that would have broken isolation. `upstream_status` is the status of
+    the answer that was refused, where the upstream gave one.
     """
 
     code: Code
@@ -83,3 +84,4 @@ class Refusal:
     retry_after: int | None = None
     allow: tuple[str, ...] = ()
     violation: bool = False
+    upstream_status: int | None = None

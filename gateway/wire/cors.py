@@ -14,7 +14,7 @@ _ALLOWED_HEADERS = (
     "X-Moltin-Language, X-Moltin-Locale, X-Moltin-SDK-Language, X-Moltin-SDK-Version, "
     "X-Moltin-Application, EP-Channel, EP-Context-Tag, EP-Beta-Features, EP-Disable-Beta-Filtering, "
     "EP-Account-Management-Authentication-Token, EP-Inventories-Multi-Location, If-None-Match, "
-    "If-Modified-Since, Range, Traceparent, Tracestate, X-Request-Id, Idempotency-Key"
+    "If-Modified-Since, Range, Traceparent, Tracestate, X-Request-Id"
 )
 _EXPOSED_HEADERS = "X-Request-Id, Retry-After, ETag, Content-Range"
 

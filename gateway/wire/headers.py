@@ -10,12 +10,13 @@ from gateway.vocab.messages import Headers
 
 CUSTOMER_TOKEN = "x-moltin-customer-token"  # noqa: S105 - the name of a header, not a secret
 
-# What the API's SDKs send and an upstream may act upon (upstream.md section 5), and the standard representation
-# headers. Left out on purpose: X-MOLTIN-AUTH-STORE switches the store, EP-Internal-Search-Ast-* replaces the parsed
-# filter, EP-Account-Management-Authentication-Token would combine with our own bearer, and every X-Forwarded-*,
-# X-Original-* and X-HTTP-Method-Override header makes somebody decide on something else than what we matched.
+# What the API's SDKs send and an upstream may act upon (upstream.md section 5), and the representation headers.
+# Left out on purpose: Idempotency-Key, because all customers share our bearer, and a key of one would be answered with
+# the reply to another; X-MOLTIN-AUTH-STORE, which switches the store; EP-Internal-Search-Ast-*, which replaces the
+# parsed filter; EP-Account-Management-Authentication-Token, which would combine with our bearer; every X-Forwarded-*,
+# X-Original-* and X-HTTP-Method-Override, by which somebody decides on something else than what we matched.
 FORWARDED = frozenset({
-    "accept", "accept-language", "content-type", "idempotency-key", "traceparent", "tracestate", "user-agent",
+    "accept", "accept-language", "content-type", "traceparent", "tracestate", "user-agent",
     "ep-beta-features", "ep-channel", "ep-context-tag", "ep-disable-beta-filtering", "ep-inventories-multi-location",
     "x-moltin-application", "x-moltin-currencies", "x-moltin-currency", "x-moltin-language", "x-moltin-locale",
     "x-moltin-sdk-language", "x-moltin-sdk-version",
@@ -32,9 +33,17 @@ _HOP_BY_HOP = frozenset({
     "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
 
+# What the gateway says upstream itself, or decides by; no setting may let a client's line pass instead.
+OWN_FIELDS = _HOP_BY_HOP | {
+    "accept-encoding", "authorization", "content-encoding", "cookie", "expect", "forwarded", "host", "http2-settings",
+    "idempotency-key", "x-http-method-override", "x-moltin-auth-store", "x-original-url", "x-request-id",
+    "x-rewrite-url", CUSTOMER_TOKEN,
+}  # fmt: skip
+
 # The gateway speaks for itself about these: its own CORS answer, its own cookies (none), its own request id.
 _NOT_RELAYED = _HOP_BY_HOP | {"alt-svc", "set-cookie", "set-cookie2", "server", "x-request-id", "http2-settings"}
 
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -80,12 +89,19 @@ def for_client(headers: Headers, *, set_cookie: bool = False) -> Headers:
         if (key not in _NOT_RELAYED or (set_cookie and key == "set-cookie"))
         and key not in dropped
         and not key.startswith("access-control-")
+        and not _CONTROL.search(value)  # RFC 9110 section 5.5: such a field is invalid, and our own writer refuses it
     )
 
 
 def media_type(content_type: str | None) -> str:
     """Return the type/subtype of a Content-Type value in lower case, empty without one."""
     return (content_type or "").partition(";")[0].strip().lower()
+
+
+def retry_after(headers: Headers) -> int:
+    """Return an upstream's Retry-After in seconds where it gives a plain number, else 1."""
+    value = first(headers, "retry-after") or ""
+    return int(value) if value.isdecimal() and len(value) <= 5 else 1  # noqa: PLR2004 - about a day
 
 
 def is_json(content_type: str | None) -> bool:

@@ -70,7 +70,8 @@ def _segments(path: str) -> tuple[str, ...] | Refusal:
         segment = _decode(raw)
         if isinstance(segment, Refusal):
             return segment
-        if segment in {"", ".", ".."}:
+        # Some servers trim spaces and dots at the end of names before they resolve dot segments.
+        if not segment.strip(" ."):
             return Refusal(Code.TARGET_AMBIGUOUS, "empty or dot segment")
         if not _STRUCTURE.isdisjoint(segment):
             return Refusal(Code.TARGET_AMBIGUOUS, "encoded or stray structure in a segment")

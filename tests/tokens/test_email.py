@@ -27,6 +27,7 @@ ODD_TEXT = st.text(
         ("ÜBER@shop.test", "über@shop.test"),
         ("straße@shop.test", "straße@shop.test"),
         ("用户@例子.test", "用户@例子.test"),
+        ("o'neil@shop.test", "o'neil@shop.test"),
         ("a@b", "a@b"),
         ("a" * 242 + "@shop.test.x", "a" * 242 + "@shop.test.x"),
     ],
@@ -54,9 +55,9 @@ def test_shape(text: str) -> None:
     assert canonical(text) is None
 
 
-@pytest.mark.parametrize("character", [*"\"'\\,:;()<>[] \t\r\n\0\x7f", "\x85", "\xa0", "\u2028", "\u3000"])
+@pytest.mark.parametrize("character", [*'"\\,:;()<>[] \t\r\n\0\x7f', "\x85", "\xa0", "\u2028", "\u3000"])
 def test_characters_with_a_meaning_elsewhere(character: str) -> None:
-    """Quotes, brackets, separators, controls and spaces are refused anywhere within."""
+    """Double quotes, brackets, separators, controls and spaces are refused anywhere within."""
     assert canonical(f"a{character}b@shop.test") is None
     assert canonical(f"ab@sh{character}op.test") is None
 

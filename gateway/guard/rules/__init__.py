@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.guard.core import GuardOptions
+from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
 from gateway.guard.rules.redact import Redact
 
 RULES: Final[Mapping[str, type[GuardOptions]]] = {
     "owner": Owner,
+    "identity": Identity,
     "redact": Redact,
 }

@@ -1,7 +1,7 @@
 """Guard rule `owner`: every record of an answer must carry the customer's id."""
 
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -10,16 +10,15 @@ from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import Pointer, Reading, owner_at, split
 
-# JSON:API's top level; what else stands there has no checked meaning and does not leave.
-_MEMBERS = ("data", "included", "meta", "links")
-
 
 class Owner(GuardOptions):
     """Lets an answer leave only if each record in it belongs to the customer.
 
     A foreign record in a list withholds the whole list (502); a foreign single record is as if it were not there
-    (404). Records in `included` must be referred to by a checked record.
+    (404). Records in `included` must be referred to by a checked record, and name no other customer.
     """
+
+    judges_included: ClassVar[bool] = True
 
     pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
     required: bool = Field(
@@ -32,7 +31,7 @@ class Owner(GuardOptions):
         return split(self.pointer)
 
     def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
-        """Check every record; returns the members that were checked and nothing else."""
+        """Check every record, also the included ones."""
         data = document if self.bare else document.get("data") if isinstance(document, dict) else None
         if isinstance(data, list):
             if not all(self._is_own(record, whose) for record in data):
@@ -44,11 +43,20 @@ class Owner(GuardOptions):
             records = [data]
         else:
             return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        if self.bare:
-            return document
-        if "included" in document and not _all_referred(document["included"], records):
-            return Refusal(Code.GUARD_VIOLATION, "an included record belongs to no checked record", violation=True)
-        return {name: document[name] for name in _MEMBERS if name in document}
+        if not self.bare and "included" in document:
+            included = _entries(document["included"])
+            if included is None or not _all_referred(included, records):
+                return Refusal(Code.GUARD_VIOLATION, "an included record belongs to no checked record", violation=True)
+            if any(self._names_another(record, whose) for _, record in included):
+                return Refusal(Code.GUARD_VIOLATION, "an included record names another customer", violation=True)
+        return document
+
+    def _names_another(self, record: dict[str, Any], whose: Whose) -> bool:
+        """Tell whether a record that need not name an owner names somebody else."""
+        if record.get("type") == "customer" and record["id"] != whose.customer_id:
+            return True
+        owner = owner_at(record, self._tokens) if len(self._tokens) > 1 else Reading.NOBODY
+        return isinstance(owner, str) and owner != whose.customer_id
 
     def _is_own(self, record: Any, whose: Whose) -> bool:
         owner = owner_at(record, self._tokens)
@@ -80,25 +88,38 @@ def _references(record: dict[str, Any]) -> set[tuple[str, str]]:
     return found
 
 
-def _all_referred(included: Any, records: list[Any]) -> bool:
-    """Tell whether each included record is referred to, directly or through another included record."""
+def _entries(included: Any) -> list[tuple[frozenset[str], dict[str, Any]]] | None:
+    """Return each included record with the names it may be referred to by; None where the shape is not readable."""
     groups = included.items() if isinstance(included, dict) else [("", included)]
-    waiting: list[tuple[frozenset[tuple[str, str]], dict[str, Any]]] = []
+    entries: list[tuple[frozenset[str], dict[str, Any]]] = []
     for name, group in groups:
         if not isinstance(group, list):
-            return False
+            return None
         for record in group:
             if not isinstance(record, dict) or not isinstance(record.get("id"), str):
-                return False
+                return None
             kind = record.get("type")
             # EPCC: included.items holds records of type order_item, referred to as relationship `items`, type `item`.
             names = {name, name.removesuffix("s"), kind if isinstance(kind, str) else ""} - {""}
-            waiting.append((frozenset((n, record["id"]) for n in names), record))
-    known = set().union(*(_references(record) for record in records)) if records else set()
-    while waiting:
-        referred = [record for names, record in waiting if not known.isdisjoint(names)]
-        if not referred:
-            return False
-        waiting = [entry for entry in waiting if known.isdisjoint(entry[0])]
-        known = known.union(*map(_references, referred))
-    return True
+            entries.append((frozenset(names), record))
+    return entries
+
+
+def _all_referred(included: list[tuple[frozenset[str], dict[str, Any]]], records: list[Any]) -> bool:
+    """Tell whether each included record is referred to, directly or through another included record.
+
+    Each record is looked at once, whatever refers to whom: the answer may be large and its author hostile.
+    """
+    waiting: dict[tuple[str, str], list[int]] = {}
+    for index, (names, record) in enumerate(included):
+        for name in names:
+            waiting.setdefault((name, record["id"]), []).append(index)
+    reached: set[int] = set()
+    unread = list(records)
+    while unread:
+        for reference in _references(unread.pop()):
+            for index in waiting.pop(reference, ()):
+                if index not in reached:
+                    reached.add(index)
+                    unread.append(included[index][1])
+    return len(reached) == len(included)

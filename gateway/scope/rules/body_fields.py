@@ -15,6 +15,8 @@ from gateway.wire.pointer import MISSING, Pointer, resolve, split
 class BodyFields(RuleOptions):
     """Lets only listed fields pass in an object of the body; others answer 422, forbidden ones 403.
 
+    Without `allow` every field passes that is not forbidden.
+
     Fields are written relative to `pointer`: `name` allows a field with all that is in it, `customer/name` allows
     this member of the object `customer` and no other.
     """
@@ -22,7 +24,7 @@ class BodyFields(RuleOptions):
     pointer: Pointer = Field(
         default="/data", min_length=2, description="JSON pointer to the object that holds the fields."
     )
-    allow: tuple[str, ...] = Field(description="Fields that may stand in it.")
+    allow: tuple[str, ...] | None = Field(default=None, description="Fields that may stand in it; without it, any.")
     forbid: tuple[str, ...] = Field(default=(), description="Fields that answer 403 instead of 422.")
 
     @property
@@ -34,7 +36,7 @@ class BodyFields(RuleOptions):
     def _allowed(self) -> dict[str, frozenset[str] | None]:
         members: dict[str, set[str]] = {}
         whole: set[str] = set()
-        for entry in self.allow:
+        for entry in self.allow or ():
             field, _, member = entry.partition("/")
             if member:
                 members.setdefault(field, set()).add(member)
@@ -56,7 +58,7 @@ class BodyFields(RuleOptions):
         for entry in self.forbid:
             if resolve(fields, tuple(entry.split("/"))) is not MISSING:
                 return Refusal(Code.BODY_FIELD_FORBIDDEN, source=f"{prefix}.{entry.replace('/', '.')}")
-        return self._check(fields, prefix) or draft
+        return draft if self.allow is None else self._check(fields, prefix) or draft
 
     def _check(self, fields: dict[str, Any], prefix: str) -> Refusal | None:
         for name, value in fields.items():

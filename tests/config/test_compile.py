@@ -1,0 +1,127 @@
+"""From a checked file to the frozen values that requests are decided with."""
+
+import pytest
+
+from gateway.authn.key import KeyFault
+from gateway.config.compile import key_ring, route, snapshot
+from gateway.config.model import Config, Route
+from gateway.guard.rules.owner import Owner
+from gateway.routing import Match
+from gateway.scope.rules.path_owner import PathOwner
+from gateway.vocab.messages import CallerKind
+from gateway.vocab.policy import Access, Endpoint, Passwords
+from gateway.wire.headers import FORWARDED
+from tests.config.writing import key, minimal
+from tests.config.writing import route as written
+
+
+def config(**sections: object) -> Config:
+    """Read a file."""
+    return Config.model_validate(minimal(**sections))
+
+
+def test_a_caller_that_is_not_named_has_no_access() -> None:
+    """Closed unless opened: there is no entry to find."""
+    compiled = route(Route.model_validate(written(access={"trusted": "open"})))
+    assert compiled.access == {CallerKind.TRUSTED: Access()}
+    assert compiled.access[CallerKind.TRUSTED].is_open
+
+
+def test_rules_keep_their_order_and_their_caller() -> None:
+    """Scope and guard of one caller say nothing of another."""
+    rules = {"scope": [{"path_owner": {}}], "guard": [{"owner": {"pointer": "/id"}}]}
+    compiled = route(Route.model_validate(written(access={"public": "open", "customer": rules})))
+    assert compiled.access == {
+        CallerKind.PUBLIC: Access(),
+        CallerKind.CUSTOMER: Access((PathOwner(),), (Owner(pointer="/id"),)),
+    }
+
+
+def test_limits_and_switches_are_kept() -> None:
+    """Everything a route says arrives."""
+    limits = {"body": "1KiB", "answer": "2KiB", "stream": "3KiB"}
+    compiled = route(
+        Route.model_validate(
+            written(limits=limits, set_cookie=True, query=["a"], methods=["GET", "POST"], passwords="show")
+        )
+    )
+    assert (compiled.body_limit, compiled.answer_limit, compiled.stream_limit) == (1024, 2048, 3072)
+    assert (compiled.set_cookie, compiled.query, compiled.passwords) == (True, frozenset({"a"}), Passwords.SHOW)
+    assert compiled.methods == {"GET", "POST"}
+
+
+def test_a_route_without_parameters_takes_none() -> None:
+    """An absent list is an empty one, never `any`."""
+    assert route(Route.model_validate(written())).query == frozenset()
+
+
+def test_an_upstream_that_verifies_keeps_its_passwords() -> None:
+    """There a password is a field like any other."""
+    assert route(Route.model_validate(written(passwords="show")), "upstream").passwords is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "endpoint"),
+    [
+        ("POST", "/oauth/access_token", Endpoint.BEARER),
+        ("POST", "/v2/customers/tokens", Endpoint.LOGIN),
+        ("GET", "/.well-known/jwks.json", Endpoint.JWKS),
+    ],
+)
+def test_the_gateway_has_routes_of_its_own(method: str, path: str, endpoint: Endpoint) -> None:
+    """They are part of the one table, so that 404 and 405 hold for them too."""
+    table = snapshot(config(), key_ring(config())).routes
+    found = table.match(method, tuple(path[1:].split("/")))
+    assert isinstance(found, Match)
+    assert found.route.endpoint is endpoint
+
+
+def test_paths_of_the_gateways_own_routes_can_be_chosen() -> None:
+    """`clients.path` and `customers.login_path` move them."""
+    moved = config(clients=minimal()["clients"] | {"path": "/grants"}, customers={"login_path": "/logins"})
+    table = snapshot(moved, key_ring(moved)).routes
+    assert table.methods(("grants",)) == table.methods(("logins",)) == ("POST",)
+    assert table.methods(("oauth", "access_token")) == ()
+
+
+def test_clients_are_known_by_kind_and_id() -> None:
+    """An id of one kind is nobody in the other."""
+    compiled = snapshot(config(), key_ring(config()))
+    assert compiled.clients == {(CallerKind.PUBLIC, "shop"), (CallerKind.TRUSTED, "server")}
+    assert compiled.requires_bearer
+
+
+def test_further_headers_join_the_built_in_list() -> None:
+    """`upstream.forward_headers` adds and never replaces."""
+    more = config(upstream=minimal()["upstream"] | {"forward_headers": ["X-Own"]})
+    assert snapshot(more, key_ring(more)).forwarded == FORWARDED | {"x-own"}
+
+
+def test_all_urls_of_the_upstream_are_rewritten() -> None:
+    """`link_origins` join the base URL."""
+    more = config(
+        upstream=minimal()["upstream"] | {"link_origins": ["http://cdn.example"]}, public_url="https://shop.example"
+    )
+    links = snapshot(more, key_ring(more)).links
+    assert links.rewrite(b'["http://up.example/a","http://cdn.example/b"]') == (
+        b'["https://shop.example/a","https://shop.example/b"]'
+    )
+
+
+def test_the_first_key_signs_and_all_verify() -> None:
+    """Rotation is a second line in the list."""
+    both = key_ring(config(tokens=minimal()["tokens"] | {"keys": [key("new"), key("old")]}))
+    kids = [jwk["kid"] for jwk in both.public_jwks()["keys"]]
+    assert len(kids) == 2
+    assert (
+        kids[0] == key_ring(config(tokens=minimal()["tokens"] | {"keys": [key("new")]})).public_jwks()["keys"][0]["kid"]
+    )
+
+
+def test_an_ephemeral_key_is_another_one_each_time() -> None:
+    """It is made at start and dies with the process; without the switch there is none."""
+    tokens = minimal()["tokens"] | {"keys": []}
+    demo = config(tokens=tokens, insecure_ephemeral_key=True)
+    assert key_ring(demo).public_jwks() != key_ring(demo).public_jwks()
+    with pytest.raises(KeyFault, match="holds no key"):
+        key_ring(config(tokens=tokens))

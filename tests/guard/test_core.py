@@ -1,0 +1,297 @@
+"""What may leave of an answer: by status, by shape, then by the guard rules in order."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.guard.core import GuardOptions, Received, judge, lacks_body, relayable
+from gateway.guard.rules.owner import Owner
+from gateway.guard.rules.redact import Redact
+from gateway.scope.rules.path_owner import PathOwner
+from gateway.vocab.messages import Headers, Plan
+from gateway.vocab.policy import Access, Checked, Route
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.headers import retry_after
+from gateway.wire.links import LinkRewriter
+from tests.guard.judging import FOREIGN, OWN, WHOSE, order
+
+JSON_TYPE = ("content-type", "application/json; charset=utf-8")
+GUARDED = Access(guards=(Owner(pointer="/relationships/customer/data/id"), Redact(pointers=("/secret",))))
+ROUTE = Route("orders", "/v2/orders", frozenset({"GET"}), {}, answer_limit=1000)
+LINKS = LinkRewriter(("http://up",), "https://gw")
+
+
+def judged(
+    status: int = 200,
+    body: bytes | dict[str, Any] | list[Any] = b"",
+    *,
+    method: str = "GET",
+    headers: Headers = (JSON_TYPE,),
+    access: Access = GUARDED,
+) -> Checked | Refusal:
+    """Judge one answer."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return judge(ROUTE, access, Plan(method, "/v2/orders"), WHOSE, Received(status, headers, raw), LINKS)
+
+
+def code(answer: Checked | Refusal) -> Code:
+    """Return the code of what must be refused."""
+    assert isinstance(answer, Refusal), answer
+    return answer.code
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_success_leaves_with_its_status(status: int) -> None:
+    """The rules apply in order: first whose it is, then what of it is shown."""
+    assert judged(status, {"data": [order(secret="x")]}) == Checked(status, {"data": [order()]})
+
+
+def test_the_first_rule_that_says_no_ends_it() -> None:
+    """A foreign record is refused before anything is redacted."""
+    assert code(judged(200, {"data": [order(FOREIGN)]})) is Code.GUARD_VIOLATION
+
+
+def test_links_are_rewritten_before_the_rules_see_them() -> None:
+    """Absolute links of the upstream become the gateway's."""
+    document = {"data": order(links={"self": "http://up/v2/orders/o1"})}
+    checked = judged(200, document)
+    assert isinstance(checked, Checked)
+    assert checked.document["data"]["links"] == {"self": "https://gw/v2/orders/o1"}
+
+
+@pytest.mark.parametrize(
+    "links", [{"next": "/v2/orders?filter=eq(customer_id,c1)&page[offset]=5", "prev": None}, {}, None]
+)
+def test_links_of_a_narrowed_list_ask_what_the_client_asked(links: Any) -> None:
+    """Our clause is taken out again, or the next page would be refused."""
+    plan = Plan("GET", "/v2/orders", query=(("filter", "eq(customer_id,c1)"),))
+    raw = json.dumps({"data": [], "links": links}).encode()
+    checked = judge(ROUTE, GUARDED, plan, WHOSE, Received(200, (JSON_TYPE,), raw), LINKS)
+    expected = {"next": "/v2/orders?page[offset]=5", "prev": None} if links else links
+    assert checked == Checked(200, {"data": []} if links is None else {"data": [], "links": expected})
+
+
+def test_only_what_was_judged_leaves_a_scoped_answer() -> None:
+    """Of the top level leave records, links that are texts, and the numbers of `meta`; `included` only if judged."""
+    foreign = {"records": [order(FOREIGN)]}
+    document = {
+        "data": [order()],
+        "included": {"items": []},
+        "meta": {"results": {"total": 1}, "page": {"limit": 5, **foreign}, "note": "somebody", **foreign},
+        "links": {"next": "/x", "prev": None, "x": foreign},
+        "debug": foreign,
+    }
+    received = Received(200, (JSON_TYPE,), json.dumps(document).encode())
+    kept = {
+        "data": [order()],
+        "meta": {"results": {"total": 1}, "page": {"limit": 5}},
+        "links": {"next": "/x", "prev": None},
+    }
+    plan = Plan("GET", "/v2/orders")
+    assert judge(ROUTE, GUARDED, plan, WHOSE, received, LINKS) == Checked(200, {**kept, "included": {"items": []}})
+    scoped = Access(scope=(PathOwner(),))
+    assert judge(ROUTE, scoped, plan, WHOSE, received, LINKS) == Checked(200, kept)
+    opened = judge(ROUTE, Access(), plan, WHOSE, received, LINKS)
+    assert isinstance(opened, Checked)
+    assert opened.document == document
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        pytest.param((("content-type", "text/html"),), b"<html>", id="a page"),
+        pytest.param((("content-type", "text/plain"),), b'{"data":[]}', id="JSON by another name"),
+        pytest.param((), b'{"data":[]}', id="no type"),
+        pytest.param((JSON_TYPE,), b"", id="no body"),
+        pytest.param((JSON_TYPE,), b'{"data":[', id="a truncated body"),
+        pytest.param((JSON_TYPE,), b'{"data":[]}{"data":[]}', id="two documents"),
+        pytest.param((JSON_TYPE,), b'"text"', id="a text"),
+        pytest.param((JSON_TYPE,), b"null", id="null"),
+        pytest.param((JSON_TYPE,), b"[]", id="an array where an object is expected"),
+        pytest.param((JSON_TYPE, ("content-encoding", "gzip")), b'{"data":[]}', id="compressed by name only"),
+        pytest.param((JSON_TYPE, ("content-encoding", "br")), b'{"data":[]}', id="an unknown encoding"),
+        pytest.param((JSON_TYPE, ("content-encoding", "gzip")), gzip.compress(b" " * 5000), id="D5.7: above the limit"),
+        pytest.param((JSON_TYPE, ("content-encoding", "gzip")), gzip.compress(b"[]")[:-4], id="cut off"),
+    ],
+)
+def test_a_success_that_cannot_be_checked_is_withheld(headers: Headers, body: bytes) -> None:
+    """The guard fails closed."""
+    assert code(judged(200, body, headers=headers)) is Code.UPSTREAM_INVALID
+
+
+def test_a_compressed_success_is_read() -> None:
+    """An upstream may compress though it was not asked to."""
+    body = gzip.compress(json.dumps({"data": []}).encode())
+    assert judged(200, body, headers=(JSON_TYPE, ("content-encoding", "gzip"))) == Checked(200, {"data": []})
+
+
+@pytest.mark.parametrize(
+    "status", [100, 203, 205, 206, 207, 226, 300, 301, 302, 303, 304, 307, 308, 401, 402, 405, 410, 418]
+)
+def test_every_other_status_is_withheld(status: int) -> None:
+    """Partial content, redirects, "not modified" and what nobody expects are no answers to a scoped request."""
+    assert code(judged(status, {"data": [order()]})) is Code.UPSTREAM_INVALID
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
+def test_a_failing_upstream_says_nothing(status: int) -> None:
+    """Nothing of its body leaves."""
+    assert code(judged(status, {"data": [order()]})) is Code.UPSTREAM_FAILED
+
+
+def test_an_unknown_record_is_as_a_foreign_one() -> None:
+    """The upstream's 404 becomes the one refusal that foreign records get."""
+    refusal = judged(404, {"errors": [{"detail": "order o1 not found"}]})
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.source, refusal.violation) == (Code.RECORD_NOT_FOUND, None, False)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "body", "expected"),
+    [
+        pytest.param("DELETE", 204, b"", Checked(204), id="a removal"),
+        pytest.param("POST", 204, b"", Checked(204), id="a change without answer"),
+        pytest.param("DELETE", 200, b"", Checked(204), id="a removal that says 200 without a body"),
+        pytest.param("DELETE", 204, b"{}", None, id="204 with a body"),
+        pytest.param("GET", 204, b"", None, id="204 where a record was asked for"),
+        pytest.param("POST", 200, b"", None, id="200 without a body"),
+    ],
+)
+def test_no_content_is_for_requests_that_want_none(
+    method: str, status: int, body: bytes, expected: Checked | None
+) -> None:
+    """An empty answer to a question is not understood."""
+    answer = judged(status, body, method=method)
+    assert code(answer) is Code.UPSTREAM_INVALID if expected is None else answer == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("7", 7), ("99999", 99999), ("100000", 1), ("soon", 1), ("-1", 1), (None, 1)]
+)
+def test_a_throttling_upstream_slows_the_client_down(value: str | None, seconds: int) -> None:
+    """429 passes on with Retry-After, where that is a plain number of seconds."""
+    headers = (JSON_TYPE,) if value is None else (JSON_TYPE, ("retry-after", value))
+    assert judged(429, b"", headers=headers) == Refusal(
+        Code.THROTTLED, "upstream answered 429", retry_after=seconds, upstream_status=429
+    )
+    assert retry_after(headers) == seconds
+
+
+# Explained client errors
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 412, 422])
+def test_an_error_is_rebuilt_from_its_messages(status: int) -> None:
+    """Title, detail and source leave; everything else of an error body has no checked meaning."""
+    body = {
+        "errors": [
+            {"status": "999", "title": "T", "detail": "D", "source": "data.name", "meta": order(FOREIGN), "code": "X"},
+            {"title": 7, "detail": ["x"]},
+            "text",
+        ],
+        "data": order(FOREIGN),
+    }
+    checked = judged(status, body)
+    assert isinstance(checked, Checked)
+    assert (checked.status, checked.document) == (
+        status,
+        {
+            "errors": [
+                {"status": status, "title": "T", "detail": "D", "source": "data.name", "code": "UPSTREAM_REFUSED"},
+                {
+                    "status": status,
+                    "title": "Bad Request",
+                    "detail": "The commerce API refused the request.",
+                    "code": "UPSTREAM_REFUSED",
+                },
+            ]
+        },
+    )
+
+
+def test_an_error_without_readable_messages_still_has_one() -> None:
+    """SDKs read errors[0], always (upstream.md section 2)."""
+    checked = judged(400, {"errors": ["x", None]})
+    assert isinstance(checked, Checked)
+    assert [sorted(error) for error in checked.document["errors"]] == [["code", "detail", "status", "title"]]
+
+
+def test_long_and_many_messages_are_data() -> None:
+    """What is longer than any message does not leave, nor more than ten."""
+    checked = judged(422, {"errors": [{"title": "t", "detail": "x" * 301}]})
+    assert isinstance(checked, Checked)
+    assert checked.document["errors"][0]["detail"] == "The commerce API refused the request."
+    many = judged(422, {"errors": [{"title": "t"}] * 11})
+    assert isinstance(many, Checked)
+    assert len(many.document["errors"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param(b"<html>", (("content-type", "text/html"),), id="a page"),
+        pytest.param(b"", (JSON_TYPE,), id="no body"),
+        pytest.param(b'{"message":"x"}', (JSON_TYPE,), id="another envelope"),
+        pytest.param(b'{"errors":[]}', (JSON_TYPE,), id="no error"),
+        pytest.param(b'{"errors":{"title":"x"}}', (JSON_TYPE,), id="errors that are no list"),
+        pytest.param(b"[]", (JSON_TYPE,), id="an array"),
+    ],
+)
+def test_an_error_of_another_shape_is_not_understood(body: bytes, headers: Headers) -> None:
+    """What does not look like an error is none."""
+    assert code(judged(400, body, headers=headers)) is Code.UPSTREAM_INVALID
+
+
+# Answers that are relayed
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "method", "expected"),
+    [
+        pytest.param(200, "application/json", "GET", None, id="JSON"),
+        pytest.param(200, "image/png", "GET", None, id="a picture"),
+        pytest.param(206, "image/png", "GET", None, id="a part"),
+        pytest.param(302, None, "GET", None, id="a redirect, which is not followed"),
+        pytest.param(404, "application/json", "GET", None, id="an error in JSON"),
+        pytest.param(304, None, "GET", None, id="not modified"),
+        pytest.param(204, None, "DELETE", None, id="no content"),
+        pytest.param(404, None, "HEAD", None, id="HEAD has no body to stumble over"),
+        pytest.param(200, "text/html", "GET", Code.UPSTREAM_INVALID, id="a page"),
+        pytest.param(500, "text/html; charset=utf-8", "GET", Code.UPSTREAM_INVALID, id="an error page"),
+        pytest.param(500, "text/plain", "GET", Code.UPSTREAM_FAILED, id="an error in text"),
+        pytest.param(404, None, "GET", Code.UPSTREAM_FAILED, id="an error in nothing"),
+        pytest.param(101, None, "GET", Code.UPSTREAM_INVALID, id="D5.11: another protocol"),
+    ],
+)
+def test_open_answers_are_relayed_unless_old_sdks_fall_over_them(
+    status: int, content_type: str | None, method: str, expected: Code | None
+) -> None:
+    """Pages and errors that are not JSON are held back (upstream.md section 7)."""
+    refusal = relayable(status, (("content-type", content_type),) if content_type else (), method)
+    assert (refusal.code if refusal else None) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "expected"), [(200, "HEAD", True), (204, "GET", True), (304, "GET", True), (200, "GET", False)]
+)
+def test_some_answers_have_no_body_by_rule(status: int, method: str, *, expected: bool) -> None:
+    """RFC 9110 sections 9.3.2, 15.3.5, 15.3.6 and 15.4.5."""
+    assert lacks_body(status, method) is expected
+
+
+def test_a_rule_without_behaviour_cannot_be_made() -> None:
+    """The base of all guards judges nothing, so it is no guard."""
+    with pytest.raises(TypeError, match="abstract"):
+        GuardOptions()  # type: ignore[abstract]
+
+
+@given(st.integers(100, 599), st.binary(max_size=40), st.sampled_from(["GET", "POST", "DELETE"]))
+def test_any_answer_is_checked_or_refused(status: int, body: bytes, method: str) -> None:
+    """No answer makes the judge raise, and what leaves without being checked is empty."""
+    answer = judged(status, body, method=method)
+    if isinstance(answer, Checked) and answer.document is not None:
+        assert OWN in json.dumps(answer.document) or answer.document.get("data") == [] or "errors" in answer.document

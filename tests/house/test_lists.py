@@ -1,0 +1,104 @@
+"""One rule, one file, one list: what stands in a folder stands in its list, and every file has its tests."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gateway.guard import rules as guard_rules
+from gateway.guard.core import GuardOptions
+from gateway.scope import filters
+from gateway.scope import rules as scope_rules
+from gateway.scope.core import RuleOptions
+from tests.house.sources import ROOT, python_files
+
+LISTS: dict[str, Mapping[str, type]] = {
+    "gateway/scope/rules": scope_rules.RULES,
+    "gateway/guard/rules": guard_rules.RULES,
+    "gateway/scope/filters": {name: type(dialect) for name, dialect in filters.DIALECTS.items()},
+}
+# No members of the list beside them.
+NOT_MEMBERS = {"gateway/scope/filters/dialect.py"}
+
+# Files without a test file of their own, and where they are tested instead.
+EXCUSED = {
+    "gateway/__main__.py": "one call; tests/process starts it as the installed command",
+    "gateway/flow.py": "the way of a request: tests/house goes through it from door to door",
+    "gateway/cli/demo.py": "starts processes; tests/process and the tour of the README run it as a newcomer does",
+    "gateway/cli/serve.py": "starts processes; tests/process runs it with its signals",
+    "gateway/config/tree.py": "tests/config/test_source.py reads every shape of file through it",
+    "gateway/wiring.py": "makes objects; every test with the fixture `site` runs it",
+    "gateway/vocab/events.py": "values without behaviour; tests/ops reads each of them",
+    "gateway/vocab/messages.py": "values without behaviour",
+    "gateway/vocab/policy.py": "values without behaviour; tests/config/test_compile.py makes them",
+    "gateway/vocab/refusals.py": "tests/house/test_refusal_catalogue.py",
+    "gateway/stores/migrations/env.py": "tests/stores/test_schema.py applies and removes the migrations through it",
+    "gateway/stores/migrations/versions/r0001_first_tables.py": "tests/stores/test_schema.py",
+    "gateway/stores/sqlite.py": "tests/stores/conformance.py and test_sql.py: it shows in the store only",
+    "gateway/stores/ports.py": "what a store promises; tests/stores/conformance.py is its test",
+}
+
+
+# What a client of the demonstration sees is tested as a whole in tests/demo: it is data and a fake, not the core.
+EXCUSED_FOLDER = "gateway/demo/"
+
+
+@pytest.mark.parametrize("folder", LISTS)
+def test_every_file_is_in_the_list_and_the_other_way_round(folder: str) -> None:
+    """A rule that is in no list does nothing, and a list names nothing from elsewhere."""
+    files = {str(path) for path in python_files(folder) if path.name != "__init__.py"} - NOT_MEMBERS
+    listed = {str(Path(inspect.getfile(member)).relative_to(ROOT)) for member in LISTS[folder].values()}
+    assert listed == files
+
+
+@pytest.mark.parametrize("folder", LISTS)
+def test_a_member_is_called_like_its_file(folder: str) -> None:
+    """Who reads a routing file finds the rule at once."""
+    assert {name: Path(inspect.getfile(member)).stem for name, member in LISTS[folder].items()} == {
+        name: name for name in LISTS[folder]
+    }
+
+
+@pytest.mark.parametrize("folder", LISTS)
+def test_every_member_has_its_test_file(folder: str) -> None:
+    """tests/ mirrors gateway/, and rules are never excused."""
+    for name in LISTS[folder]:
+        assert (ROOT / folder.replace("gateway/", "tests/") / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("rules", "base"), [(scope_rules.RULES, RuleOptions), (guard_rules.RULES, GuardOptions)], ids=["scope", "guard"]
+)
+def test_a_rule_carries_its_manual(rules: Mapping[str, type], base: type) -> None:
+    """Behaviour, options and documentation live in the rule's file: the list makes schema, check and docs from it."""
+    for rule in rules.values():
+        assert issubclass(rule, RuleOptions | GuardOptions)
+        assert issubclass(rule, base)
+        assert rule.__doc__
+        assert rule.__doc__ != base.__doc__
+        assert all(field.description for field in rule.model_fields.values())
+
+
+def mirrored(path: Path) -> Path:
+    """Return where the tests of a file stand."""
+    return Path("tests", *path.parts[1:-1], f"test_{path.name}")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in python_files("gateway")
+        if path.name != "__init__.py" and not str(path).startswith(EXCUSED_FOLDER)
+    ],
+    ids=str,
+)
+def test_every_file_has_its_test_file(path: Path) -> None:
+    """At the mirrored path, or with a reason why not."""
+    assert (ROOT / mirrored(path)).is_file() or str(path) in EXCUSED, f"{mirrored(path)} is missing"
+
+
+def test_no_excuse_is_out_of_date() -> None:
+    """A file that has its tests, or is gone, needs none."""
+    assert [path for path in EXCUSED if not (ROOT / path).is_file() or (ROOT / mirrored(Path(path))).is_file()] == []

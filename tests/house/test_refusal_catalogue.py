@@ -1,0 +1,69 @@
+"""The catalogue of refusals: documented, used and tested, each code."""
+
+import ast
+import re
+
+import pytest
+
+from gateway.vocab.refusals import Code, Refusal
+from tests.house.refusals import PAGE, page
+from tests.house.sources import ROOT, python_files
+
+CATALOGUE = "gateway/vocab/refusals.py"
+
+
+def used(folder: str) -> set[str]:
+    """Return the names that follow `Code.` in the sources of a folder."""
+    return {
+        node.attr
+        for path in python_files(folder)
+        if str(path) != CATALOGUE
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code"
+    }
+
+
+def written(folder: str) -> set[str]:
+    """Return the codes that stand as words in the sources of a folder, as `Code.X` or as text."""
+    text = "\n".join((ROOT / path).read_text() for path in python_files(folder))
+    return set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", text)) & set(Code.__members__)
+
+
+def test_the_page_lists_exactly_the_codes() -> None:
+    """docs/refusals.md is what the code says; `python -m tests.house.refusals` renews it."""
+    assert PAGE.read_text() == page()
+
+
+def test_every_code_is_said_somewhere() -> None:
+    """A code that nothing produces is deleted."""
+    assert set(Code.__members__) - used("gateway") == set()
+
+
+def test_every_code_has_a_case() -> None:
+    """A "no" that no test provokes is a "no" that may be a "yes"."""
+    assert set(Code.__members__) - written("tests") == set()
+
+
+@pytest.mark.parametrize("code", Code, ids=lambda code: str(code.name))
+def test_a_code_is_a_status_and_a_constant_text(code: Code) -> None:
+    """The name says area and what; the text is one sentence or more and holds nothing of a request."""
+    assert re.fullmatch(r"[A-Z]+(_[A-Z]+)*", code.name)
+    assert 400 <= code.status <= 504
+    assert code.value.title
+    assert code.value.text.endswith(".")
+    assert not re.search(r"[{}%]", code.value.text)
+
+
+def test_no_two_codes_say_the_same() -> None:
+    """An enumeration makes one of two members with equal values; then a code would be lost."""
+    assert len({(code.status, code.value.text) for code in Code}) == len(Code.__members__)
+
+
+def test_only_the_bearer_is_401() -> None:
+    """SDKs answer 401 with four more tries and a fresh bearer (upstream.md section 7)."""
+    assert {code.name for code in Code if code.status == 401} == {"BEARER_MISSING", "BEARER_INVALID", "CLIENT_UNKNOWN"}
+
+
+def test_a_refusal_is_told_apart_by_its_code_only() -> None:
+    """Two refusals of one code render alike, whatever their private detail."""
+    assert Refusal(Code.RECORD_NOT_FOUND, "a").code is Refusal(Code.RECORD_NOT_FOUND, "b").code

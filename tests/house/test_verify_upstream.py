@@ -1,0 +1,162 @@
+"""`customers.verify: upstream`: the upstream keeps the passwords, the gateway mints the token."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.data import DEMO_PASSWORDS, LESLIE, LESLIE_ID, RON, RON_ID
+from gateway.demo.shop import Shop
+from tests.fakes.commerce import Commerce, Fault, at
+from tests.gateways import UPSTREAM_SECRET, Site
+from tests.gateways import site as run_site
+from tests.tokens.accounts import ANN, PASSWORD, asked, change, customer, register
+
+CONFIG = "extends: moltin.yaml\ncustomers: {verify: upstream}\n"
+LOGIN = at("/v2/customers/tokens", "POST")
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Commerce]:
+    """Give an upstream that keeps the passwords of the demo customers itself."""
+    shop = Shop("canary-upstream-id", UPSTREAM_SECRET, passwords=dict(DEMO_PASSWORDS))
+    async with Commerce(shop) as commerce:
+        yield commerce
+
+
+@pytest.fixture(name="site")
+async def _site(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
+    async with run_site(upstream, tmp_path, config=CONFIG) as running:
+        yield running
+
+
+async def test_login_is_the_upstreams(site: Site) -> None:
+    """The login goes to the upstream with the gateway's bearer, and the answer becomes a token of the gateway."""
+    answer = await site.login(RON.email, DEMO_PASSWORDS[RON.email], authentication_mechanism="password")
+    assert answer.status == 201
+    data = answer.json()["data"]
+    assert set(data) == {"type", "id", "customer_id", "token", "expires"}
+    assert data["customer_id"] == RON_ID
+    (sent,) = site.commerce.requests
+    assert (sent.method, sent.path) == ("POST", "/v2/customers/tokens")
+    assert sent.json()["data"]["password"] == DEMO_PASSWORDS[RON.email]
+    assert (await site.bearer()).encode() not in sent.raw
+    orders = await site.customer(RON.email, "GET", "/v2/orders")
+    assert {one["relationships"]["customer"]["data"]["id"] for one in orders.json()["data"]} == {RON_ID}
+    assert (await site.customer(RON.email, "GET", f"/v2/customers/{LESLIE_ID}")).status == 404
+
+
+async def test_wrong_pairs_are_the_same(site: Site) -> None:
+    """A wrong password and an unknown e-mail are 404 with one body, and they count for the throttle."""
+    answers = [await site.login(email, "wrong") for email in (RON.email, "nobody@x.example")]
+    assert {(answer.status, answer.body) for answer in answers} == {(404, answers[0].body)}
+    assert answers[0].code == "LOGIN_FAILED"
+    again = [await site.login(RON.email, "wrong") for _ in range(10)]
+    assert again[-1].code == "THROTTLED"
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+async def test_other_words_for_wrong(site: Site, status: int) -> None:
+    """However an upstream says that a pair is not right, the client reads the same 404."""
+    site.commerce.fault(Fault.SERVER_ERROR, when=LOGIN, status=status)
+    assert (await site.login(RON.email, "wrong")).code == "LOGIN_FAILED"
+
+
+async def test_upstream_that_says_401_to_wrong_passwords(site: Site) -> None:
+    """A 401 to a login costs no good bearer, counts as a failure, and stops nobody else's traffic."""
+    assert (await site.login(LESLIE.email, DEMO_PASSWORDS[LESLIE.email])).status == 201
+    grants = len(site.commerce.token_requests)
+    site.commerce.fault(Fault.UNAUTHORIZED, when=LOGIN)
+    answers = [await site.login(RON.email, "wrong") for _ in range(11)]
+    assert [answer.code for answer in answers] == ["LOGIN_FAILED"] * 10 + ["THROTTLED"]
+    assert len(site.commerce.token_requests) == grants
+    assert (await site.public("GET", "/v2/products")).status == 200
+
+
+async def test_bearer_that_is_not_accepted_any_more(site: Site) -> None:
+    """A 401 that speaks of the gateway's own bearer is healed, and the customer notices nothing."""
+    assert (await site.public("GET", "/v2/products")).status == 200
+    site.commerce.shop.revoke_bearers()
+    answer = await site.login(RON.email, DEMO_PASSWORDS[RON.email])
+    while answer.status == 503:
+        # A bearer that is rejected within a second of its issue is not renewed at once.
+        assert answer.code == "CREDENTIAL_UNAVAILABLE"
+        assert int(answer.headers["retry-after"]) > 0
+        answer = await site.login(RON.email, DEMO_PASSWORDS[RON.email])
+    assert answer.status == 201
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "status", "code"),
+    [
+        (Fault.SERVER_ERROR, {"status": 500}, 502, "UPSTREAM_FAILED"),
+        (Fault.SERVER_ERROR, {"status": 429}, 429, "THROTTLED"),
+        (Fault.HTML_OK, {}, 502, "UPSTREAM_INVALID"),
+        (Fault.EMPTY_BODY, {}, 502, "UPSTREAM_INVALID"),
+        (Fault.REDIRECT, {"location": "http://evil.example/"}, 502, "UPSTREAM_FAILED"),
+        (Fault.TRUNCATED_JSON, {}, 502, "UPSTREAM_INVALID"),
+        (Fault.CLOSE, {}, 502, "UPSTREAM_INVALID"),
+    ],
+)
+async def test_broken_upstream_is_no_wrong_password(
+    site: Site, kind: Fault, options: dict[str, object], status: int, code: str
+) -> None:
+    """When the upstream cannot say, nobody is refused as wrong and nothing counts."""
+    site.commerce.fault(kind, when=LOGIN, times=12, **options)
+    for _ in range(12):
+        answer = await site.login(RON.email, DEMO_PASSWORDS[RON.email])
+        assert (answer.status, answer.code) == (status, code)
+    assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
+
+
+async def test_compressed_answer(site: Site) -> None:
+    """An upstream that compresses its answer is understood."""
+    site.commerce.fault(Fault.GZIP, when=LOGIN)
+    assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
+
+
+@pytest.mark.parametrize("customer_id", ["../orders", "", None, 7, "a,b"])
+async def test_answer_without_a_customer_id(site: Site, customer_id: object) -> None:
+    """No token is minted for what cannot be a customer id."""
+    body = json.dumps({"data": {"type": "token", "customer_id": customer_id}}).encode()
+    head = b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    site.commerce.script(LOGIN, head + body)
+    answer = await site.login(RON.email, "x")
+    assert (answer.status, answer.code) == (502, "UPSTREAM_INVALID")
+
+
+async def test_passwords_of_registration_and_change_are_passed_on(site: Site) -> None:
+    """Registration and change carry the password to the upstream, and `password` in replies is the upstream's."""
+    answer = await register(site)
+    assert answer.status == 201
+    assert site.commerce.requests[-1].json() == customer(ANN, PASSWORD)
+    assert answer.json()["data"]["password"] is False
+    token = await site.token(RON.email)
+    site.commerce.forget()
+    changed = await change(site, token, RON_ID, password="canary-new")
+    assert (changed.status, changed.json()["data"]["password"]) == (200, True)
+    assert asked(site) == [("PUT", f"/v2/customers/{RON_ID}")]
+    assert site.commerce.requests[0].json()["data"]["password"] == "canary-new"
+    listed = (await site.trusted("GET", "/v2/customers")).json()["data"]
+    assert {one["email"]: one["password"] for one in listed} == {**dict.fromkeys(DEMO_PASSWORDS, True), ANN: False}
+
+
+async def test_field_list_holds_here_too(site: Site) -> None:
+    """The routes of moltin.yaml keep their rules: fields that are not listed are 422, foreign customers 404."""
+    assert (await register(site, external_ref="x")).status == 422
+    token = await site.token(RON.email)
+    assert (await change(site, token, LESLIE_ID, password="canary-new")).status == 404
+    assert (await site.customer(RON.email, "DELETE", f"/v2/customers/{RON_ID}")).status == 204
+
+
+async def test_no_store_is_opened(site: Site, tmp_path: Path) -> None:
+    """There is no store, and readiness does not wait for one."""
+    assert site.gateway.store is None
+    assert site.gateway.hasher is None
+    assert not await asyncio.to_thread(lambda: list(tmp_path.glob("store.db*")))
+    await site.token(RON.email)
+    async with site.session.get(f"{site.admin_url}/ready") as response:
+        assert response.status == 200
+        assert (await response.json())["conditions"]["store"] is True

@@ -1,0 +1,121 @@
+"""Scoping rule `body_stamp`: the body names the customer, and nobody else."""
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gateway.scope.rules.body_stamp import BodyStamp, Shape
+from gateway.vocab.policy import Draft
+from gateway.vocab.refusals import Code
+from tests.scope.deciding import FOREIGN, NOBODY, OWN, customer, draft, narrowed, refused
+
+OBJECT = BodyStamp(pointer="/data/customer")
+REFERENCES = BodyStamp(pointer="/data", shape=Shape.REFERENCES)
+OWN_REFERENCE = {"type": "customer", "id": OWN}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(None, id="no body"),
+        pytest.param({}, id="an empty body"),
+        pytest.param({"data": {}}, id="no customer"),
+        pytest.param({"data": {"customer": None}}, id="customer null"),
+        pytest.param({"data": {"customer": {}}}, id="an empty customer"),
+        pytest.param({"data": {"customer": {"id": OWN}}}, id="the own id"),
+        pytest.param({"data": {"customer": {"name": "A", "email": "a@b.c"}}}, id="name and e-mail of a guest"),
+    ],
+)
+def test_the_customer_is_exactly_the_own_id(document: dict[str, Any] | None) -> None:
+    """Whatever stood there and names nobody else, what goes upstream is the own id alone."""
+    stamped = narrowed(OBJECT, draft(document), customer()).document
+    assert stamped == {"data": {"customer": {"id": OWN}}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param(None, id="no body"),
+        pytest.param({"data": None}, id="data null"),
+        pytest.param({"data": []}, id="no reference"),
+        pytest.param({"data": [OWN_REFERENCE]}, id="the own reference"),
+        pytest.param({"data": [OWN_REFERENCE, OWN_REFERENCE]}, id="the own reference twice"),
+        pytest.param({"data": [{"id": OWN}]}, id="a reference without type"),
+        pytest.param({"data": [{"type": "customer"}]}, id="a reference without id"),
+    ],
+)
+def test_references_are_exactly_the_own_one(document: dict[str, Any] | None) -> None:
+    """A JSON:API relationship holds the own reference, once."""
+    assert narrowed(REFERENCES, draft(document), customer()).document == {"data": [OWN_REFERENCE]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "document", "code"),
+    [
+        pytest.param(OBJECT, {"data": {"customer": {"id": FOREIGN}}}, Code.BODY_FIELD_FORBIDDEN, id="D6.4: another id"),
+        pytest.param(OBJECT, {"data": {"customer": {"id": None}}}, Code.BODY_FIELD_FORBIDDEN, id="an id of null"),
+        pytest.param(OBJECT, {"data": {"customer": {"id": [OWN]}}}, Code.BODY_FIELD_FORBIDDEN, id="a list of ids"),
+        pytest.param(OBJECT, {"data": {"customer": FOREIGN}}, Code.BODY_FIELD_INVALID, id="a text"),
+        pytest.param(OBJECT, {"data": {"customer": False}}, Code.BODY_FIELD_INVALID, id="false"),
+        pytest.param(OBJECT, {"data": {"customer": [{"id": OWN}]}}, Code.BODY_FIELD_INVALID, id="a list"),
+        pytest.param(OBJECT, {"data": []}, Code.BODY_FIELD_INVALID, id="data a list"),
+        pytest.param(OBJECT, {"data": None}, Code.BODY_FIELD_INVALID, id="data null"),
+        pytest.param(REFERENCES, {"data": [{"id": FOREIGN}]}, Code.BODY_FIELD_FORBIDDEN, id="a foreign reference"),
+        pytest.param(
+            REFERENCES, {"data": [OWN_REFERENCE, {"type": "customer", "id": FOREIGN}]}, Code.BODY_FIELD_FORBIDDEN,
+            id="a foreign reference behind the own one",
+        ),
+        pytest.param(REFERENCES, {"data": [{"type": "account", "id": OWN}]}, Code.BODY_FIELD_INVALID, id="a type"),
+        pytest.param(REFERENCES, {"data": OWN_REFERENCE}, Code.BODY_FIELD_INVALID, id="an object for a list"),
+        pytest.param(REFERENCES, {"data": [OWN]}, Code.BODY_FIELD_INVALID, id="a list of texts"),
+    ],
+)  # fmt: skip
+def test_naming_anybody_else_is_refused(rule: BodyStamp, document: dict[str, Any], code: Code) -> None:
+    """Another id answers 403 and is not silently repaired; another shape answers 422."""
+    assert refused(rule, draft(document), customer()) is code
+
+
+def test_the_rest_of_the_body_stays() -> None:
+    """Only the place of the owner is written, and the given document is not changed."""
+    document = {"data": {"type": "x", "customer": {"name": "A"}}, "meta": {"a": [1]}}
+    before = copy.deepcopy(document)
+    stamped = narrowed(OBJECT, draft(document), customer()).document
+    assert stamped == {"data": {"type": "x", "customer": {"id": OWN}}, "meta": {"a": [1]}}
+    assert document == before
+
+
+def test_a_stamp_needs_a_customer() -> None:
+    """Nobody's id cannot be written."""
+    assert refused(OBJECT, draft({}), NOBODY) is Code.ACCESS_DENIED
+    assert OBJECT.needs_body
+
+
+def test_a_type_can_be_named() -> None:
+    """References of another kind of owner."""
+    rule = BodyStamp(pointer="/data", shape=Shape.REFERENCES, type="account")
+    assert narrowed(rule, draft(), customer()).document == {"data": [{"type": "account", "id": OWN}]}
+
+
+def test_the_whole_body_is_no_place() -> None:
+    """A stamp writes a member."""
+    with pytest.raises(ValidationError, match="at least 2 characters"):
+        BodyStamp(pointer="")
+
+
+ids = st.sampled_from([OWN, FOREIGN, None, "", 1])
+shapes = st.one_of(ids, st.fixed_dictionaries({}, optional={"id": ids, "type": st.sampled_from(["customer", "x"])}))
+
+
+@given(st.sampled_from([OBJECT, REFERENCES]), shapes | st.lists(shapes, max_size=3))
+def test_what_goes_on_names_the_caller_alone(rule: BodyStamp, place: Any) -> None:
+    """Whatever a client writes there, a body that passes names the own id and no other."""
+    document = {"data": {"customer": place}} if rule is OBJECT else {"data": place}
+    result = rule.apply(draft(document), customer())
+    if isinstance(result, Draft):
+        expected = {"data": {"customer": {"id": OWN}}} if rule is OBJECT else {"data": [OWN_REFERENCE]}
+        assert result.document == expected
+        assert FOREIGN not in str(place)

@@ -1,0 +1,203 @@
+"""What the keeper does around an exchange: the order of effects, and `password` in what is shown."""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from gateway.scope.filters import DIALECTS
+from gateway.stores import CredentialStore
+from gateway.tokens.directory import Directory
+from gateway.tokens.keeper import Keeper
+from gateway.tokens.passwords import PasswordHasher
+from gateway.upstream.backend import Backend
+from gateway.vocab.messages import Json, Plan, Trace, Whose
+from gateway.vocab.policy import Checked, Passwords
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wiring import now
+from tests.tokens.accounts import registrar
+
+ANN = {"type": "customer", "id": "ann-id", "name": "Ann", "email": "ann@x.example"}
+BEN = {"type": "customer", "id": "ben-id", "name": "Ben", "email": "ben@x.example"}
+PATH = Whose("ann-id", {"id": "ann-id"})
+SHOWN = Checked(200, {"data": ANN})
+
+
+class Exchange:
+    """An exchange that keeps what it was given and answers as told."""
+
+    def __init__(self, answer: Checked | Refusal = SHOWN) -> None:
+        self.plans: list[Plan] = []
+        self._answer = answer
+
+    async def __call__(self, plan: Plan) -> Checked | Refusal:
+        """Answer as told."""
+        self.plans.append(plan)
+        return self._answer
+
+
+@pytest.fixture
+def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
+    """Give a keeper on a real store and upstream."""
+    directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
+    return Keeper(store, hasher, directory, registrar(directory, store, hasher, now), lambda _: None)
+
+
+def put(**fields: object) -> Plan:
+    """Return the plan of a change."""
+    return Plan("PUT", "/v2/customers/ann-id", document={"data": {"type": "customer", **fields}})
+
+
+async def test_password_alone_becomes_a_reading(keeper: Keeper, store: CredentialStore) -> None:
+    """A change of the password alone reads the customer, to be sure that it exists, and sends no body."""
+    exchange = Exchange()
+    assert await keeper.carry(Passwords.CHANGE, put(password="new", id="ann-id"), PATH, exchange, Trace()) == SHOWN
+    (plan,) = exchange.plans
+    assert (plan.method, plan.document) == ("GET", None)
+    assert await store.with_password(["ann-id"]) == {"ann-id"}
+
+
+async def test_change_goes_on_without_the_password(keeper: Keeper) -> None:
+    """Other fields are sent, the password is not."""
+    exchange = Exchange()
+    await keeper.carry(Passwords.CHANGE, put(password="new", name="Ann"), PATH, exchange, Trace())
+    assert exchange.plans[0].document == {"data": {"type": "customer", "name": "Ann"}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Refusal(Code.UPSTREAM_FAILED),
+        Refusal(Code.RECORD_NOT_FOUND),
+        Checked(422, {"errors": []}),
+        Checked(200, {"data": BEN}),
+        Checked(200, {"data": [ANN]}),
+        Checked(200, []),
+        Checked(204),
+    ],
+)
+async def test_password_changes_only_with_the_customer(
+    keeper: Keeper, store: CredentialStore, answer: Checked | Refusal
+) -> None:
+    """Unless the upstream answers with the customer who was meant, no password is set."""
+    for plan in (put(password="new"), put(password="new", name="Ann")):
+        await keeper.carry(Passwords.CHANGE, plan, PATH, Exchange(answer), Trace())
+    assert not await store.with_password(["ann-id", "ben-id"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "plan"),
+    [
+        (Passwords.CHANGE, put(password="new", name="Ann")),
+        (Passwords.CHANGE, put(password="new")),
+        (Passwords.CHANGE, put(email="new@x.example")),
+        (Passwords.FORGET, Plan("DELETE", "/v2/customers/ann-id")),
+        (Passwords.REGISTER, put(email="new@x.example", password="new", name="Ann")),
+        (Passwords.REGISTER, put(email="new@x.example", name="Ann")),
+    ],
+)
+async def test_broken_store_stops_before_the_upstream(
+    keeper: Keeper, store: CredentialStore, mode: Passwords, plan: Plan
+) -> None:
+    """A store that is down is noticed before the upstream changes anything."""
+    await store.close()
+    exchange = Exchange()
+    outcome = await keeper.carry(mode, plan, PATH, exchange, Trace())
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.retry_after) == (Code.STORE_UNAVAILABLE, 1)
+    assert not exchange.plans
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_gone"),
+    [
+        (Checked(204), True),
+        (Checked(200, {"data": ANN}), True),
+        (Refusal(Code.RECORD_NOT_FOUND), True),
+        (Refusal(Code.RECORD_NOT_FOUND, violation=True), False),
+        (Refusal(Code.UPSTREAM_FAILED), False),
+        (Checked(409, {"errors": []}), False),
+    ],
+)
+async def test_password_goes_with_the_customer(
+    keeper: Keeper, store: CredentialStore, answer: Checked | Refusal, *, is_gone: bool
+) -> None:
+    """The password is forgotten when the customer is gone, also when it was gone before, and else kept."""
+    await store.set_password("ann-id", "hash")
+    plan = Plan("DELETE", "/v2/customers/ann-id")
+    assert await keeper.carry(Passwords.FORGET, plan, PATH, Exchange(answer), Trace()) == answer
+    assert (await store.password_hash("ann-id") is None) is is_gone
+
+
+async def test_showing_is_no_change(keeper: Keeper) -> None:
+    """A route that only shows sends its plan as it is."""
+    exchange = Exchange()
+    plan = Plan("GET", "/v2/customers")
+    assert await keeper.carry(Passwords.SHOW, plan, PATH, exchange, Trace()) == SHOWN
+    assert exchange.plans == [plan]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"data": [ANN, BEN, {"type": "order", "id": "ann-id"}]},
+        {"data": ANN, "included": [BEN]},
+        {"data": [], "included": {"customers": [ANN, BEN], "items": [{"type": "item", "id": "x"}]}},
+        {"data": [{**ANN, "password": "canary"}, {**BEN, "password": True}, None, 7]},
+    ],
+)
+async def test_every_customer_says_it(keeper: Keeper, store: CredentialStore, document: Json) -> None:
+    """Every customer of a document, included ones too, says whether it has a password; other records say nothing."""
+    await store.set_password("ann-id", "hash")
+    copied: Json = _copy(document)
+    assert await keeper.show(copied, Whose(None)) is None
+    said = {one["id"]: one["password"] for one in _dicts(copied) if "password" in one}
+    assert said == {"ann-id": True, "ben-id": False}
+    assert all(one["type"] == "customer" for one in _dicts(copied) if "password" in one)
+
+
+@pytest.mark.parametrize("ident", [None, 7, ["ann-id"], {"id": "ann-id"}])
+async def test_customer_without_a_proper_id(keeper: Keeper, ident: object) -> None:
+    """A customer whose id is no text has no password, and breaks nothing."""
+    document: Json = {"data": [{"type": "customer", "id": ident}]}
+    assert await keeper.show(document, Whose(None)) is None
+    assert document["data"][0]["password"] is False
+
+
+@pytest.mark.parametrize("document", [None, [], [ANN], {}, {"data": None}, {"data": []}, {"data": "x", "included": 7}])
+async def test_nothing_to_show_asks_nothing(keeper: Keeper, store: CredentialStore, document: object) -> None:
+    """Without a customer in the document the store is not asked."""
+    await store.close()
+    assert await keeper.show(_copy(document), Whose(None)) is None
+
+
+async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore) -> None:
+    """A logged-in customer has a password: that is shown while the store is down; others are not guessed at."""
+    await store.close()
+    own: Json = {"data": dict(ANN)}
+    assert await keeper.show(own, Whose("ann-id")) is None
+    assert own["data"]["password"] is True
+    for document, whose in (
+        ({"data": [dict(ANN)]}, Whose(None)),
+        ({"data": [dict(ANN), dict(BEN)]}, Whose("ann-id")),
+        ({"data": [dict(BEN)]}, Whose("ann-id")),
+    ):
+        refusal = await keeper.show(document, whose)
+        assert refusal is not None
+        assert refusal.code is Code.STORE_UNAVAILABLE
+        assert "password" not in str(document)
+
+
+def _copy(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {key: _copy(value) for key, value in document.items()}
+    return [_copy(one) for one in document] if isinstance(document, list) else document
+
+
+def _dicts(document: object) -> Collection[Json]:
+    """Return the records of a document."""
+    if isinstance(document, dict):
+        inner = [one for value in document.values() for one in _dicts(value)]
+        return [document, *inner] if "id" in document else inner
+    return [one for value in document for one in _dicts(value)] if isinstance(document, list) else []

@@ -1,0 +1,134 @@
+"""Logins behind their throttle, with a verifier that says what a test tells it."""
+
+import pytest
+
+from gateway.tokens.login import Login
+from gateway.tokens.throttle import Throttle
+from gateway.vocab.events import Event, LoginDone
+from gateway.vocab.messages import Trace
+from gateway.vocab.refusals import Code, Refusal
+
+ANN = "ann@x.example"
+HERE = "192.0.2.1"
+PASSWORD = "x"
+
+
+class Told:
+    """A verifier that answers as told and keeps what it was asked."""
+
+    def __init__(self, outcome: str | Refusal) -> None:
+        self.outcome = outcome
+        self.asked: list[tuple[str, str, str]] = []
+
+    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+        """Answer as told."""
+        del trace
+        self.asked.append((email, typed, password))
+        return self.outcome
+
+
+class Bench:
+    """A login whose clock stands still, and its events."""
+
+    def __init__(self, outcome: str | Refusal, *, account: int = 2, address: int = 100) -> None:
+        self.verifier = Told(outcome)
+        self.events: list[Event] = []
+        throttle = Throttle(
+            account_burst=account, account_per_minute=1, address_burst=address, address_per_minute=1, max_keys=100
+        )
+        self.time = 0.0
+        self.login = Login(self.verifier, throttle, lambda: self.time, self.events.append)
+
+    async def try_(self, email: object = ANN, password: object = PASSWORD, address: str = HERE) -> str | Refusal:
+        """Try to log in."""
+        return await self.login.authenticate(email, password, address, Trace())
+
+    async def code(self, email: object = ANN, password: object = PASSWORD, address: str = HERE) -> Code | None:
+        """Try to log in and return why not."""
+        outcome = await self.try_(email, password, address)
+        return outcome.code if isinstance(outcome, Refusal) else None
+
+
+FAILED = Refusal(Code.LOGIN_FAILED)
+
+
+async def test_verifier_gets_the_canonical_and_the_typed_email() -> None:
+    """The verifier is given the canonical e-mail, the e-mail as typed, and the password untouched."""
+    bench = Bench("ann-id")
+    assert await bench.try_(" Ann@X.example", " pass ") == "ann-id"
+    assert bench.verifier.asked == [(ANN, " Ann@X.example", " pass ")]
+    assert bench.events == [LoginDone("granted")]
+
+
+@pytest.mark.parametrize("email", [None, 7, "", "ann", "a@b@c.d", ["ann@x.example"], "a,b@x.example"])
+async def test_what_is_no_email(email: object) -> None:
+    """What cannot be an e-mail is named, verifies nothing and counts nothing."""
+    bench = Bench(FAILED)
+    outcome = await bench.try_(email)
+    assert outcome == Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source="data.email")
+    assert not bench.verifier.asked
+    assert not bench.events
+
+
+@pytest.mark.parametrize("password", [None, 7, "", "x" * 1025, ["x"], True])
+async def test_what_is_no_password(password: object) -> None:
+    """What cannot be a password is named, verifies nothing and counts nothing."""
+    bench = Bench(FAILED)
+    outcome = await bench.try_(ANN, password)
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.source) == (Code.BODY_FIELD_INVALID, "data.password")
+    assert not bench.verifier.asked
+
+
+async def test_failures_are_throttled_by_account() -> None:
+    """After the burst an account, in any spelling and from anywhere, is refused unasked; later it may try again."""
+    bench = Bench(FAILED)
+    codes = [await bench.code(email, "x", f"192.0.2.{n}") for n, email in enumerate((ANN, "ANN@x.example", ANN))]
+    assert codes == [Code.LOGIN_FAILED, Code.LOGIN_FAILED, Code.THROTTLED]
+    assert len(bench.verifier.asked) == 2
+    assert bench.events[-1] == LoginDone("throttled")
+    assert await bench.code("ben@x.example") is Code.LOGIN_FAILED
+    bench.time = 60.0
+    assert await bench.code() is Code.LOGIN_FAILED
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_one"),
+    [
+        (["192.0.2.1", "192.0.2.1"], True),
+        (["192.0.2.1", "::ffff:192.0.2.1"], True),
+        (["192.0.2.1", "192.0.2.2"], False),
+        (["2001:db8:1:2::1", "2001:db8:1:2:ffff::2"], True),
+        (["2001:db8:1:2::1", "2001:db8:1:3::1"], False),
+        (["fe80::1%eth0", "fe80::2%eth0"], True),
+        (["-", "-"], True),
+    ],
+)
+async def test_one_subscriber_is_one_address(addresses: list[str], *, is_one: bool) -> None:
+    """An IPv4 address counts alone; of IPv6 the network that one subscriber is given counts as one."""
+    bench = Bench(FAILED, address=1)
+    codes = [await bench.code(f"n{number}@x.example", "x", address) for number, address in enumerate(addresses)]
+    assert codes[-1] is (Code.THROTTLED if is_one else Code.LOGIN_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        ("ann-id", "granted"),
+        (Refusal(Code.OVERLOADED), "overloaded"),
+        (Refusal(Code.STORE_UNAVAILABLE), "failed"),
+        (Refusal(Code.UPSTREAM_TIMEOUT), "failed"),
+        (Refusal(Code.CREDENTIAL_UNAVAILABLE), "failed"),
+    ],
+)
+async def test_what_is_no_failure_is_given_back(outcome: str | Refusal, told: str) -> None:
+    """A success and broken machinery cost nothing; a failure before them stays counted."""
+    bench = Bench(FAILED)
+    assert await bench.code() is Code.LOGIN_FAILED
+    bench.verifier.outcome = outcome
+    for _ in range(5):
+        assert await bench.try_() == outcome
+    assert set(bench.events[1:]) == {LoginDone(told)}
+    bench.verifier.outcome = FAILED
+    assert await bench.code() is Code.LOGIN_FAILED
+    assert await bench.code() is Code.THROTTLED

@@ -1,0 +1,283 @@
+"""The order of a registration, step by step, with a real store and upstream and an exchange that a test writes."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.scope.filters import DIALECTS
+from gateway.stores import CredentialStore, Registration
+from gateway.tokens.directory import Directory, Found
+from gateway.tokens.passwords import PasswordHasher
+from gateway.tokens.registration import Registrar, customer_fields, is_recoverable
+from gateway.upstream.backend import Backend
+from gateway.vocab.messages import Json, Plan, Trace
+from gateway.vocab.policy import Checked
+from gateway.vocab.refusals import Code, Refusal
+from tests.fakes.commerce import Commerce
+from tests.tokens.accounts import registrar
+
+ANN = "ann@x.example"
+PASSWORD = "pass"
+START = 1_800_000_000.0
+INTENT = Registration("a" * 32, ANN, "Ann", "hash", START)
+Act = Callable[[Plan], Awaitable[Checked | Refusal]]
+
+
+def record(**fields: object) -> Json:
+    """Return a customer as the upstream shows it."""
+    return {"type": "customer", "id": "ann-id", "name": "Ann", "email": ANN, **fields}
+
+
+def made_at(seconds: float, suffix: str = "Z") -> Json:
+    """Return the timestamps of a customer made at this time."""
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S") + suffix
+    return {"meta": {"timestamps": {"created_at": text}}}
+
+
+@dataclass
+class Bench:
+    """A registrar at a time that stands still."""
+
+    registrar: Registrar
+    store: CredentialStore
+    hasher: PasswordHasher
+    time: float = START
+
+    async def register(self, exchange: Act, password: object = PASSWORD, **fields: object) -> Checked | Refusal:
+        """Register Ann."""
+        data = {"type": "customer", "name": "Ann", "email": ANN, "password": password, **fields}
+        plan = Plan("POST", "/v2/customers", document={"data": {k: v for k, v in data.items() if v is not None}})
+        return await self.registrar.register(plan, exchange, Trace())
+
+
+@pytest.fixture
+def bench(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Bench:
+    """Give a registrar on a real store and upstream."""
+    directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
+    made = Bench(registrar(directory, store, hasher, lambda: made.time), store, hasher)
+    return made
+
+
+def answering(answer: Checked | Refusal) -> Act:
+    """Make an exchange with this answer."""
+
+    async def exchange(plan: Plan) -> Checked | Refusal:
+        del plan
+        return answer
+
+    return exchange
+
+
+CREATED = Checked(201, {"data": record()})
+
+
+async def test_intent_is_on_the_disk_before_the_customer_is_made(bench: Bench) -> None:
+    """When the upstream is asked to create, the intent is kept, and what is sent has no password in it."""
+
+    async def exchange(plan: Plan) -> Checked | Refusal:
+        intent = await bench.store.pending(ANN)
+        assert intent is not None
+        assert (intent.name, intent.started_at) == ("Ann", START)
+        assert await bench.hasher.verify("pass", intent.password_hash) is True
+        assert plan.document == {"data": {"type": "customer", "name": "Ann", "email": ANN}}
+        return CREATED
+
+    assert await bench.register(exchange) == CREATED
+    assert await bench.store.pending(ANN) is None
+    assert await bench.store.with_password(["ann-id"]) == {"ann-id"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_kept"),
+    [
+        (Refusal(Code.UPSTREAM_FAILED), True),
+        (Refusal(Code.UPSTREAM_TIMEOUT), True),
+        (Refusal(Code.UPSTREAM_INVALID), True),
+        (Refusal(Code.UPSTREAM_UNREACHABLE), False),
+        (Refusal(Code.CREDENTIAL_UNAVAILABLE), False),
+        (Refusal(Code.THROTTLED), False),
+        (Refusal(Code.RECORD_NOT_FOUND), False),
+        (Checked(422, {"errors": [{}]}), False),
+        (Checked(409, {"errors": [{}]}), False),
+        (Checked(201, {"data": record(email="ben@x.example")}), True),
+        (Checked(201, {"data": [record()]}), True),
+        (Checked(201, {"data": record(id="../x")}), True),
+        (Checked(204), True),
+    ],
+)
+async def test_intent_goes_only_when_nothing_was_made(
+    bench: Bench, answer: Checked | Refusal, *, is_kept: bool
+) -> None:
+    """An intent is dropped when the upstream certainly made nothing, and kept whenever it may have."""
+    outcome = await bench.register(answering(answer))
+    assert isinstance(outcome, Refusal) or outcome.status >= 400
+    assert (await bench.store.pending(ANN) is not None) is is_kept
+    assert not await bench.store.with_password(["ann-id", "../x"])
+
+
+async def test_broken_off_exchange_keeps_the_intent(bench: Bench) -> None:
+    """When the request itself is given up in the middle, the intent stays, and the e-mail is free for the repeat."""
+
+    async def exchange(_: Plan) -> Checked | Refusal:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await bench.register(exchange)
+    assert await bench.store.pending(ANN) is not None
+    assert await bench.register(answering(CREATED)) == CREATED
+
+
+async def test_repeat_is_dated_anew(bench: Bench) -> None:
+    """A repeat much later makes the customer then: the intent must be of that time, or it would not be recognised."""
+    await bench.register(answering(Refusal(Code.UPSTREAM_TIMEOUT)))
+    bench.time += 3600
+    await bench.register(answering(Refusal(Code.UPSTREAM_TIMEOUT)))
+    intent = await bench.store.pending(ANN)
+    assert intent is not None
+    assert intent.started_at == START + 3600
+    assert await bench.register(answering(CREATED)) == CREATED
+
+
+async def test_refused_repeat_keeps_the_intent(bench: Bench) -> None:
+    """A repeat that the upstream refuses keeps the intent: an earlier creation may be what stands in its way."""
+    await bench.register(answering(Refusal(Code.UPSTREAM_TIMEOUT)))
+    outcome = await bench.register(answering(Checked(409, {"errors": [{}]})))
+    assert isinstance(outcome, Refusal)
+    assert outcome.code is Code.EMAIL_TAKEN
+    assert await bench.store.pending(ANN) is not None
+
+
+@pytest.mark.parametrize("fields", [{"password": "other"}, {"name": "Mallory"}])
+async def test_somebody_else_waits_until_a_creation_is_over(bench: Bench, fields: Json) -> None:
+    """Another password or name is 409 for five minutes after an intent, and then takes its place."""
+    await bench.register(answering(Refusal(Code.UPSTREAM_TIMEOUT)))
+    bench.time += 299
+    outcome = await bench.register(answering(CREATED), **fields)
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.retry_after) == (Code.REGISTRATION_PENDING, 300)
+    bench.time += 1
+    assert await bench.register(answering(CREATED), **fields) == CREATED
+
+
+async def test_customer_who_has_a_password_keeps_it(bench: Bench) -> None:
+    """When the upstream answers a creation with a customer who has a password, the password stays as it was."""
+    await bench.store.set_password("ann-id", "hash-before")
+    outcome = await bench.register(answering(CREATED))
+    assert isinstance(outcome, Refusal)
+    assert outcome.code is Code.EMAIL_TAKEN
+    assert await bench.store.password_hash("ann-id") == "hash-before"
+
+
+async def test_only_the_customer_is_shown(bench: Bench) -> None:
+    """Nothing but the customer's own record is in the reply, whatever else the upstream put beside it."""
+    noisy = Checked(201, {"data": record(), "included": [record(id="ben-id", email="ben@x.example")], "meta": {}})
+    for password in ("pass", None):
+        outcome = await bench.register(answering(noisy), password)
+        assert outcome == CREATED
+
+
+async def test_email_is_one_requests_at_a_time(bench: Bench) -> None:
+    """While one request has an e-mail in hand others are told so, and afterwards it is free, also after a failure."""
+    with bench.registrar.alone(ANN) as first, bench.registrar.alone(ANN) as second:
+        assert first is None
+        assert second is not None
+        assert (second.code, second.retry_after) == (Code.REGISTRATION_PENDING, 1)
+        with bench.registrar.alone("ben@x.example") as other:
+            assert other is None
+    with bench.registrar.alone(ANN) as again:
+        assert again is None
+
+
+async def test_stale_intent_is_void_and_a_fresh_one_is_not(bench: Bench) -> None:
+    """An intent is voided when its creation cannot be under way any more."""
+    assert await bench.registrar.void_intent(ANN) is None
+    await bench.store.begin(INTENT)
+    bench.time = START + 299
+    refusal = await bench.registrar.void_intent(ANN)
+    assert refusal is not None
+    assert refusal.code is Code.REGISTRATION_PENDING
+    bench.time = START + 300
+    assert await bench.registrar.void_intent(ANN) is None
+    assert await bench.store.pending(ANN) is None
+
+
+async def test_taken_email_asks_no_more(bench: Bench, upstream: Commerce) -> None:
+    """For an e-mail that exists nothing is hashed, kept or created."""
+    upstream.shop.customers["ann-id"] = record()
+    outcome = await bench.register(answering(CREATED))
+    assert isinstance(outcome, Refusal)
+    assert outcome.code is Code.EMAIL_TAKEN
+    assert await bench.store.pending(ANN) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "after", "good"),
+    [
+        ({}, 0, True),
+        ({}, 86400, True),
+        ({}, 86402, False),
+        ({}, -1, True),
+        ({}, -2, False),
+        ({"email": "ANN@x.example"}, 0, True),
+        ({"email": "ben@x.example"}, 0, False),
+        ({"email": None}, 0, False),
+        ({"name": " Ann "}, 0, False),
+        ({"name": "ann"}, 0, False),
+        ({"name": None}, 0, False),
+        (made_at(START), 3600, True),
+        (made_at(START + 600), 3600, True),
+        (made_at(START - 600), 3600, True),
+        (made_at(START + 601), 3600, False),
+        (made_at(START - 601), 3600, False),
+        (made_at(START, ".250+00:00"), 3600, True),
+        (made_at(START, "-01:00"), 3600, False),
+        (made_at(START, ""), 3600, True),
+        (made_at(START + 7200, "+02:00"), 3600, True),
+        ({"meta": {"timestamps": {"created_at": "yesterday"}}}, 3600, False),
+        ({"meta": {"timestamps": {"created_at": 7}}}, 3600, False),
+        ({"meta": {"timestamps": {"created_at": START + 5}}}, 3600, True),
+        ({"meta": {"timestamps": {"created_at": []}}}, 3600, False),
+        ({"meta": {"timestamps": None}}, 3600, True),
+        ({"meta": []}, 3600, True),
+    ],
+)
+def test_whom_an_intent_made(fields: Json, after: float, *, good: bool) -> None:
+    """An intent made a customer of its e-mail and name, made when it was carried out, within a day."""
+    shown = record(**fields)
+    found = Found(shown, frozenset({"ann-id"}), is_proven=True)
+    assert is_recoverable(INTENT, found, START + after) is good
+
+
+def test_nothing_is_recovered_from_nothing() -> None:
+    """Without an intent, or without a customer, there is nothing to recover."""
+    assert not is_recoverable(None, Found(record(), frozenset({"ann-id"}), is_proven=True), START)
+    assert not is_recoverable(INTENT, Found(None, frozenset(), is_proven=True), START)
+    other = replace(INTENT, email="ben@x.example")
+    assert not is_recoverable(other, Found(record(), frozenset({"ann-id"}), is_proven=True), START)
+
+
+@pytest.mark.parametrize(
+    ("document", "source"),
+    [
+        (None, "data"),
+        ({}, "data"),
+        ({"data": []}, "data"),
+        ({"data": {"email": "ann"}}, "data.email"),
+        ({"data": {"email": ANN, "password": ""}}, "data.password"),
+    ],
+)
+def test_fields_are_checked(document: Json | None, source: str) -> None:
+    """A body without an object of fields, or with one that is not valid, is refused by name."""
+    fields = customer_fields(Plan("POST", "/", document=document))
+    assert isinstance(fields, Refusal)
+    assert (fields.code, fields.source) == (Code.BODY_FIELD_INVALID, source)
+
+
+def test_fields_are_a_copy() -> None:
+    """The plan keeps what came in; the fields have the canonical e-mail."""
+    plan = Plan("POST", "/", document={"data": {"email": " Ann@X.example"}})
+    assert customer_fields(plan) == {"email": ANN}
+    assert plan.document == {"data": {"email": " Ann@X.example"}}

@@ -1,0 +1,365 @@
+"""The server's own bearer: one flight, early renewal, and what happens while the token endpoint is down or mad."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs
+
+import pytest
+from pydantic import SecretStr
+
+from gateway.upstream.client import Timeouts, UpstreamClient
+from gateway.upstream.credential import Grant, ServerCredential, client_credentials
+from gateway.vocab.events import CredentialFailed, CredentialRenewed, Event
+from gateway.vocab.refusals import Code, Refusal
+from tests.fakes.commerce import Commerce, Fault, Recorded, at
+
+DOWN = Refusal(Code.UPSTREAM_UNREACHABLE, "down")
+HOUR = 3600.0
+Obtain = Callable[[], Awaitable[Grant | Refusal]]
+TOKEN_PATH = at("/oauth/access_token")
+
+
+class Desk:
+    """A token endpoint and a clock, both in the hands of the test; `gate` holds grants back while it is not set."""
+
+    def __init__(self, *outcomes: Grant | Refusal | Exception) -> None:
+        self.outcomes = deque(outcomes)
+        self.asked = 0
+        self.time = 1_000_000.0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.events: list[Event] = []
+        self.happened = asyncio.Condition()
+        self.credential = ServerCredential(self.obtain, self.emit, lambda: self.time)
+
+    async def obtain(self) -> Grant | Refusal:
+        """Answer as told, else with a good bearer."""
+        self.asked += 1
+        async with self.happened:
+            self.happened.notify_all()
+        await self.gate.wait()
+        outcome = self.outcomes.popleft() if self.outcomes else Grant(f"token-{self.asked}", HOUR)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def emit(self, event: Event) -> None:
+        """Keep the event."""
+        self.events.append(event)
+
+    async def asked_times(self, times: int) -> None:
+        """Wait until the endpoint was asked so often."""
+        async with asyncio.timeout(5), self.happened:
+            await self.happened.wait_for(lambda: self.asked >= times)
+
+
+@asynccontextmanager
+async def kept_fresh(credential: ServerCredential) -> AsyncIterator[None]:
+    """Run the renewal beside the test."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(credential.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await credential.close()
+
+
+async def bearers(credential: ServerCredential, count: int) -> set[str | Refusal]:
+    """Ask for the bearer `count` times at once."""
+    return set(await asyncio.gather(*(credential.bearer() for _ in range(count))))
+
+
+async def test_one_flight_for_all_who_wait() -> None:
+    """However many requests need the first bearer at once, the token endpoint is asked once."""
+    desk = Desk()
+    desk.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        asking = group.create_task(bearers(desk.credential, 100))
+        await desk.asked_times(1)
+        desk.gate.set()
+    assert asking.result() == {"token-1"}
+    assert desk.asked == 1
+
+
+async def test_somebody_who_leaves_does_not_end_the_flight() -> None:
+    """A client that goes away while it waits takes nothing from the others."""
+    desk = Desk()
+    desk.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        leaving = group.create_task(desk.credential.bearer())
+        staying = group.create_task(desk.credential.bearer())
+        await desk.asked_times(1)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        desk.gate.set()
+    assert staying.result() == "token-1"
+    assert desk.asked == 1
+
+
+async def test_renewed_before_the_end_of_its_life() -> None:
+    """The bearer is renewed when between 75 and 80 % of its life is over, not before."""
+    desk = Desk()
+    await desk.credential.bearer()
+    desk.time += 0.75 * HOUR - 1
+    async with kept_fresh(desk.credential):
+        assert await bearers(desk.credential, 10) == {"token-1"}
+        assert desk.asked == 1
+    desk.time += 0.05 * HOUR + 2
+    async with kept_fresh(desk.credential):
+        await desk.asked_times(2)
+    renewed = [event.expires_at for event in desk.events if isinstance(event, CredentialRenewed)]
+    assert renewed[0] == 1_000_000.0 + HOUR
+
+
+async def test_renewals_run_by_themselves_and_apart() -> None:
+    """Without any request a bearer is renewed in time, and replicas started together do not renew together."""
+    loop = asyncio.get_running_loop()
+
+    async def time_of_renewal() -> float:
+        times: list[float] = []
+        second = asyncio.Event()
+
+        async def obtain() -> Grant | Refusal:
+            times.append(loop.time())
+            if len(times) == 2:
+                second.set()
+            return Grant("short", 1.0)
+
+        credential = ServerCredential(obtain, lambda _: None, loop.time)
+        async with asyncio.timeout(5), kept_fresh(credential):
+            await second.wait()
+            assert credential.is_usable
+        return times[1] - times[0]
+
+    times = await asyncio.gather(*(time_of_renewal() for _ in range(20)))
+    assert all(0.74 <= time < 1.0 for time in times)
+    assert max(times) - min(times) > 0.005
+
+
+async def test_the_old_bearer_serves_while_a_renewal_hangs() -> None:
+    """A renewal that hangs delays nobody as long as the bearer in hand is valid."""
+    desk = Desk()
+    await desk.credential.bearer()
+    desk.gate.clear()
+    desk.time += 0.9 * HOUR
+    async with kept_fresh(desk.credential):
+        await desk.asked_times(2)
+        assert await bearers(desk.credential, 100) == {"token-1"}
+        desk.gate.set()
+    assert desk.asked == 2
+
+
+async def test_the_old_bearer_serves_while_renewals_fail() -> None:
+    """A token endpoint that is down is noticed by nobody until the bearer in hand has expired."""
+    desk = Desk(Grant("old", HOUR), DOWN, DOWN)
+    await desk.credential.bearer()
+    desk.time += 0.9 * HOUR
+    async with kept_fresh(desk.credential):
+        await desk.asked_times(2)
+    assert await bearers(desk.credential, 10) == {"old"}
+    desk.time += 0.2 * HOUR
+    assert not desk.credential.is_usable
+    (refusal,) = await bearers(desk.credential, 10)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.CREDENTIAL_UNAVAILABLE
+
+
+async def test_nobody_waits_through_the_back_off() -> None:
+    """While the token endpoint is down requests are refused at once, and it is not asked for each of them."""
+    desk = Desk(*[DOWN] * 100)
+    refusals = [await desk.credential.bearer() for _ in range(100)]
+    assert desk.asked == 1
+    for refusal in refusals:
+        assert isinstance(refusal, Refusal)
+        assert refusal.code is Code.CREDENTIAL_UNAVAILABLE
+        assert refusal.retry_after == 1
+
+
+async def test_the_back_off_grows_to_half_a_minute() -> None:
+    """Tries while the endpoint is down come ever more slowly, at last about every thirty seconds; then it recovers."""
+    desk = Desk(*[DOWN] * 12)
+    waits = []
+    for _ in range(12):
+        refusal = await desk.credential.bearer()
+        assert isinstance(refusal, Refusal)
+        failure = desk.events[-1]
+        assert isinstance(failure, CredentialFailed)
+        waits.append(failure.retry_in)
+        desk.time += failure.retry_in - 0.001
+        assert isinstance(await desk.credential.bearer(), Refusal)
+        desk.time += 0.002
+    assert desk.asked == 12
+    assert 0.3 < waits[0] < 0.7
+    assert all(22 <= wait <= 38 for wait in waits[-3:])
+    assert await desk.credential.bearer() == "token-13"
+    assert isinstance(desk.events[-1], CredentialRenewed)
+
+
+async def test_a_silent_endpoint_holds_nobody_for_long() -> None:
+    """While a flight after a failure gets no answer, whoever needs a bearer is refused within about a second."""
+    desk = Desk(DOWN)
+    await desk.credential.bearer()
+    desk.time += 60
+    desk.gate.clear()
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    (refusal,) = await bearers(desk.credential, 50)
+    assert isinstance(refusal, Refusal)
+    assert loop.time() - started < 2
+    assert desk.asked == 2
+    await desk.credential.close()
+
+
+async def test_a_rejected_bearer_is_renewed_once() -> None:
+    """However many requests were answered with 401, they share one fresh bearer."""
+    desk = Desk()
+    old = await desk.credential.bearer()
+    assert old == "token-1"
+    for _ in range(50):
+        desk.credential.reject("token-1")
+    fresh = await asyncio.gather(*(desk.credential.bearer("token-1") for _ in range(50)))
+    assert set(fresh) == {"token-2"}
+    assert desk.asked == 2
+    # A late 401 for the old one says nothing about the new one.
+    desk.credential.reject("token-1")
+    assert desk.credential.peek() == "token-2"
+
+
+async def test_an_endpoint_of_rejected_bearers_is_not_stormed() -> None:
+    """Bearers that are rejected as soon as they are issued are asked for ever more slowly."""
+    desk = Desk()
+    for _ in range(600):
+        bearer = await desk.credential.bearer()
+        if isinstance(bearer, str):
+            desk.credential.reject(bearer)
+        await desk.credential.bearer(bearer if isinstance(bearer, str) else None)
+        desk.time += 0.1
+    # A minute of ten requests a second.
+    assert desk.asked <= 8
+
+
+async def test_a_rejection_takes_the_bearer_from_nobody_else() -> None:
+    """A 401 that one request provokes does not stop the others, not even with the token endpoint down."""
+    desk = Desk(Grant("good", HOUR), DOWN)
+    await desk.credential.bearer()
+    desk.credential.reject("good")
+    refusal = await desk.credential.bearer("good")
+    assert isinstance(refusal, Refusal)
+    assert await bearers(desk.credential, 10) == {"good"}
+    assert desk.credential.peek() is None
+    assert desk.credential.is_usable
+
+
+async def test_the_same_bearer_again_is_no_fresh_one() -> None:
+    """An endpoint that repeats the rejected bearer leads to a refusal, not to a second try with it."""
+    desk = Desk(*[Grant("same", HOUR)] * 5)
+    await desk.credential.bearer()
+    desk.credential.reject("same")
+    assert isinstance(await desk.credential.bearer("same"), Refusal)
+    assert desk.asked == 2
+
+
+async def test_a_bug_does_not_end_the_renewal() -> None:
+    """Whatever is raised while a grant is obtained counts as a failure, and the next try comes."""
+    desk = Desk(LookupError("with a secret in it"))
+    async with kept_fresh(desk.credential):
+        await desk.asked_times(1)
+        assert isinstance(await desk.credential.bearer(), Refusal)
+        desk.time += 60
+        assert await desk.credential.bearer() == "token-2"
+    assert [event.detail for event in desk.events if isinstance(event, CredentialFailed)] == ["INTERNAL: LookupError"]
+
+
+# --- What the token endpoint answers ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def obtain(upstream: Commerce) -> AsyncIterator[Obtain]:
+    """Give the function that asks the fake upstream for a grant."""
+    async with UpstreamClient(upstream.url, Timeouts(1, 1, 1, 5), 4) as client:
+        yield client_credentials(client, "/oauth/access_token", "canary-upstream-id", SecretStr("s&e=c r+e/t"))
+
+
+def answering(body: object, status: int = 200) -> Callable[[Recorded], bytes]:
+    """Make the bytes of an answer."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+
+    def make(_: Recorded) -> bytes:
+        head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
+        return head.encode() + raw
+
+    return make
+
+
+async def test_the_form_is_encoded(upstream: Commerce, obtain: Obtain) -> None:
+    """Client id and secret arrive as they are, whatever characters they hold (RFC 6749 appendix B)."""
+    upstream.script(TOKEN_PATH, answering({"access_token": "abc", "expires_in": 60}))
+    assert await obtain() == Grant("abc", 60.0)
+    (request,) = upstream.token_requests
+    assert parse_qs(request.body.decode()) == {
+        "grant_type": ["client_credentials"],
+        "client_id": ["canary-upstream-id"],
+        "client_secret": ["s&e=c r+e/t"],
+    }
+    assert request.header("content-type") == "application/x-www-form-urlencoded"
+    assert request.header("authorization") is None
+
+
+@pytest.mark.parametrize(
+    ("document", "life"),
+    [
+        pytest.param({"access_token": "t", "expires_in": 3600, "expires": 1, "identifier": "x"}, 3600.0, id="EPCC's"),
+        pytest.param({"access_token": "t", "expires_in": "3600"}, 3600.0, id="a number as text"),
+        pytest.param({"access_token": "t", "expires_in": 0.5}, 0.5, id="half a second"),
+        pytest.param({"access_token": "t", "expires_in": 10**18}, 30 * 86400.0, id="nearly for ever"),
+        pytest.param({"access_token": "t", "expires_in": "9" * 18}, 30 * 86400.0, id="nearly for ever as text"),
+        pytest.param({"access_token": "t", "expires_in": 1e300}, 30 * 86400.0, id="longer than the sun"),
+    ],
+)
+async def test_lives_of_grants(upstream: Commerce, obtain: Obtain, document: object, life: float) -> None:
+    """A grant lives as long as it says, but no longer than a month is believed."""
+    upstream.script(TOKEN_PATH, answering(document))
+    assert await obtain() == Grant("t", life)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(answering(b"<html>hello</html>"), id="a page"),
+        pytest.param(answering(b""), id="nothing"),
+        pytest.param(answering(b"\xff\xfe{}"), id="not UTF-8"),
+        pytest.param(answering(b" " * 10_000_000), id="ten megabytes"),
+        pytest.param(answering([1]), id="an array"),
+        pytest.param(answering({"access_token": "t"}), id="no life"),
+        pytest.param(answering({"expires_in": 60}), id="no token"),
+        pytest.param(answering({"access_token": "", "expires_in": 60}), id="an empty token"),
+        pytest.param(answering({"access_token": 7, "expires_in": 60}), id="a number as token"),
+        pytest.param(answering({"access_token": "t\u00f6", "expires_in": 60}), id="beyond ASCII"),
+        pytest.param(answering({"access_token": "t\r\nX-Evil: 1", "expires_in": 60}), id="line breaks in the token"),
+        pytest.param(answering({"access_token": "t t", "expires_in": 60}), id="a space in the token"),
+        pytest.param(answering({"access_token": "t", "expires_in": 0}), id="no life left"),
+        pytest.param(answering({"access_token": "t", "expires_in": -5}), id="a past life"),
+        pytest.param(answering({"access_token": "t", "expires_in": True}), id="true as life"),
+        pytest.param(answering({"access_token": "t", "expires_in": "soon"}), id="a word as life"),
+        pytest.param(answering({"access_token": "t", "expires_in": "9" * 5000}), id="more digits than Python reads"),
+        pytest.param(answering({"access_token": "t", "expires_in": 60}, 302), id="a redirect"),
+        pytest.param(answering({"access_token": "t", "expires_in": 60}, 500), id="an error with a grant"),
+    ],
+)
+async def test_what_is_no_grant(upstream: Commerce, obtain: Obtain, answer: Callable[[Recorded], bytes]) -> None:
+    """Anything but a plain token with a life is refused by name; nothing is raised."""
+    upstream.script(TOKEN_PATH, answer)
+    refusal = await obtain()
+    assert isinstance(refusal, Refusal)
+
+
+@pytest.mark.parametrize("fault", [Fault.CLOSE, Fault.CUT_BODY, Fault.HTML_ERROR, Fault.SILENT, Fault.REDIRECT])
+async def test_a_broken_endpoint_is_a_refusal(upstream: Commerce, obtain: Obtain, fault: Fault) -> None:
+    """A token endpoint that breaks in any way costs a try, nothing else."""
+    upstream.fault(fault, when=TOKEN_PATH, location="/elsewhere")
+    assert isinstance(await obtain(), Refusal)
+    assert {request.path for request in upstream.all_requests} <= {"/oauth/access_token"}

@@ -1,0 +1,76 @@
+"""Cross-origin rules: who may read a reply, and what a preflight says."""
+
+import pytest
+
+from gateway.vocab.messages import Headers
+from gateway.wire.cors import SCOPED_VARY, Cors, is_preflight
+
+SHOP: Headers = (("origin", "https://shop.example"),)
+
+
+def test_without_origins_no_reply_is_for_a_foreign_page() -> None:
+    """Closed unless opened."""
+    assert Cors().headers(SHOP) == ()
+    assert Cors().preflight(SHOP, ("GET",)) == ()
+
+
+def test_any_origin_may_read_without_credentials() -> None:
+    """`*` lets every page read; credentials mode is never granted."""
+    lines = dict(Cors(frozenset({"*"})).headers(SHOP))
+    assert lines["access-control-allow-origin"] == "*"
+    assert "x-request-id" in lines["access-control-expose-headers"].lower()
+    assert "access-control-allow-credentials" not in lines
+
+
+@pytest.mark.parametrize(
+    ("request_headers", "allowed"),
+    [
+        pytest.param(SHOP, True, id="a listed origin"),
+        pytest.param((("origin", "https://shop.example.evil"),), False, id="an origin that begins alike"),
+        pytest.param((("origin", "http://shop.example"),), False, id="another scheme"),
+        pytest.param((("origin", "https://SHOP.example"),), False, id="another spelling"),
+        pytest.param((("origin", "null"),), False, id="no origin at all, as a sandbox says it"),
+        pytest.param((), False, id="no browser"),
+    ],
+)
+def test_only_listed_origins_may_read(request_headers: Headers, *, allowed: bool) -> None:
+    """A listed origin is named; for every other the reply says only that it depends on the origin."""
+    lines = dict(Cors(frozenset({"https://shop.example"})).headers(request_headers))
+    assert lines.get("access-control-allow-origin") == ("https://shop.example" if allowed else None)
+    assert lines["vary"] == "Origin"
+
+
+def test_a_preflight_names_methods_and_headers() -> None:
+    """The browser learns what the path answers and which headers SDKs may send."""
+    cors = Cors(frozenset({"https://shop.example"}), max_age=60, extra_headers=("x-own",))
+    lines = dict(cors.preflight(SHOP, ("GET", "HEAD")))
+    assert lines["access-control-allow-methods"] == "GET, HEAD"
+    assert lines["access-control-max-age"] == "60"
+    named = {name.strip().lower() for name in lines["access-control-allow-headers"].split(",")}
+    assert {"authorization", "content-type", "x-moltin-customer-token", "x-own"} <= named
+    assert "access-control-expose-headers" not in lines
+
+
+def test_a_preflight_of_a_stranger_is_told_nothing() -> None:
+    """An origin that is not listed learns neither methods nor headers."""
+    cors = Cors(frozenset({"https://shop.example"}))
+    assert cors.preflight((("origin", "https://evil.example"),), ("GET",)) == (("vary", "Origin"),)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "expected"),
+    [
+        pytest.param("OPTIONS", (*SHOP, ("access-control-request-method", "PUT")), True, id="a preflight"),
+        pytest.param("OPTIONS", SHOP, False, id="no method asked for"),
+        pytest.param("OPTIONS", (("access-control-request-method", "PUT"),), False, id="no origin"),
+        pytest.param("GET", (*SHOP, ("access-control-request-method", "PUT")), False, id="not OPTIONS"),
+    ],
+)
+def test_a_preflight_is_options_with_both_lines(method: str, headers: Headers, *, expected: bool) -> None:
+    """Fetch standard, section 3.2.2."""
+    assert is_preflight(method, headers) is expected
+
+
+def test_scoped_answers_vary_by_who_asks() -> None:
+    """A cache that ignores no-store still keeps customers apart."""
+    assert SCOPED_VARY == "Authorization, X-Moltin-Customer-Token"

@@ -1,0 +1,191 @@
+"""Which header lines pass, in both directions."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.vocab.messages import Headers
+from gateway.wire.headers import (
+    CONDITIONAL,
+    CUSTOMER_TOKEN,
+    FORWARDED,
+    first,
+    for_client,
+    for_upstream,
+    is_json,
+    is_repeated,
+    media_type,
+    values,
+)
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("authorization", id="D2.9: the client's own authorization"),
+        pytest.param(CUSTOMER_TOKEN, id="the customer token"),
+        pytest.param("x_moltin_customer_token", id="D2.1: the token's name with underscores"),
+        pytest.param("x.moltin.customer.token", id="D2.1: the token's name with dots"),
+        pytest.param("x_moltin-customer.token", id="D2.1: the token's name, mixed"),
+        pytest.param("cookie", id="cookies"),
+        pytest.param("host", id="D2.6: the host"),
+        pytest.param("forwarded", id="D2.6: Forwarded"),
+        pytest.param("x-forwarded-for", id="D2.6: X-Forwarded-For"),
+        pytest.param("x-forwarded-uri", id="D1.7: X-Forwarded-Uri"),
+        pytest.param("x-original-url", id="D1.7: X-Original-URL"),
+        pytest.param("x-rewrite-url", id="D1.7: X-Rewrite-URL"),
+        pytest.param("x-envoy-original-path", id="D1.8: a proxy's own header"),
+        pytest.param("x-http-method-override", id="D.0: another method"),
+        pytest.param("connection", id="Connection"),
+        pytest.param("upgrade", id="D5.4: Upgrade"),
+        pytest.param("http2-settings", id="D5.4: HTTP2-Settings"),
+        pytest.param("te", id="TE"),
+        pytest.param("transfer-encoding", id="Transfer-Encoding"),
+        pytest.param("content-length", id="Content-Length, which the edge says itself"),
+        pytest.param("content-encoding", id="a compressed body, which no rule could read"),
+        pytest.param("accept-encoding", id="Accept-Encoding: the gateway asks for itself"),
+        pytest.param("expect", id="Expect"),
+        pytest.param("proxy-authorization", id="Proxy-Authorization"),
+        pytest.param("x-moltin-auth-store", id="another store"),
+        pytest.param("ep-internal-search-ast-v2", id="a parsed filter"),
+        pytest.param("ep-account-management-authentication-token", id="another kind of identity"),
+        pytest.param("x-request-id", id="the request's id, which is ours"),
+        pytest.param("x-anything", id="what nobody listed"),
+    ],
+)
+def test_what_is_not_listed_does_not_go_upstream(name: str) -> None:
+    """The upstream request is built from an allow-list."""
+    assert for_upstream(((name, "x"),), FORWARDED | CONDITIONAL) == ()
+
+
+@pytest.mark.parametrize("name", sorted(FORWARDED | CONDITIONAL))
+def test_what_is_listed_goes_upstream(name: str) -> None:
+    """Each listed line passes with its value."""
+    line = (name, TRACE if name == "traceparent" else "x")
+    assert for_upstream((line,), FORWARDED | CONDITIONAL) == (line,)
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        pytest.param("accept", id="D2.4: alone"),
+        pytest.param("close, Accept", id="D2.4: in a list and in other case"),
+        pytest.param(" x ,\taccept ", id="D2.4: with white space"),
+    ],
+)
+def test_what_connection_names_does_not_pass(connection: str) -> None:
+    """RFC 9110 section 7.6.1: such a field ends at this hop, in both directions."""
+    headers: Headers = (("accept", "a"), ("connection", connection), ("user-agent", "u"))
+    assert for_upstream(headers, FORWARDED) == (("user-agent", "u"),)
+    assert for_client(headers) == (("user-agent", "u"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "passes"),
+    [
+        pytest.param(TRACE, True, id="a well-formed trace"),
+        pytest.param(TRACE.upper(), False, id="upper case"),
+        pytest.param(TRACE + "\n", False, id="a line end behind it"),
+        pytest.param("x" + TRACE, False, id="text before it"),
+        pytest.param("", False, id="nothing"),
+    ],
+)
+def test_only_a_well_formed_trace_is_passed_on(value: str, *, passes: bool) -> None:
+    """W3C Trace Context section 3.2: a malformed traceparent is dropped."""
+    assert bool(for_upstream((("traceparent", value),), FORWARDED)) is passes
+
+
+def test_an_open_answer_keeps_what_describes_it() -> None:
+    """Type, language, caching, ranges and the upstream's own headers reach the client."""
+    headers: Headers = (
+        ("content-type", "application/json"),
+        ("etag", '"x"'),
+        ("content-range", "bytes 0-1/2"),
+        ("cache-control", "public"),
+        ("x-moltin-version", "1"),
+    )
+    assert for_client(headers) == headers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "access-control-allow-credentials", "access-control-allow-origin", "alt-svc", "connection", "content-length",
+        "http2-settings", "keep-alive", "proxy-authenticate", "server", "set-cookie", "set-cookie2", "te", "trailer",
+        "transfer-encoding", "upgrade", "x-request-id",
+    ],
+)  # fmt: skip
+def test_the_gateway_speaks_for_itself(name: str) -> None:
+    """Framing, cookies, CORS and the request id of the upstream do not reach the client."""
+    assert for_client(((name, "x"),)) == ()
+
+
+def test_cookies_pass_where_a_route_opens_them() -> None:
+    """`set_cookie` opens Set-Cookie and nothing else."""
+    headers: Headers = (("set-cookie", "a=1"), ("set-cookie", "b=2"), ("set-cookie2", "c=3"))
+    assert for_client(headers, set_cookie=True) == headers[:2]
+
+
+def test_lines_are_found_by_name() -> None:
+    """All, the first, and whether there are several."""
+    headers: Headers = (("a", "1"), ("b", "2"), ("a", "3"))
+    assert values(headers, "a") == ["1", "3"]
+    assert first(headers, "a") == "1"
+    assert first(headers, "c") is None
+    assert is_repeated(headers, "a")
+    assert not is_repeated(headers, "b")
+    assert not is_repeated(headers, "c")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "expected"),
+    [
+        ("application/json", True),
+        ("Application/JSON", True),
+        ("application/json; charset=utf-8", True),
+        ('application/json;charset="UTF-8"', True),
+        ("application/json; charset=utf-8; x=y", True),
+        ("application/vnd.api+json", True),
+        ("application/problem+json", True),
+        ("application/json; charset=utf-16", False),
+        ("application/json; charset=utf-8x", False),
+        ("application/json; charset=latin1; x=utf-8", False),
+        ("application/jsonp", False),
+        ("application/x-ndjson", False),
+        ("application/json-seq", False),
+        ("text/json", False),
+        ("text/plain", False),
+        ("application/x-www-form-urlencoded", False),
+        ("image/svg+json", False),
+        ("json", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_json_in_utf_8_is_json(content_type: str | None, *, expected: bool) -> None:
+    """RFC 8259 section 8.1 and RFC 6839 section 3.1; another charset is another document."""
+    assert is_json(content_type) is expected
+
+
+def test_a_media_type_is_bare_and_lower() -> None:
+    """Parameters and case say nothing."""
+    assert media_type(" Text/HTML ; charset=x") == "text/html"
+    assert media_type(None) == ""
+
+
+lines = st.lists(
+    st.tuples(
+        st.sampled_from([*sorted(FORWARDED), "connection", "authorization", CUSTOMER_TOKEN]), st.text(max_size=20)
+    )
+).map(tuple)
+
+
+@given(lines)
+def test_only_listed_lines_pass_in_their_order(headers: Headers) -> None:
+    """What goes upstream is a sub-sequence of what came, made of listed names only."""
+    passed = for_upstream(headers, FORWARDED)
+    assert {name for name, _ in passed} <= FORWARDED
+    remaining = iter(headers)
+    assert all(line in remaining for line in passed)

@@ -1,0 +1,161 @@
+"""Absolute URLs of the upstream become the gateway's own, in whole bodies and in streams."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncGenerator
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gateway.vocab.messages import Query
+from gateway.wire.links import LinkRewriter, with_query_of
+
+UP = "http://up.example/api"
+GW = "https://shop.example"
+
+
+async def streamed(links: LinkRewriter, chunks: list[bytes]) -> list[bytes]:
+    """Rewrite a body piece by piece."""
+
+    async def source() -> AsyncGenerator[bytes, None]:
+        for chunk in chunks:
+            yield chunk
+
+    return [piece async for piece in links.stream(source())]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "body", "expected"),
+    [
+        pytest.param(GW, f'{{"a":"{UP}/v2/x"}}', f'{{"a":"{GW}/v2/x"}}', id="a link"),
+        pytest.param(GW, f'["{UP}/a","{UP}/b"]', f'["{GW}/a","{GW}/b"]', id="all links"),
+        pytest.param("", f'["{UP}/v2/x"]', '["/v2/x"]', id="path-only without a URL of ours"),
+        pytest.param(GW, r'["http:\/\/up.example\/api\/x"]', r'["https:\/\/shop.example\/x"]', id="escaped slashes"),
+        pytest.param("", r'["http:\/\/up.example\/api\/x\/y"]', r'["\/x\/y"]', id="escaped slashes, path-only"),
+        pytest.param(GW, f'["see {UP}/x"]', f'["see {UP}/x"]', id="text that mentions a link"),
+        pytest.param(GW, f'["{UP}x/y"]', f'["{UP}x/y"]', id="another path that begins alike"),
+        pytest.param(GW, '["http://up.example.evil/api/x"]', '["http://up.example.evil/api/x"]', id="another host"),
+        pytest.param(GW, f'["{UP}"]', f'["{UP}"]', id="the URL alone, which is no link into the API"),
+        pytest.param(GW, f'["{GW}/x"]', f'["{GW}/x"]', id="a link that is ours already"),
+        pytest.param(GW, "", "", id="an empty body"),
+    ],
+)
+async def test_links_into_the_upstream_become_ours(public_url: str, body: str, expected: str) -> None:
+    """A JSON string that begins with the upstream's URL begins with ours, and nothing else changes."""
+    links = LinkRewriter((UP,), public_url)
+    assert links.rewrite(body.encode()).decode() == expected
+    assert b"".join(await streamed(links, [body.encode()])).decode() == expected
+
+
+def test_several_origins_are_rewritten_in_one_pass() -> None:
+    """What one origin became is not taken for another, and the longer of two matching origins wins."""
+    links = LinkRewriter(("http://a", "http://a/b", f"{GW}/x"), GW)
+    assert links.rewrite(b'["http://a/1","http://a/b/2","http://a/x/3"]') == (
+        f'["{GW}/1","{GW}/2","{GW}/x/3"]'.encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (f"{UP}/v2/x?y=1", f"{GW}/v2/x?y=1"),
+        (UP, f"{GW}/"),
+        (f"{UP}x", f"{UP}x"),
+        ("/v2/x", "/v2/x"),
+        ("http://elsewhere/x", "http://elsewhere/x"),
+    ],
+)
+def test_a_location_becomes_ours(value: str, expected: str) -> None:
+    """Only locations inside the upstream are rewritten."""
+    assert LinkRewriter((UP,), GW).location(value) == expected
+
+
+def test_a_location_is_path_only_without_a_url_of_ours() -> None:
+    """RFC 9110 section 10.2.2 allows a relative reference."""
+    assert LinkRewriter((UP,), "").location(f"{UP}/v2/x") == "/v2/x"
+    assert LinkRewriter((UP,), "").location(UP) == "/"
+
+
+async def test_less_than_one_url_is_held_back() -> None:
+    """A stream flows: only what may be the beginning of a link waits for its end."""
+    links = LinkRewriter((UP,), GW)
+    assert await streamed(links, [b'{"a":1,', b'"b":"http://u', b'p.example/api/x"}']) == [
+        b'{"a":1,', b'"b":', f'"{GW}/x"}}'.encode(),
+    ]  # fmt: skip
+    assert await streamed(links, [b'"http://up']) == [b'"http://up']
+
+
+bodies = st.lists(
+    st.sampled_from(
+        [f'"{UP}/', UP, '"', "http://up", GW, "/api", "/", "\\/", "x", r'"http:\/\/up.example\/api\/', '\\"']
+    )
+).map("".join)
+rewriters = st.sampled_from(
+    [
+        LinkRewriter((UP,), GW),
+        LinkRewriter((UP,), ""),
+        # Our URL is the beginning of the upstream's: what was rewritten looks like a link again.
+        LinkRewriter(("http://up/api",), "http://up"),
+        LinkRewriter((UP, "http://up", "http://up/api"), "http://up"),
+    ]
+)
+
+
+@given(rewriters, bodies, st.lists(st.integers(0, 200), max_size=6))
+@example(LinkRewriter(("http://up/api",), "http://up"), '"http://up/api/api/x"', [15])
+def test_any_chunking_gives_what_the_whole_gives(links: LinkRewriter, body: str, cuts: list[int]) -> None:
+    """Where the upstream's packets end says nothing about the reply."""
+    raw = body.encode()
+    edges = sorted({0, len(raw), *(cut for cut in cuts if cut <= len(raw))})
+    chunks = [raw[start:end] for start, end in itertools.pairwise(edges)]
+    assert b"".join(asyncio.run(streamed(links, chunks))) == links.rewrite(raw)
+
+
+@given(st.lists(st.sampled_from([f"{UP}/x", UP, "y", f"see {UP}/"]) | st.text(max_size=20)), st.sampled_from([GW, ""]))
+def test_json_stays_json(texts: list[str], public_url: str) -> None:
+    """Rewriting changes the beginnings of strings and never the structure of a document."""
+    rewritten = json.loads(LinkRewriter((UP,), public_url).rewrite(json.dumps(texts).encode()))
+    assert [text.removeprefix(public_url) for text in rewritten] == [
+        text.removeprefix(UP if text.startswith(f"{UP}/") else public_url) for text in texts
+    ]
+
+
+# Links of a list that was narrowed
+
+OURS: Query = (("filter", "eq(customer_id,c1):eq(status,paid)"), ("sort", "name"))
+THEIRS: Query = (("sort", "name"), ("filter", "eq(status,paid)"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "asked", "link", "expected"),
+    [
+        pytest.param(
+            OURS,
+            THEIRS,
+            "/v2/orders?filter=eq(customer_id,c1):eq(status,paid)&sort=name&page[offset]=5",
+            "/v2/orders?filter=eq(status,paid)&sort=name&page[offset]=5",
+            id="the client's filter in place of ours",
+        ),
+        pytest.param(
+            OURS[:1],
+            (),
+            "/v2/orders?filter=eq(customer_id,c1):eq(status,paid)&page[offset]=5",
+            "/v2/orders?page[offset]=5",
+            id="no filter where the client had none",
+        ),
+        pytest.param(
+            OURS[:1], (), "/v2/orders?filter=eq(customer_id,c1):eq(status,paid)", "/v2/orders", id="nothing left"
+        ),
+        pytest.param(
+            OURS, THEIRS, "/v2/orders?page[offset]=5", "/v2/orders?page[offset]=5", id="a link without our clause"
+        ),
+        pytest.param(OURS, THEIRS, "/v2/orders", "/v2/orders", id="a link without a query"),
+        pytest.param(OURS, THEIRS, "/v2/orders?a;b", "/v2/orders?a;b", id="a link that cannot be read"),
+        pytest.param(OURS, OURS, "/v2/orders?sort=name", "/v2/orders?sort=name", id="nothing was changed"),
+    ],
+)
+def test_a_link_asks_what_the_client_asked(sent: Query, asked: Query, link: str, expected: str) -> None:
+    """The clause that narrowed the list is ours: a client that follows a link with it would be refused."""
+    assert with_query_of(link, sent=sent, asked=asked) == expected
