@@ -184,8 +184,8 @@ class Flow:
         route = admission.route
         if route.endpoint is not None:
             return await self._endpoints[route.endpoint](snapshot, request, body, trace)
-        if body.expected and request.method in _BODILESS:
-            return Refusal(Code.BODY_UNEXPECTED)
+        if body.expected and (refusal := check_body(request, route, admission.access)) is not None:
+            return refusal
 
         planned = await self._plan(snapshot, request, body, admission, trace)
         if isinstance(planned, Refusal):
@@ -304,6 +304,19 @@ class Flow:
         if refusal.violation:
             self._emit(GuardViolated(trace.request_id, trace.route, refusal.detail))
         return refusal
+
+
+def check_body(request: Request, route: Route, access: Access) -> Refusal | None:
+    """Say whether a request may carry the body that its head announces."""
+    wanted = scope.needs_document(route, access)
+    if request.method in _BODILESS or (request.method == "DELETE" and not access.is_open and not wanted):
+        return Refusal(Code.BODY_UNEXPECTED)
+    # What is streamed goes on without this header, and would be read as something else.
+    if not wanted and any(
+        value.lower() != "identity" for value in wire_headers.values(request.headers, "content-encoding")
+    ):
+        return Refusal(Code.BODY_TYPE, "encoded body")
+    return None
 
 
 async def read_document(request: Request, body: Body, limit: int) -> Json | Refusal:

@@ -23,7 +23,8 @@ from gateway.ops.log import EventLog
 from gateway.ops.metrics import Metrics
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import make_admin
-from gateway.server.edge import Edge, GatewayServer
+from gateway.server.connection import GatewayServer
+from gateway.server.edge import Edge
 from gateway.server.token_api import Clients, TokenApi
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
 from gateway.tokens.directory import Directory

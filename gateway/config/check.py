@@ -8,6 +8,7 @@ from itertools import combinations
 
 from gateway.authn.key import Key, KeyFault, load_key
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
+from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
 from gateway.routing import Part, parse_template, shape
 from gateway.scope.rules.body_stamp import BodyStamp
@@ -160,9 +161,7 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         where: Location = ("scope", index)
         if caller == "public" and _needs_customer(rule):
             yield where, "this rule needs a customer, and a public caller is none", "move it to customer:"
-        missing = _parameters(rule) - parameters
-        if missing:
-            yield where, f"the path has no parameter {_listed(missing)}", f"use one of: {_listed(parameters)}"
+        yield from _missing(where, rule, parameters)
         place = _written(rule)
         if place in written:
             yield where, "another rule writes the same place", "leave one of them"
@@ -170,6 +169,8 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         if isinstance(rule, Filter) and not has_owner:
             what = "a filter alone proves nothing: an upstream may ignore it"
             yield where, what, f"add guard: [{{owner: {{pointer: ...}}}}] to {caller} of {route.name}"
+    for index, guard in enumerate(access.guard_rules):
+        yield from _missing(("guard", index), guard, parameters)
     if caller == "public" and has_owner:
         yield ("guard",), "an owner guard needs a customer, and a public caller is none", "move it to customer:"
 
@@ -180,11 +181,16 @@ def _needs_customer(rule: object) -> bool:
     )
 
 
-def _parameters(rule: object) -> set[str]:
-    """Return the path parameters that a rule reads."""
-    if isinstance(rule, PathOwner):
-        return {rule.parameter}
-    return set(rule.parameters) if isinstance(rule, ParentOwner) else set()
+def _missing(where: Location, rule: object, parameters: set[str]) -> Iterator[Finding]:
+    """Find the parameters that a rule reads and the path does not have."""
+    read: set[str] = set()
+    if isinstance(rule, (PathOwner, Identity)):
+        read = {rule.parameter}
+    elif isinstance(rule, ParentOwner):
+        read = set(rule.parameters)
+    if not read <= parameters:
+        what = f"the path has no parameter {_listed(read - parameters)}"
+        yield where, what, f"use one of: {_listed(parameters)}"
 
 
 def _written(rule: object) -> tuple[str, str] | None:

@@ -107,7 +107,7 @@ def judge_parent(parent: Parent, answer: Lookup) -> Refusal | None:
     if answer.status != 200 or not isinstance(answer.document, dict):  # noqa: PLR2004 - HTTP's own number
         return Refusal(Code.RECORD_NOT_FOUND, f"parent answered {answer.status}")
     record = answer.document.get("data")
-    if not isinstance(record, dict) or str(record.get("id")) != parent.record_id:
+    if not isinstance(record, dict) or owner_at(record, ("id",)) != parent.record_id:
         return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered another record", violation=True)
     owner = owner_at(record, split(parent.pointer))
     if owner is Reading.NOBODY:

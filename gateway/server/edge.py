@@ -4,18 +4,15 @@ It decides nothing about a request but whether it is HTTP/1.0 or 1.1; every deci
 """
 
 import asyncio
-import logging
 import secrets
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict
 
 from gateway.flow import Snapshot
@@ -164,7 +161,7 @@ class Edge:
         extra = (*self._snapshot().cors.headers(()), ("x-request-id", request_id))
         trace = Trace(request_id=request_id, code=code.name)
         self._emit(RequestDone(request_id, "-", reply.status, 0.0, peer, trace, len(reply.body)))
-        return _last_response(reply, extra)
+        return last_response(reply, extra)
 
     async def _answer(self, raw: web.BaseRequest) -> web.StreamResponse:
         started = self._clock()
@@ -280,7 +277,7 @@ def _break_off(raw: web.BaseRequest) -> None:
     transport.abort()
 
 
-def _last_response(reply: Reply, extra: Headers) -> web.Response:
+def last_response(reply: Reply, extra: Headers) -> web.Response:
     """Return the response after which the connection ends; aiohttp words it as HTTP/1.0, so it is said by name."""
     headers = CIMultiDict((*reply.headers, *extra, ("connection", "close")))
     response = web.Response(status=reply.status, headers=headers, body=reply.body)
@@ -295,79 +292,3 @@ def describe(error: BaseException) -> str:
         trace = trace.tb_next
     place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"
     return f"{type(error).__name__} at {place}"
-
-
-class GatewayProtocol(RequestHandler):
-    """aiohttp's connection, with our own words for what its parser refuses."""
-
-    __slots__ = ("_edge", "_head_timer")
-
-    def __init__(self, server: "GatewayServer", edge: Edge, **options: Any) -> None:
-        super().__init__(server, **options)
-        self._edge = edge
-        self._head_timer: asyncio.TimerHandle | None = None
-
-    def data_received(self, data: bytes) -> None:
-        """Parse what came; a head that has begun must come to its end."""
-        super().data_received(data)
-        if self._is_waiting:
-            if self._head_timer is None and data:
-                self._head_timer = self._loop.call_later(self._edge.patience.head, self._give_up)
-        elif self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Let go of everything."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-        super().connection_lost(exc)
-
-    @property
-    def _is_waiting(self) -> bool:
-        """Whether no request is there to be answered: what has come is less than a head."""
-        return self._waiter is not None and not self._waiter.done()
-
-    def _give_up(self) -> None:
-        self._head_timer = None
-        if self._is_waiting:
-            self.force_close()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what is not HTTP. The parser's text quotes the request, tokens too: it is neither sent nor kept."""
-        del message
-        if request.writer.output_size > 0:
-            raise ConnectionError("the head of a reply has left already")
-        if status >= 500:  # noqa: PLR2004 - HTTP's own number
-            # Counted where it was raised.
-            return _last_response(render(Refusal(Code.INTERNAL)), ())
-        code = Code.HEADERS_TOO_LARGE if isinstance(exc, LineTooLong) else Code.REQUEST_MALFORMED
-        return self._edge.refuse_unreadable(code, request.remote or "-")
-
-
-class GatewayServer(web.Server):
-    """aiohttp's low-level server over our protocol: no router, no middleware, no access log of its own."""
-
-    def __init__(self, edge: Edge, *, keepalive_timeout: float) -> None:
-        silent = logging.getLogger("gateway.aiohttp")
-        # Everything it would print quotes requests; what matters becomes an event.
-        silent.disabled = True
-        super().__init__(
-            edge.handle,
-            handler_cancellation=True,
-            access_log=None,
-            logger=silent,
-            keepalive_timeout=keepalive_timeout,
-            auto_decompress=False,
-        )
-        self._edge = edge
-
-    def __call__(self) -> RequestHandler:
-        """Make the protocol of one connection."""
-        return GatewayProtocol(self, self._edge, loop=self._loop, **self._kwargs)

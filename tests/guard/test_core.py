@@ -169,9 +169,7 @@ def test_no_content_is_for_requests_that_want_none(
     assert code(answer) is Code.UPSTREAM_INVALID if expected is None else answer == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"), [("7", 7), ("99999", 99999), ("100000", 1), ("soon", 1), ("-1", 1), (None, 1)]
-)
+@pytest.mark.parametrize(("value", "seconds"), [("7", 7), ("100000", 1), ("soon", 1), (None, 1)])
 def test_a_throttling_upstream_slows_the_client_down(value: str | None, seconds: int) -> None:
     """429 passes on with Retry-After, where that is a plain number of seconds."""
     headers = (JSON_TYPE,) if value is None else (JSON_TYPE, ("retry-after", value))

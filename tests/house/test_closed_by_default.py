@@ -126,6 +126,7 @@ WITHOUT_CUSTOMER = {
     "body_fields": "compares names of fields and knows no owner",
     "parent_owner": "with accepts: guest it lets only records without any customer pass",
     "redact": "only removes",
+    "identity": "compares with the path, whose owner another rule has proven",
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "filter": {"field": "customer_id"},
@@ -134,6 +135,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "body_fields": {"allow": ["name"]},
     "body_stamp": {"pointer": "/data/customer"},
     "owner": {"pointer": "/id"},
+    "identity": {"parameter": "id"},
     "redact": {"pointers": ["/note"]},
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.demo.data import APRIL_ID, DEMO_PASSWORDS, LESLIE, LESLIE_ID, RON, RON_ID
+from gateway.vocab.messages import Json
 from tests.fakes.commerce import Commerce, Fault, Recorded, at
 from tests.gateways import Site
 from tests.gateways import site as run_site
@@ -569,3 +570,100 @@ async def test_one_query_for_each_reply(site: Site) -> None:
     with statements() as queries:
         assert (await site.trusted("GET", "/v2/orders")).status == 200
     assert not queries
+
+
+# Who may have been there before, and who hangs up
+
+
+def upserting(site: Site, record: Json, status: bytes) -> None:
+    """Make the upstream answer creations with a customer who is there, found by a look-up that minds the case."""
+    site.commerce.shop.customers[record["id"]] = record
+    body = json.dumps({"data": {**record, "email": ANN}}).encode()
+    head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
+    site.commerce.script(CREATION, head + body)
+    site.commerce.script(lambda request: request.path == "/v2/customers" and request.method == "GET", _NOBODY, times=1)
+
+
+_NOBODY = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"data":[]}'
+
+
+@pytest.mark.parametrize("age", [3600, None])
+async def test_upstream_that_answers_here_he_is_gives_no_password(site: Site, age: float | None) -> None:
+    """200 instead of 201 may mean a customer who was there: without proof that it is new, no password is bound."""
+    victim = made(site, age=age)
+    upserting(site, victim, b"200 OK")
+    answer = await register(site)
+    assert (answer.status, answer.code) == (409, "EMAIL_TAKEN")
+    assert await store_of(site).pending(ANN) is None
+    assert await store_of(site).password_hash(victim["id"]) is None
+    assert (await site.login(ANN, PASSWORD)).code == "LOGIN_FAILED"
+
+
+async def test_upstream_that_says_200_for_a_new_customer(site: Site) -> None:
+    """200 with a customer made at this moment is a creation."""
+    upserting(site, made(site), b"200 OK")
+    assert (await register(site)).status == 200
+    assert (await site.login(ANN, PASSWORD)).status == 201
+
+
+@pytest.mark.parametrize("status", [b"302 Found", b"404 Not Found", b"413 Payload Too Large", b"429 Slow Down"])
+async def test_answer_that_proves_no_creation_leaves_no_intent(site: Site, status: bytes) -> None:
+    """Whatever an answer looks like: a status that means "not made" ends the intent."""
+    site.commerce.script(CREATION, b"HTTP/1.1 %s\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nno" % status)
+    assert (await register(site)).status >= 400
+    assert await store_of(site).pending(ANN) is None
+
+
+async def test_client_that_hangs_up_leaves_a_whole_registration(site: Site) -> None:
+    """A registration whose client is gone is finished all the same: customer and password, or neither."""
+    gate = asyncio.Event()
+    await site.bearer()
+    site.commerce.fault(Fault.SLOW_HEAD, when=CREATION, gate=gate, times=1)
+    async with asyncio.TaskGroup() as group:
+        leaving = group.create_task(register(site))
+        await site.commerce.wait(lambda: ("POST", "/v2/customers") in asked(site))
+        leaving.cancel()
+    gate.set()
+    await settled(site)
+    assert (await site.login(ANN, PASSWORD)).status == 201
+
+
+async def settled(site: Site) -> None:
+    """Wait until no registration of Ann's is under way."""
+    while await store_of(site).pending(ANN) is not None:  # noqa: ASYNC110 - each look is a query: it waits for the store
+        await asyncio.sleep(0)
+
+
+async def test_client_that_hangs_up_leaves_a_whole_change(site: Site) -> None:
+    """A change of name and password whose client is gone changes both."""
+    gate = asyncio.Event()
+    token = await token_of(site, RON.email, DEMO_PASSWORDS[RON.email])
+    site.commerce.fault(Fault.SLOW_HEAD, when=at(OWN, "PUT"), gate=gate, times=1)
+    async with asyncio.TaskGroup() as group:
+        leaving = group.create_task(change(site, token, RON_ID, name="Duke Silver", password=OTHER))
+        await site.commerce.wait(lambda: ("PUT", OWN) in asked(site))
+        leaving.cancel()
+    before = await store_of(site).password_hash(RON_ID)
+    gate.set()
+    while await store_of(site).password_hash(RON_ID) == before:  # noqa: ASYNC110 - each look waits for the store
+        await asyncio.sleep(0)
+    assert site.commerce.shop.customers[RON_ID]["name"] == "Duke Silver"
+    assert (await site.login(RON.email, OTHER)).status == 201
+
+
+async def test_guesses_at_an_intent_are_counted(site: Site) -> None:
+    """The password of a registration under way cannot be guessed at will: after ten, 429."""
+    await plant(site)
+    codes = [(await register(site, password=f"guess {number}")).code for number in range(12)]
+    assert codes == ["REGISTRATION_PENDING"] * 10 + ["THROTTLED"] * 2
+
+
+@pytest.mark.parametrize("name", [1, None, ["Ann"], {"$ne": 1}])
+async def test_name_that_is_no_text(site: Site, name: object) -> None:
+    """A name is text, in registrations and changes."""
+    body = {"data": {"type": "customer", "email": ANN, "password": PASSWORD, "name": name}}
+    for answer in (
+        await site.public("POST", "/v2/customers", json=body),
+        await change(site, await site.token(RON.email), RON_ID, name=name),
+    ):
+        assert (answer.status, answer.json()["errors"][0]["source"]) == (422, "data.name")

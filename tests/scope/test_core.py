@@ -129,6 +129,13 @@ def test_only_listed_headers_go_upstream() -> None:
         assert planned(access, headers=headers).headers == (("accept", "a"),)
 
 
+def test_a_client_does_not_choose_how_our_filter_is_read() -> None:
+    """Where a rule composed the filter, the switch to the upstream's older parser ends here."""
+    switch = (("ep-disable-beta-filtering", "true"),)
+    assert planned(SCOPED, headers=switch).headers == ()
+    assert planned(OPEN, headers=switch).headers == switch
+
+
 def test_conditional_and_partial_requests_are_for_open_routes() -> None:
     """A guard must see a whole, present representation."""
     headers = (("range", "bytes=0-1"), ("if-none-match", '"x"'))
@@ -191,6 +198,9 @@ def parent(owner: str | None = OWN, *, guest: bool = False) -> Parent:
     ("asked", "answer"),
     [
         pytest.param(parent(), order(OWN), id="the own record"),
+        pytest.param(
+            Parent("/v2/orders/7", "7", POINTER, OWN, guest=False), order(OWN, 7), id="a record with a number"
+        ),
         pytest.param(parent(guest=True), order(OWN), id="the own record, where a guest's would do"),
         pytest.param(parent(guest=True), order([]), id="a guest's record"),
         pytest.param(parent(None, guest=True), order([]), id="a guest's record for the public"),

@@ -100,19 +100,16 @@ async def test_a_gibibyte_either_way_takes_no_memory(upstream: Commerce, tmp_pat
             await answer.read()
         before = gateway.memory("VmRSS")
         received = 0
-        started = time.monotonic()
         async with session.get(FILE, headers=headers) as answer:
             assert (answer.content_length is None) == chunked
             async for piece in answer.content.iter_any():
                 received += len(piece)
         assert received == size
-        down = time.monotonic() - started
         headers |= {} if chunked else {"content-length": str(size)}
         async with session.put(CART, data=zeros(size), headers=headers) as answer:
             assert answer.status == 200
         assert upstream.requests[-1].received == size
         growth = gateway.memory("VmHWM") - before
-        sys.stderr.write(f"{down=:.1f}s up={time.monotonic() - started - down:.1f}s {growth=}\n")
         assert growth <= 32 * MIB
 
 
@@ -231,7 +228,7 @@ async def test_the_whole_exchange_is_limited(quick: Site) -> None:
     started = time.monotonic()
     answer = await quick.call("PUT", CART, data=trickle(), headers={"authorization": f"Bearer {bearer}"})
     assert answer.status == 504
-    assert 1.5 < time.monotonic() - started < 5
+    assert 1.5 < time.monotonic() - started < 8
 
 
 async def test_an_upload_that_stalls(quick: Site) -> None:
@@ -306,7 +303,7 @@ async def test_broken_guarded_answers(site: Site, fault: Fault, code: str) -> No
     answer = await site.customer(RON.email, "GET", "/v2/orders")
     assert (answer.status, answer.code) == (502, code)
     assert all(word not in answer.body for word in (b"hello", b"stack trace", b"elsewhere", b"orders"))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
 async def test_longer_than_it_is(quick: Site) -> None:

@@ -101,11 +101,11 @@ async def test_clients_are_told_at_once_and_the_endpoint_is_left_in_peace(upstre
         loop = asyncio.get_running_loop()
         started = loop.time()
         answers = await asyncio.gather(*(site.public("GET", "/v2/products") for _ in range(100)))
-        assert loop.time() - started < 2
+        assert loop.time() - started < 4
         assert {answer.code for answer in answers} == {"CREDENTIAL_UNAVAILABLE"}
         assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
         assert not upstream.requests
-        assert len(upstream.token_requests) <= 3
+        assert len(upstream.token_requests) <= 5
         async with site.session.get(f"{site.admin_url}/ready") as ready:
             assert ready.status == 503
         # Recovery needs nobody's help.
@@ -171,7 +171,7 @@ async def backend(upstream: Commerce) -> AsyncIterator[Backend]:
         return Grant(upstream.shop.issue_bearer(), 3600.0)
 
     events: list[Event] = []
-    async with UpstreamClient(upstream.url, Timeouts(0.2, 0.3, 0.3, 5), 4) as client:
+    async with UpstreamClient(upstream.url, Timeouts(0.5, 1.0, 1.0, 10), 4) as client:
         yield Backend(client, ServerCredential(obtain, events.append, lambda: 0.0), lambda: 0.0)
     assert not any(isinstance(event, CredentialFailed) for event in events)
 

@@ -127,7 +127,7 @@ async def test_renewals_run_by_themselves_and_apart() -> None:
             times.append(loop.time())
             if len(times) == 2:
                 second.set()
-            return Grant("short", 1.0)
+            return Grant("short", 2.0)
 
         credential = ServerCredential(obtain, lambda _: None, loop.time)
         async with asyncio.timeout(5), kept_fresh(credential):
@@ -136,7 +136,7 @@ async def test_renewals_run_by_themselves_and_apart() -> None:
         return times[1] - times[0]
 
     times = await asyncio.gather(*(time_of_renewal() for _ in range(20)))
-    assert all(0.74 <= time < 1.0 for time in times)
+    assert all(1.49 <= time < 2.0 for time in times)
     assert max(times) - min(times) > 0.005
 
 
@@ -209,7 +209,7 @@ async def test_a_silent_endpoint_holds_nobody_for_long() -> None:
     started = loop.time()
     (refusal,) = await bearers(desk.credential, 50)
     assert isinstance(refusal, Refusal)
-    assert loop.time() - started < 2
+    assert loop.time() - started < 4
     assert desk.asked == 2
     await desk.credential.close()
 

@@ -9,12 +9,14 @@ from gateway.wire.headers import (
     CONDITIONAL,
     CUSTOMER_TOKEN,
     FORWARDED,
+    OWN_FIELDS,
     first,
     for_client,
     for_upstream,
     is_json,
     is_repeated,
     media_type,
+    retry_after,
     values,
 )
 
@@ -52,6 +54,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         pytest.param("ep-internal-search-ast-v2", id="a parsed filter"),
         pytest.param("ep-account-management-authentication-token", id="another kind of identity"),
         pytest.param("x-request-id", id="the request's id, which is ours"),
+        pytest.param("idempotency-key", id="a key that all customers would share behind one bearer"),
         pytest.param("x-anything", id="what nobody listed"),
     ],
 )
@@ -95,6 +98,27 @@ def test_what_connection_names_does_not_pass(connection: str) -> None:
 def test_only_a_well_formed_trace_is_passed_on(value: str, *, passes: bool) -> None:
     """W3C Trace Context section 3.2: a malformed traceparent is dropped."""
     assert bool(for_upstream((("traceparent", value),), FORWARDED)) is passes
+
+
+def test_what_the_gateway_says_itself_is_never_listed() -> None:
+    """No setting may let a client's line pass in place of ours."""
+    assert {"authorization", "host", "cookie", "connection", "content-length", CUSTOMER_TOKEN} <= OWN_FIELDS
+    assert not OWN_FIELDS & (FORWARDED | CONDITIONAL)
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "a\x0bb", "a\x7fb", "a\nb"])
+def test_a_value_with_control_characters_does_not_pass(value: str) -> None:
+    """RFC 9110 section 5.5: such a field of an upstream is invalid."""
+    assert for_client((("x-note", value),)) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7), ("0", 0), ("99999", 99999), ("100000", 1), ("soon", 1), ("-1", 1), ("", 1), (None, 1)],
+)
+def test_retry_after_is_a_plain_number_of_seconds(value: str | None, seconds: int) -> None:
+    """A date, or more than a day, becomes one second."""
+    assert retry_after(() if value is None else (("retry-after", value),)) == seconds
 
 
 def test_an_open_answer_keeps_what_describes_it() -> None:

@@ -7,6 +7,7 @@ from pydantic import Field
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import owner_at
 
 
 class Identity(GuardOptions):
@@ -20,6 +21,6 @@ class Identity(GuardOptions):
         data = document.get("data") if isinstance(document, dict) else None
         if not isinstance(data, dict):
             return Refusal(Code.UPSTREAM_INVALID, "no single record where one is expected")
-        if str(data.get("id")) != whose.parameters[self.parameter]:
+        if owner_at(data, ("id",)) != whose.parameters[self.parameter]:
             return Refusal(Code.RECORD_NOT_FOUND, "the record is another one than the path names", violation=True)
         return document

@@ -22,9 +22,13 @@ class Owner(GuardOptions):
 
     pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
     required: bool = Field(
-        default=True, description="false: a record that names no owner passes (only where the path proves whose it is)."
+        default=True,
+        strict=True,
+        description="false: a record that names no owner passes (only where the path proves whose it is).",
     )
-    bare: bool = Field(default=False, description="true: the answer is the record or array itself, without `data`.")
+    bare: bool = Field(
+        default=False, strict=True, description="true: the answer is the record or array itself, without `data`."
+    )
 
     @cached_property
     def _tokens(self) -> tuple[str, ...]:

@@ -17,7 +17,9 @@ class Redact(GuardOptions):
     pointers: tuple[Annotated[Pointer, Field(min_length=2)], ...] = Field(
         min_length=1, description="JSON pointers, from the record, to what is removed."
     )
-    bare: bool = Field(default=False, description="true: the answer is the record or array itself, without `data`.")
+    bare: bool = Field(
+        default=False, strict=True, description="true: the answer is the record or array itself, without `data`."
+    )
 
     @cached_property
     def _paths(self) -> tuple[tuple[str, ...], ...]:

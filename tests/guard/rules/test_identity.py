@@ -20,7 +20,7 @@ def test_the_record_that_the_path_names_leaves() -> None:
     assert RULE.inspect({"data": {"id": 7}}, counted, PLAN) == {"data": {"id": 7}}
 
 
-@pytest.mark.parametrize("data", [{"id": "a2"}, {"id": None}, {}])
+@pytest.mark.parametrize("data", [{"id": "a2"}, {"id": None}, {}, {"id": True}, {"id": ["a1"]}])
 def test_another_record_is_withheld(data: Any) -> None:
     """Another record than the one asked for is as if it were not there, and the upstream's fault."""
     refusal = RULE.inspect({"data": data}, WHOSE, PLAN)
@@ -34,3 +34,9 @@ def test_what_is_no_single_record_is_withheld(document: Any) -> None:
     refusal = RULE.inspect(document, WHOSE, PLAN)
     assert isinstance(refusal, Refusal)
     assert refusal.code is Code.UPSTREAM_INVALID
+
+
+def test_a_record_without_id_is_not_the_record_none() -> None:
+    """A path that says `None` names no record without an id."""
+    whose = Whose("c1", {"id": "c1", "aid": "None"})
+    assert isinstance(RULE.inspect({"data": {"type": "address"}}, whose, PLAN), Refusal)

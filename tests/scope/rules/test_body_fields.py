@@ -62,6 +62,17 @@ def test_everything_else_is_refused(document: dict[str, Any] | None, code: Code,
     assert (refusal.code, refusal.source) == (code, source)
 
 
+def test_without_a_list_every_field_passes_that_is_not_forbidden() -> None:
+    """A route may close one field and leave the rest to the upstream."""
+    rule = BodyFields(forbid=("relationships", "owner/id"))
+    assert isinstance(rule.apply(draft({"data": {"anything": [1], "owner": {"name": 1}}}), NOBODY), Draft)
+    forbidden: list[dict[str, Any]] = [{"relationships": {}}, {"owner": {"id": "c2"}}]
+    for fields in forbidden:
+        refusal = rule.apply(draft({"data": fields}), NOBODY)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code is Code.BODY_FIELD_FORBIDDEN
+
+
 def test_a_whole_field_wins_over_its_members() -> None:
     """`customer` besides `customer/name` allows all of it."""
     rule = BodyFields(allow=("customer/name", "customer"))
