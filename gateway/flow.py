@@ -254,7 +254,7 @@ class Flow:
         self, snapshot: Snapshot, request: Request, body: Body, planned: Plan, route: Route, trace: Trace
     ) -> Reply | Refusal:
         """Stages 5-7 for an open route: the answer is passed on as it arrives."""
-        answer = await self._send(planned, body, route, trace)
+        answer = await self._send(planned, body, route, trace, relayed=True)
         if isinstance(answer, Refusal):
             return answer
         refusal = guard.relayable(answer.status, answer.headers, request.method)
@@ -288,7 +288,9 @@ class Flow:
             return Reply(204) if request.method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
         return Reply(answer.status, headers, stream=_Pieces(first_piece, stream, chunks))
 
-    async def _send(self, planned: Plan, body: Body, route: Route, trace: Trace) -> Answer | Refusal:
+    async def _send(
+        self, planned: Plan, body: Body, route: Route, trace: Trace, *, relayed: bool = False
+    ) -> Answer | Refusal:
         outgoing: bytes | Callable[[], AsyncIterator[bytes]] | None = None
         headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         if planned.document is not None:
@@ -297,7 +299,8 @@ class Flow:
             if route.stream_limit is not None and body.length is not None and body.length > route.stream_limit:
                 return Refusal(Code.BODY_TOO_LARGE)
             outgoing = partial(_bounded, body, route.stream_limit)
-        call = Call(planned.method, wire_target.serialise(planned.path, planned.query), headers, outgoing, body.length)
+        target = wire_target.serialise(planned.path, planned.query)
+        call = Call(planned.method, target, headers, outgoing, body.length, relayed=relayed)
         return await self._backend.send(call, trace, untouched=lambda: not body.consumed)
 
     def _refused(self, refusal: Refusal, trace: Trace) -> Refusal:

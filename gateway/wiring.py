@@ -94,7 +94,9 @@ async def running(
     several processes listen on the same ports.
     """
     metrics = Metrics(CollectorRegistry(), now)
-    event_log = EventLog(log or sys.stdout, _log_key(config), now, on_lost=metrics.count_lost_line)
+    event_log = EventLog(
+        log or sys.stdout, _log_key(config), now, debug=config.log.details, on_lost=metrics.count_lost_line
+    )
 
     def emit(event: Event) -> None:
         event_log(event)

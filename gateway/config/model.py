@@ -99,7 +99,9 @@ class Upstream(Closed):
     url: Annotated[str, AfterValidator(_base_url)] = Field(description="Base URL of the API.")
     credential: Credential = Field(description="How the gateway obtains its own bearer.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
-    connections: int = Field(default=256, ge=1, le=10_000, description="Connections open at once, per worker.")
+    connections: int = Field(
+        default=256, ge=1, le=10_000, description="Connections open at once, per worker; as many again for relays."
+    )
     link_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
         default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
     )
@@ -213,6 +215,9 @@ class Server(Closed):
 class Log(Closed):
     """The log."""
 
+    details: Flag = Field(
+        default=False, description="true: log lines say why a request was refused; they may quote what clients sent."
+    )
     customer_key: SecretStr | None = Field(
         default=None, description="Key of the hash that stands for a customer; without it, another one each start."
     )

@@ -25,6 +25,10 @@ from gateway.vocab.refusals import Code, Refusal
 if TYPE_CHECKING:
     from aiohttp.http import HttpVersion
 
+# aiohttp would name itself and Python with their versions.
+_SERVER = ("server", "customer-token-gateway")
+# A reader of a complete reply slower than this, in bytes a second, is held to be gone.
+_SLOWEST = 16 * 1024
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 # What nginx logs for a client that went away.
 _CLIENT_GONE = 499
@@ -185,7 +189,7 @@ class Edge:
             if isinstance(outcome, Refusal):
                 trace.code, trace.detail = outcome.code.name, outcome.detail
                 outcome = render(outcome)
-            extra = (*snapshot.cors.headers(headers), ("x-request-id", request.id))
+            extra = (*snapshot.cors.headers(headers), ("x-request-id", request.id), _SERVER)
             return await self._write(raw, outcome, extra, sent)
         except ConnectionError:
             # The client left while its reply was on the way: no fault, and nobody is there to be told.
@@ -223,7 +227,12 @@ class Edge:
             self._close_if_due(raw, response)
             await response.prepare(raw)
             sent.status = reply.status
-            await response.write_eof()
+            try:
+                async with asyncio.timeout(self.patience.idle + len(reply.body) / _SLOWEST):
+                    await response.write_eof()
+            except TimeoutError:
+                _break_off(raw)
+                return response
             sent.size, sent.aborted = len(reply.body) if raw.method != "HEAD" else 0, False
             return response
         length = headers.popone("content-length", None)

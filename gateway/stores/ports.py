@@ -74,3 +74,6 @@ class CredentialStore(Protocol):
 
     async def abandon(self, registration_id: str) -> None:
         """Remove the registration, if it is there."""
+
+    async def purge(self, before: float) -> None:
+        """Remove the registrations that started before this time (epoch seconds): they are of no use any more."""

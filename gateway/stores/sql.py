@@ -165,6 +165,11 @@ class SqlCredentialStore:
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
 
+    async def purge(self, before: float) -> None:
+        """Remove the registrations that started before this time."""
+        async with self._write() as connection:
+            await connection.execute(delete(registrations).where(registrations.c.started_at < before))
+
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection for single SELECTs, which no writer holds up."""

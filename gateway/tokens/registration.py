@@ -186,6 +186,8 @@ class Registrar:
         hashed = await self._hasher.hash(password)
         if isinstance(hashed, Refusal):
             return hashed
+        # A hash that can give nobody a password any more is not kept.
+        await self._store.purge(self._now() - _RECOVERABLE)
         intent = Registration(uuid.uuid4().hex, email, name, hashed, self._now())
         claimed = await self._claim(intent, password)
         if isinstance(claimed, Refusal):

@@ -61,7 +61,7 @@ class Call:
     """One request in full: `target` is the canonical path and query.
 
     A body that is streamed is a function that begins to read it, so that a repeated call begins anew; `length` is its
-    size if known.
+    size if known. `relayed` says that a client's pace decides how long the exchange takes.
     """
 
     method: str
@@ -69,6 +69,7 @@ class Call:
     headers: Headers
     body: bytes | Callable[[], AsyncIterator[bytes]] | None = None
     length: int | None = None
+    relayed: bool = False
 
 
 class Answer:
@@ -156,16 +157,25 @@ def _is_quiet(protocol: "ResponseHandler") -> bool:
 
 
 class UpstreamClient:
-    """Connections to one upstream. An async context manager; `connections` bounds how many are open at once."""
+    """Connections to one upstream. An async context manager; `connections` bounds how many are open at once.
+
+    Relayed exchanges have a pool of their own, of the same size: clients that read or write slowly hold connections as
+    long as they like, and may not keep logins and guarded routes from theirs.
+    """
 
     def __init__(self, url: str, timeouts: Timeouts, connections: int) -> None:
         self._base = url.rstrip("/")
         self._timeouts = timeouts
         self._connections = connections
-        self._session: aiohttp.ClientSession | None = None
+        self._own: aiohttp.ClientSession | None = None
+        self._relayed: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
+        self._own, self._relayed = self._open(), self._open()
+        return self
+
+    def _open(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             connector=_Connector(limit=self._connections, keepalive_timeout=15),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -174,20 +184,20 @@ class UpstreamClient:
             skip_auto_headers=_NOTHING_AUTOMATIC,
             timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
         )
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._own, self._relayed):
+            if session is not None:
+                await session.close()
 
     async def send(self, call: Call) -> Answer | Refusal:
         """Send a request and return the head of its answer, or UPSTREAM_UNREACHABLE, _TIMEOUT, _INVALID.
 
         A client's streamed body that stalls is BODY_TIMEOUT. Cancelling closes the connection.
         """
-        session = self._session
+        session = self._relayed if call.relayed else self._own
         if session is None:
             raise RuntimeError("the upstream client is used before it was opened")
         limits = self._timeouts

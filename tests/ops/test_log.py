@@ -85,7 +85,6 @@ def test_a_bare_request_has_nulls() -> None:
 EVENTS: list[tuple[Event, dict[str, object]]] = [
     (GuardViolated("r-1", "orders", "record c2"), {"event": "guard_violated", "id": "r-1", "route": "orders"}),
     (LoginDone("refused"), {"event": "login", "outcome": "refused"}),
-    (PasswordQueue(3), {"event": "password_queue", "depth": 3}),
     (CredentialRenewed(1.5), {"event": "credential_renewed", "expires_at": 1.5}),
     (CredentialFailed("status 401", 2.0), {"event": "credential_failed", "detail": "status 401", "retry_in": 2.0}),
     (
@@ -100,6 +99,12 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
 def test_every_other_event_is_one_line(event: Event, fields: dict[str, object]) -> None:
     """Each event has its line and its time, and nothing beside its own fields."""
     assert written(event) == [{"ts": "2023-11-14T22:13:20.062Z", **fields}]
+
+
+def test_the_password_queue_is_a_line_for_debugging_only() -> None:
+    """Its depth changes with every login: it is a metric, not news."""
+    assert len(written(PasswordQueue(3), DONE)) == 1
+    assert [line["depth"] for line in written(PasswordQueue(3), debug=True)] == [3]
 
 
 def test_details_are_for_debugging_only() -> None:
@@ -176,9 +181,9 @@ def test_a_failing_stream_costs_lines_only(fault: Exception) -> None:
     log(DONE)
     log(LoginDone("granted"))
     stream.fault = None
-    log(PasswordQueue(1))
+    log(LoginDone("refused"))
     assert (log.lines_lost, len(told)) == (2, 2)
-    assert json.loads(stream.getvalue())["event"] == "password_queue"
+    assert json.loads(stream.getvalue())["outcome"] == "refused"
 
 
 def test_a_full_disk_costs_lines_only() -> None:

@@ -39,6 +39,28 @@ async def quick(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
         yield site
 
 
+# --- Whose connections ----------------------------------------------------------------------------------------------
+
+
+async def test_slow_relays_do_not_keep_logins_and_guarded_routes_waiting(upstream: Commerce, tmp_path: Path) -> None:
+    """Uploads that stall hold connections of their own pool: a login and a customer's orders go on at once."""
+    config = "extends: moltin.yaml\nupstream: {connections: 2, timeouts: {connect: 300ms}}\n"
+    async with run_site(upstream, tmp_path, config=config) as site:
+        bearer = await site.bearer()
+        head = f"POST {CART}/items HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n"
+        head += "transfer-encoding: chunked\r\n\r\n1\r\na\r\n"
+        writers = []
+        for _ in range(2):
+            _, writer = await asyncio.open_connection(site.gateway.listen.host, site.gateway.listen.port)
+            writer.write(head.encode())
+            writers.append(writer)
+        await upstream.wait(lambda: len([r for r in upstream.unfinished if r.path == f"{CART}/items"]) == 2)
+        assert (await site.public("GET", "/v2/products")).status == 504
+        assert (await site.customer(RON.email, "GET", "/v2/orders")).status == 200
+        for writer in writers:
+            writer.close()
+
+
 # --- Memory and back-pressure ---------------------------------------------------------------------------------------
 
 

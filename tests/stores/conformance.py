@@ -169,6 +169,15 @@ async def test_one_of_many_settlements_wins(store: CredentialStore) -> None:
     assert await store.password_hash("customer-1") == hashes[won.index(True)]
 
 
+async def test_purge_takes_the_old_registrations_only(store: CredentialStore) -> None:
+    """What started before a time is removed, what started at it or later stays."""
+    assert await store.begin(ANN)
+    await store.purge(ANN.started_at)
+    assert await store.pending(ANN.email) == ANN
+    await store.purge(ANN.started_at + 1)
+    assert await store.pending(ANN.email) is None
+
+
 async def test_abandoned_registration_is_gone(store: CredentialStore) -> None:
     """Abandoning removes that registration only, frees its e-mail, and may be repeated."""
     await store.begin(ANN)
