@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from gateway.flow import Snapshot
 from gateway.server.replies import render
 from gateway.upstream.client import ClientBodyError, UpstreamBrokenError
-from gateway.vocab.events import Emit, Failed, RequestDone
+from gateway.vocab.events import Emit, Failed, RequestDone, describe
 from gateway.vocab.messages import Body, Headers, Reply, Request, Trace
 from gateway.vocab.refusals import Code, Refusal
 
@@ -292,12 +292,3 @@ def last_response(reply: Reply, extra: Headers) -> web.Response:
     response = web.Response(status=reply.status, headers=headers, body=reply.body)
     response.force_close()
     return response
-
-
-def describe(error: BaseException) -> str:
-    """Name an error by type and place, without its text: that may hold what a client sent."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"
-    return f"{type(error).__name__} at {place}"

@@ -9,7 +9,7 @@ from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
-from gateway.vocab.events import Emit, Failed
+from gateway.vocab.events import Emit, Failed, describe
 from gateway.vocab.messages import Json, Plan, Trace, Whose
 from gateway.vocab.policy import Checked, Exchange, Passwords
 from gateway.vocab.refusals import Code, Refusal
@@ -69,7 +69,7 @@ class Keeper:
     def _finish_alone(self, work: asyncio.Task[Checked | Refusal], request_id: str) -> None:
         """Name the error of work whose client has gone: there is nobody else left to hear of it."""
         if not work.cancelled() and (error := work.exception()) is not None:
-            self._emit(Failed(request_id, "keeping a password", type(error).__name__))
+            self._emit(Failed(request_id, "keeping a password", describe(error)))
 
     async def _change(self, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace) -> Checked | Refusal:
         fields = customer_fields(plan)

@@ -77,21 +77,22 @@ def is_recoverable(intent: Registration | None, found: Found, now: float) -> boo
     return (
         intent is not None
         and found.record is not None
-        and canonical(found.record.get("email")) == intent.email
+        # The customer of an intent was made with the canonical spelling; another spelling is somebody who was there.
+        and found.record.get("email") == intent.email
         and (found.record.get("name") or "") == intent.name
         and -1 <= now - intent.started_at <= _RECOVERABLE  # a clock may be set back a little
         and _made_within(found.record, intent.started_at)
     )
 
 
-def _made_within(record: Json, at: float, *, must_say: bool = False) -> bool:
+def _made_within(record: Json, at: float) -> bool:
     """Tell whether the upstream made a customer around `at` (epoch seconds), as far as it says when.
 
-    A record without the time passes unless it `must_say`; a time that cannot be read proves nothing and does not.
+    A record without the time passes; a time that cannot be read proves nothing and does not.
     """
     value = resolve(record, ("meta", "timestamps", "created_at"))
     if value is MISSING or value is None:
-        return not must_say
+        return True
     if isinstance(value, (int, float)):
         return abs(value - at) <= _MADE_WITHIN
     try:
@@ -241,7 +242,7 @@ class Registrar:
         if isinstance(shown, Refusal):
             return shown
         # An upstream that answers "here it is" instead of "created" may mean a customer who was there before.
-        if not _made_within(shown.document["data"], self._now(), must_say=True) and checked.status != 201:  # noqa: PLR2004
+        if checked.status != 201 and not _made_within(shown.document["data"], self._now()):  # noqa: PLR2004
             await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who may have been there before")
         customer_id = self._directory.read_id(shown.document["data"])
@@ -286,7 +287,7 @@ def _only(checked: Checked, email: str, customer_id: str | None = None) -> Check
     record = checked.document.get("data") if isinstance(checked.document, dict) else None
     if (
         not isinstance(record, dict)
-        or canonical(record.get("email")) != email
+        or record.get("email") != email
         or (customer_id is not None and record.get("id") != customer_id)
     ):
         return Refusal(Code.UPSTREAM_INVALID, "registration answered another customer", violation=True)

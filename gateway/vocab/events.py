@@ -79,3 +79,12 @@ Event = (
     RequestDone | GuardViolated | LoginDone | PasswordQueue | CredentialRenewed | CredentialFailed | Failed | Lifecycle
 )
 Emit = Callable[[Event], None]
+
+
+def describe(error: BaseException) -> str:
+    """Name an error by type and place, without its text: that may hold what a client sent."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"
+    return f"{type(error).__name__} at {place}"

@@ -578,7 +578,7 @@ async def test_one_query_for_each_reply(site: Site) -> None:
 def upserting(site: Site, record: Json, status: bytes) -> None:
     """Make the upstream answer creations with a customer who is there, found by a look-up that minds the case."""
     site.commerce.shop.customers[record["id"]] = record
-    body = json.dumps({"data": {**record, "email": ANN}}).encode()
+    body = json.dumps({"data": record}).encode()
     head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
     site.commerce.script(CREATION, head + body)
     site.commerce.script(lambda request: request.path == "/v2/customers" and request.method == "GET", _NOBODY, times=1)
@@ -587,10 +587,9 @@ def upserting(site: Site, record: Json, status: bytes) -> None:
 _NOBODY = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"data":[]}'
 
 
-@pytest.mark.parametrize("age", [3600, None])
-async def test_upstream_that_answers_here_he_is_gives_no_password(site: Site, age: float | None) -> None:
-    """200 instead of 201 may mean a customer who was there: without proof that it is new, no password is bound."""
-    victim = made(site, age=age)
+async def test_upstream_that_answers_here_he_is_gives_no_password(site: Site) -> None:
+    """200 instead of 201, with a customer made an hour ago, is no creation: no password is bound."""
+    victim = made(site, age=3600)
     upserting(site, victim, b"200 OK")
     answer = await register(site)
     assert (answer.status, answer.code) == (409, "EMAIL_TAKEN")
@@ -599,9 +598,22 @@ async def test_upstream_that_answers_here_he_is_gives_no_password(site: Site, ag
     assert (await site.login(ANN, PASSWORD)).code == "LOGIN_FAILED"
 
 
-async def test_upstream_that_says_200_for_a_new_customer(site: Site) -> None:
-    """200 with a customer made at this moment is a creation."""
-    upserting(site, made(site), b"200 OK")
+@pytest.mark.parametrize("status", [b"200 OK", b"201 Created"])
+async def test_customer_of_another_spelling_was_there_before(site: Site, status: bytes) -> None:
+    """We make customers with the canonical spelling: one of another spelling is not ours, whatever is said of it."""
+    victim = made(site, email=ANN.title(), age=None)
+    upserting(site, victim, status)
+    answer = await register(site)
+    assert (answer.status, answer.code) == (502, "UPSTREAM_INVALID")
+    for spelling in (ANN, ANN.title()):
+        assert (await site.login(spelling, PASSWORD)).code == "LOGIN_FAILED"
+    assert await store_of(site).password_hash(victim["id"]) is None
+
+
+@pytest.mark.parametrize("age", [0, None])
+async def test_upstream_that_says_200_for_a_new_customer(site: Site, age: float | None) -> None:
+    """200 with a customer made at this moment, or who knows when, is a creation: nobody was there before it."""
+    upserting(site, made(site, age=age), b"200 OK")
     assert (await register(site)).status == 200
     assert (await site.login(ANN, PASSWORD)).status == 201
 
