@@ -109,7 +109,7 @@ def demo(
 ) -> None:
     """Run a small commerce API with customers and orders, and the gateway in front of it."""
     try:
-        code = run_demo(listen, admin, err)
+        code = run_demo(listen, admin, out)
     except ConfigError as error:
         fail(str(error))
     except OSError as error:

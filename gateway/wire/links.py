@@ -41,7 +41,8 @@ class LinkRewriter:
         """Rewrite a Location value."""
         for origin in self._origins:
             if value == origin or value.startswith(f"{origin}/"):
-                return self._public_url + (value[len(origin) :] or "/")
+                # Never "//host": without a public URL that would be somebody else's (RFC 3986 section 4.2).
+                return f"{self._public_url}/{value[len(origin) :].lstrip('/')}"
         return value
 
     async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

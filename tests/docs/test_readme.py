@@ -20,10 +20,10 @@ GATEWAY = f"{os.path.dirname(sys.executable)}/gateway"  # noqa: PTH120 - beside 
 def demo() -> Iterator[str]:
     """Run the demonstration on free ports; give its public address."""
     command = [GATEWAY, "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-        assert process.stderr is not None
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
         address = ""
-        for line in process.stderr:
+        for line in process.stdout:
             found = re.search(r"gateway on http://(\S+),", line)
             address = found[1] if found else address
             if "Stop with Ctrl-C" in line:

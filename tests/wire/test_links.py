@@ -76,6 +76,7 @@ def test_a_location_is_path_only_without_a_url_of_ours() -> None:
     """RFC 9110 section 10.2.2 allows a relative reference."""
     assert LinkRewriter((UP,), "").location(f"{UP}/v2/x") == "/v2/x"
     assert LinkRewriter((UP,), "").location(UP) == "/"
+    assert LinkRewriter((UP,), "").location(f"{UP}//evil.example/x") == "/evil.example/x"
 
 
 async def test_less_than_one_url_is_held_back() -> None:
