@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules/.installed
 
-.PHONY: help setup run test lint unit docs lock clean
+.PHONY: help setup run test lint unit bench docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -40,6 +40,10 @@ clients: ## install the real SDKs for tests/clients, where there is a Node to ru
 $(CLIENTS): tests/clients/package-lock.json
 	cd tests/clients && npm ci --silent --no-audit --no-fund
 	@touch $@
+
+bench: setup ## the gateway beside bare aiohttp pass-through (needs wrk), and where its time goes
+	$(BIN)/python -m bench.standard
+	$(BIN)/python -m bench.standard --profile
 
 docs: setup ## write config/schema.json and docs/configuration.md from the models
 	$(BIN)/python -m gateway.config.schema

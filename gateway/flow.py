@@ -261,6 +261,11 @@ class Flow:
         if refusal is not None:
             answer.abort()
             return refusal
+        if answer.status >= 400 and request.method != "HEAD":  # noqa: PLR2004 - HTTP's own number
+            raw = await answer.read(guard.ERROR_LIMIT)
+            if isinstance(raw, Refusal):
+                return raw
+            return _error_reply(guard.relayed_error(guard.Received(answer.status, answer.headers, raw)))
         headers = wire_headers.for_client(answer.headers, set_cookie=route.set_cookie)
         headers = tuple((k, snapshot.links.location(v) if k == "location" else v) for k, v in headers)
         length = wire_headers.first(answer.headers, "content-length")
@@ -276,17 +281,11 @@ class Flow:
                 headers = (*headers, ("content-length", length))
             return Reply(answer.status, headers)
         chunks = answer.chunks()
-        stream = snapshot.links.stream(chunks) if rewrites else chunks
-        if length is not None and not rewrites:
+        if rewrites:
+            return await _begun(Reply(answer.status, headers), request.method, snapshot.links.stream(chunks), chunks)
+        if length is not None:
             headers = (*headers, ("content-length", length))
-        try:
-            first_piece = await anext(stream, b"")
-        except UpstreamBrokenError as error:
-            return error.refusal
-        if not first_piece:
-            # No answer that old SDKs can stand (upstream.md section 7).
-            return Reply(204) if request.method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
-        return Reply(answer.status, headers, stream=_Pieces(first_piece, stream, chunks))
+        return await _begun(Reply(answer.status, headers), request.method, chunks, chunks)
 
     async def _send(
         self, planned: Plan, body: Body, route: Route, trace: Trace, *, relayed: bool = False
@@ -307,6 +306,27 @@ class Flow:
         if refusal.violation:
             self._emit(GuardViolated(trace.request_id, trace.route, refusal.detail))
         return refusal
+
+
+async def _begun(
+    reply: Reply, method: str, stream: AsyncIterator[bytes], source: AsyncGenerator[bytes, None]
+) -> Reply | Refusal:
+    """Begin a stream before its head leaves: what breaks or is empty at once can still be a proper reply."""
+    try:
+        first_piece = await anext(stream, b"")
+    except UpstreamBrokenError as error:
+        return error.refusal
+    if not first_piece:
+        # No answer that old SDKs can stand (upstream.md section 7).
+        return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
+    return replace(reply, stream=_Pieces(first_piece, stream, source))
+
+
+def _error_reply(judged: Checked | Refusal) -> Reply | Refusal:
+    if isinstance(judged, Refusal):
+        return judged
+    headers = (("content-type", "application/json"), ("cache-control", "no-store"))
+    return Reply(judged.status, headers, encode(judged.document))
 
 
 def check_body(request: Request, route: Route, access: Access) -> Refusal | None:

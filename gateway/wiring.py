@@ -120,7 +120,7 @@ async def running(
 
         async def ready() -> dict[str, bool]:
             return {
-                "credential": credential.is_usable,
+                "credential": credential.is_good,
                 "store": store is None or await _is_usable(store),
                 "not_draining": not edge.is_draining,
             }

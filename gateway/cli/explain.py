@@ -28,6 +28,7 @@ from gateway.wiring import now
 
 _MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", CUSTOMER_TOKEN, "cookie", "proxy-authorization"})
+_TOKENS = frozenset({"authorization", CUSTOMER_TOKEN})
 _SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
 _EXPLAIN_CLIENT = "explain"
 
@@ -122,7 +123,7 @@ class Answer:
         head = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False, box=None)
         head.add_row("route", self.route.name if self.route else "none")
         head.add_row("caller", self.caller)
-        head.add_row("decision", self.refusal_text or "goes upstream")
+        head.add_row("decision", self.refusal_text or ("goes upstream" if self.plan else "answered here"))
         for rule in self.rules:
             head.add_row("rule", f"{rule['rule']} {json.dumps(rule['options'])}")
         for parent in self.plan.parents if self.plan else ():
@@ -145,7 +146,8 @@ def explain(config: Config, question: Question) -> Answer:
     headers = _headers(question)
     shown = headers
     if question.caller is not None:
-        headers = (*headers, *_tokens(compiled, question))
+        # A request pasted from a browser brings its own tokens; --as says whose stand in their place.
+        headers = (*(line for line in headers if line[0] not in _TOKENS), *_tokens(compiled, question))
         compiled = _with_client(compiled)
     request = Request("explain", question.method.upper(), question.target, headers, "-", now())
     answer = Answer(question, shown)

@@ -1,6 +1,7 @@
 """Runs the gateway as a process: signals, workers, exit codes."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from gateway.cli.loop import new_event_loop
 from gateway.config.model import Config
 from gateway.wiring import Address, Gateway, running
 
@@ -42,10 +44,14 @@ def run_server(
         async with running(config, listen, admin, shared_ports=shared_ports) as gateway:
             if started is not None:
                 await started(gateway)
+            # What start-up made stays: the collector need not look through it again and again.
+            gc.collect()
+            gc.freeze()
             await stop.wait()
             await gateway.drain()
 
-    asyncio.run(main())
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(main())
     return 0
 
 

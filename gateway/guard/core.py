@@ -5,6 +5,7 @@ It does not read from sockets and does not know what a single rule looks for.
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -22,6 +23,8 @@ _WITH_DOCUMENT = frozenset({200, 201, 202})
 # Longer texts than any message of the API; what is longer is data, not a message.
 _MAX_MESSAGE = 300
 _MAX_ERRORS = 10
+# Ten errors of the API are far below this; what is larger is no error.
+ERROR_LIMIT = 256 * 1024
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
 
 
@@ -150,12 +153,30 @@ def _explained(status: int, document: Any) -> Checked | Refusal:
         if isinstance(error, dict)
     ]
     rebuilt = [
-        {"status": status, "title": "Bad Request", "detail": "The commerce API refused the request."}
+        {"status": status, "title": _title(status), "detail": "The commerce API refused the request."}
         | text
         | {"code": "UPSTREAM_REFUSED"}
         for text in texts or [{}]
     ]
     return Checked(status, {"errors": rebuilt})
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Refused"
+
+
+def relayed_error(answer: Received) -> Checked | Refusal:
+    """Return what leaves of an error on an open route: the status and the messages, in the envelope of every error."""
+    if answer.status >= 500:  # noqa: PLR2004 - HTTP's own numbers
+        return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {answer.status}")
+    if answer.status == 429:  # noqa: PLR2004
+        return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
+    explained = _explained(answer.status, _document(answer, ERROR_LIMIT, None))
+    # An envelope that cannot be read still has its status.
+    return _explained(answer.status, {"errors": [{}]}) if isinstance(explained, Refusal) else explained
 
 
 def relayable(status: int, headers: Headers, method: str) -> Refusal | None:

@@ -54,6 +54,7 @@ class Metrics:
         self._registry: Final = registry
         self._now: Final = now
         self._faults_seen: Final[set[str]] = set()
+        self._children: Final[dict[tuple[str, ...], tuple[Counter, Histogram]]] = {}
         self._requests: Final = Counter(
             "gateway_requests_total", "Requests answered.", ("route", "caller", "status", "lane"), registry=registry
         )
@@ -136,8 +137,14 @@ class Metrics:
         trace = done.trace
         caller = _known(trace.caller, _CALLERS)
         status = str(done.status) if done.status in _STATUSES else "-"
-        self._requests.labels(trace.route, caller, status, _known(trace.lane, _LANES)).inc()
-        self._seconds.labels(trace.route).observe(done.seconds)
+        labels = (trace.route, caller, status, _known(trace.lane, _LANES))
+        found = self._children.get(labels)
+        if found is None:
+            # `labels` checks, copies and locks on every call; the sets are closed, so the children can be kept.
+            found = self._children[labels] = (self._requests.labels(*labels), self._seconds.labels(trace.route))
+        requests, seconds = found
+        requests.inc()
+        seconds.observe(done.seconds)
         if trace.upstream_calls:
             self._upstream_seconds.labels(trace.route).observe(trace.upstream_seconds)
         if trace.code is not None:

@@ -4,7 +4,6 @@ It does not send, and it does not know what a single rule does.
 """
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Collection
 
 from pydantic import BaseModel, ConfigDict
@@ -88,11 +87,13 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
 def _check_query(route: Route, target: Target) -> Refusal | None:
     """Let only listed parameters pass, each once: what we do not know may mean anything to the upstream."""
     allowed = route.query or frozenset()
-    for name, count in Counter(name for name, _ in target.query).items():
+    seen: set[str] = set()
+    for name, _ in target.query:
         if name not in allowed:
             return Refusal(Code.QUERY_NOT_ALLOWED, f"{name!r} is not listed", source="query")
-        if count > 1:
+        if name in seen:
             return Refusal(Code.QUERY_REPEATED, source=f"query.{name}")
+        seen.add(name)
     return None
 
 

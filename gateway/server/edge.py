@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _SERVER = ("server", "customer-token-gateway")
 # A reader of a complete reply slower than this, in bytes a second, is held to be gone.
 _SLOWEST = 16 * 1024
+# What the transport takes without waiting for the reader (asyncio's high-water mark).
+_AT_ONCE = 64 * 1024
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 # What nginx logs for a client that went away.
 _CLIENT_GONE = 499
@@ -227,12 +229,15 @@ class Edge:
             self._close_if_due(raw, response)
             await response.prepare(raw)
             sent.status = reply.status
-            try:
-                async with asyncio.timeout(self.patience.idle + len(reply.body) / _SLOWEST):
-                    await response.write_eof()
-            except TimeoutError:
-                _break_off(raw)
-                return response
+            if len(reply.body) <= _AT_ONCE:
+                await response.write_eof()
+            else:
+                try:
+                    async with asyncio.timeout(self.patience.idle + len(reply.body) / _SLOWEST):
+                        await response.write_eof()
+                except TimeoutError:
+                    _break_off(raw)
+                    return response
             sent.size, sent.aborted = len(reply.body) if raw.method != "HEAD" else 0, False
             return response
         length = headers.popone("content-length", None)

@@ -92,6 +92,11 @@ class Answer:
         if announced is not None and announced.isdecimal() and int(announced) > limit and self.status != 304:  # noqa: PLR2004
             self.abort()
             return Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
+        content = self._response.content
+        if content.is_eof() and content.exception() is None:
+            # All of it came with the head, as small answers do.
+            whole = content.read_nowait()
+            return whole if len(whole) <= limit else Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
         parts = []
         size = 0
         try:

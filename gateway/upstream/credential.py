@@ -106,6 +106,11 @@ class ServerCredential:
         """Whether a bearer is in hand."""
         return self._token is not None and self._now() < self._expires_at
 
+    @property
+    def is_good(self) -> bool:
+        """Whether a bearer is in hand that is not both doubted and impossible to renew."""
+        return self.is_usable and not (self._is_suspect and self._failures)
+
     def peek(self) -> str | None:
         """Return the bearer in hand without waiting for one; None as well while it is doubted."""
         return self._token if self.is_usable and not self._is_suspect else None

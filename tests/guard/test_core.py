@@ -2,13 +2,14 @@
 
 import gzip
 import json
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.guard.core import GuardOptions, Received, judge, lacks_body, relayable
+from gateway.guard.core import GuardOptions, Received, judge, lacks_body, relayable, relayed_error
 from gateway.guard.rules.owner import Owner
 from gateway.guard.rules.redact import Redact
 from gateway.scope.rules.path_owner import PathOwner
@@ -202,7 +203,7 @@ def test_an_error_is_rebuilt_from_its_messages(status: int) -> None:
                 {"status": status, "title": "T", "detail": "D", "source": "data.name", "code": "UPSTREAM_REFUSED"},
                 {
                     "status": status,
-                    "title": "Bad Request",
+                    "title": HTTPStatus(status).phrase,
                     "detail": "The commerce API refused the request.",
                     "code": "UPSTREAM_REFUSED",
                 },
@@ -293,3 +294,22 @@ def test_any_answer_is_checked_or_refused(status: int, body: bytes, method: str)
     answer = judged(status, body, method=method)
     if isinstance(answer, Checked) and answer.document is not None:
         assert OWN in json.dumps(answer.document) or answer.document.get("data") == [] or "errors" in answer.document
+
+
+@pytest.mark.parametrize("status", [400, 404, 416, 451, 499])
+def test_an_error_of_an_open_route_keeps_its_status_and_messages(status: int) -> None:
+    """Whatever the upstream's envelope: an integer status, title, detail and code are there for every SDK."""
+    body = json.dumps(
+        {"errors": [{"status": str(status), "title": "Not Found", "meta": {"host": "10.0.0.3"}}]}
+    ).encode()
+    for raw in (body, b'{"errors":{"title":"weird"}}', b'{"errors":[]}', b"[]"):
+        answer = relayed_error(Received(status, (JSON_TYPE,), raw))
+        assert isinstance(answer, Checked)
+        assert answer.status == status
+        for error in answer.document["errors"]:
+            assert error.keys() == {"status", "title", "detail", "code"}
+            assert error["status"] == status
+    for gone, code_ in ((500, Code.UPSTREAM_FAILED), (503, Code.UPSTREAM_FAILED), (429, Code.THROTTLED)):
+        refusal = relayed_error(Received(gone, (JSON_TYPE,), body))
+        assert isinstance(refusal, Refusal)
+        assert refusal.code is code_
