@@ -7,7 +7,7 @@ import pytest
 
 from gateway.demo.shop import Shop
 from tests.fakes.commerce import Commerce
-from tests.gateways import UPSTREAM_SECRET, Site
+from tests.gateways import UPSTREAM_SECRET, Site, environment
 from tests.gateways import site as run_site
 
 
@@ -23,3 +23,11 @@ async def site(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
     """Give a gateway on config/moltin.yaml in front of the upstream."""
     async with run_site(upstream, tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+def environ(upstream: Commerce, tmp_path: Path) -> dict[str, str]:
+    """Give a process the environment of config/moltin.yaml, with a folder for temporary files."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    return environment(tmp_path, upstream.url, TMPDIR=str(temporary))

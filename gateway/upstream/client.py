@@ -206,18 +206,18 @@ class UpstreamClient:
         if session is None:
             raise RuntimeError("the upstream client is used before it was opened")
         limits = self._timeouts
-        deadline = asyncio.get_running_loop().time() + limits.total
+        now = asyncio.get_running_loop().time()
+        deadline = now + limits.total
         headers = list(call.headers)
         upload: _Upload | None = None
         try:
-            async with asyncio.timeout_at(deadline) as patience:
+            async with asyncio.timeout_at(min(now + limits.connect + limits.first_byte, deadline)) as patience:
                 watch = _Watch(patience, limits, deadline)
                 if callable(call.body):
+                    watch.await_client()
                     upload = _Upload(call.body, watch)
                     if call.length is not None:
                         headers.append(("content-length", str(call.length)))
-                else:
-                    watch.await_answer()
                 response = await session.request(
                     call.method,
                     yarl.URL(self._base + call.target, encoded=True),

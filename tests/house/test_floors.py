@@ -1,0 +1,37 @@
+"""The floors of ARCHITECTURE.md are the contracts that import-linter checks, and they hold."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.gateways import ROOT
+
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+
+def test_every_module_keeps_its_floor() -> None:
+    """No module imports from a floor above its own, a neighbour, or what its floor may not know."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_part_has_a_floor() -> None:
+    """The contract of the floors is exhaustive, and names each part of the package."""
+    (floors,) = (contract for contract in CONTRACTS if contract["id"] == "floors")
+    assert floors["exhaustive"] is True
+    named = {part.strip() for layer in floors["layers"] for part in layer.strip("()").split("|")}
+    parts = {
+        path.stem for path in (ROOT / "gateway").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert parts - {"__init__"} == named
+
+
+def test_deciders_may_not_wait_or_ask_the_clock() -> None:
+    """Sockets, clocks and event loops are forbidden to all floors that decide."""
+    (pure,) = (contract for contract in CONTRACTS if contract["id"] == "pure")
+    assert {"asyncio", "time", "socket", "aiohttp"} <= set(pure["forbidden_modules"])
+    assert {"gateway.scope", "gateway.guard", "gateway.routing", "gateway.authn", "gateway.wire"} <= set(
+        pure["source_modules"]
+    )
