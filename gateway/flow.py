@@ -317,7 +317,7 @@ async def _begun(
     except UpstreamBrokenError as error:
         return error.refusal
     if not first_piece:
-        # No answer that old SDKs can stand (upstream.md section 7).
+        # No answer that old SDKs can stand (docs/upstream.md section 7).
         return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
     return replace(reply, stream=_Pieces(first_piece, stream, source))
 

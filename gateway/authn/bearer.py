@@ -9,7 +9,7 @@ from gateway.authn.verifier import Profile, Verifier
 from gateway.vocab.messages import Caller, CallerKind
 from gateway.vocab.refusals import Code, Refusal
 
-# upstream.md section 1: SDKs send `Bearer X` and `Bearer: X`, and snippets in the documentation send a bare `X`.
+# docs/upstream.md section 1: SDKs send `Bearer X` and `Bearer: X`, and snippets in the documentation send a bare `X`.
 _SCHEME: Final = re.compile(r"bearer:? +", re.IGNORECASE | re.ASCII)
 _KINDS: Final = {kind.value: kind for kind in (CallerKind.PUBLIC, CallerKind.TRUSTED)}
 

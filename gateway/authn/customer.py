@@ -34,7 +34,7 @@ class CustomerVerifier:
 
     def verify(self, values: Sequence[str], now: float) -> str | Refusal:
         """Return the customer id that the header lines prove, or CUSTOMER_TOKEN_INVALID."""
-        # One line: whoever checks the first of two and forwards the second has checked nothing (threats.md D2.5).
+        # One line: whoever checks the first of two and forwards the second has checked nothing (docs/threats.md D2.5).
         # Two tokens joined in one line fail as a token, for it has neither comma nor space.
         if len(values) != 1:
             return Refusal(Code.CUSTOMER_TOKEN_INVALID, f"{len(values)} header lines")

@@ -67,7 +67,7 @@ class KeyRing:
 
         Expiry is checked by PyJWT's clock and with its leeway of one minute: compare `expires_at` yourself.
         """
-        # Length and charset come before any split, so that no parser meets what is not a token (threats.md D3.10).
+        # Length and charset come before any split, so that no parser meets what is not a token (docs/threats.md D3.10).
         if len(token) > _LENGTH or not _SHAPE.fullmatch(token):
             return "not a compact token"
         header, payload, signature = map(decode_segment, token.split("."))
@@ -80,7 +80,7 @@ class KeyRing:
             jwt.decode(  # noqa: TID251  the one place that verifies tokens
                 token,
                 key.verifying,
-                # The key's own, never the header's: one key, one algorithm (threats.md D3.1).
+                # The key's own, never the header's: one key, one algorithm (docs/threats.md D3.1).
                 algorithms=[key.algorithm.value],
                 options=_OPTIONS,
                 issuer=issuer,
@@ -103,7 +103,7 @@ class KeyRing:
         if header.keys() != _HEADER:
             return "header members are not alg, typ and kid"
         kid = header["kid"]
-        # A dictionary key and nothing else: no path, no query, no address (threats.md D3.4).
+        # A dictionary key and nothing else: no path, no query, no address (docs/threats.md D3.4).
         key = self._keys.get(kid) if isinstance(kid, str) else None
         if key is None:
             return "unknown kid"

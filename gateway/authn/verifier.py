@@ -28,7 +28,7 @@ class Profile:
     max_life: float
 
     def __post_init__(self) -> None:
-        # PyJWT skips a check whose expected value is absent (threats.md D3.5): closed unless opened.
+        # PyJWT skips a check whose expected value is absent (docs/threats.md D3.5): closed unless opened.
         if not (self.typ and self.issuer and self.audience and self.max_life > 0):
             raise ValueError("typ, issuer, audience and max_life must be set")
 
@@ -52,7 +52,7 @@ class Verifier(Generic[Value]):
         self._read: Final = read
         self._cache_size: Final = cache_size
         self._is_revoked: Final = is_revoked
-        # Keyed by the whole token: all tokens of one key begin alike (threats.md D4.1). All other inputs of the
+        # Keyed by the whole token: all tokens of one key begin alike (docs/threats.md D4.1). All other inputs of the
         # decision are fixed for the life of this object (D4.2); what changes is checked on each use (D4.3).
         self._cache: Final[OrderedDict[str, tuple[Claims, Value]]] = OrderedDict()
 

@@ -182,7 +182,7 @@ def relayed_error(answer: Received) -> Checked | Refusal:
 def relayable(status: int, headers: Headers, method: str) -> Refusal | None:
     """Say whether an answer on an open route may be relayed as it is.
 
-    Only what old SDKs cannot stand is held back: HTML pages, and errors that are not JSON (upstream.md section 7).
+    Only what old SDKs cannot stand is held back: HTML pages, and errors that are not JSON (docs/upstream.md section 7).
     """
     kind = media_type(first(headers, "content-type"))
     if is_repeated(headers, "content-type"):

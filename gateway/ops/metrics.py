@@ -31,7 +31,7 @@ _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
-# From below the gateway's own cost (design.md: 25 us of decisions) up to what clients wait for at most.
+# From below the gateway's own cost (25 us of decisions) up to what clients wait for at most.
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _EXPIRES_AT: Final = "gateway_credential_expires_at_seconds"
 

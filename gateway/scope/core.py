@@ -99,7 +99,7 @@ def _check_query(route: Route, target: Target) -> Refusal | None:
 
 def _headers(headers: Headers, forwarded: Collection[str], *, buffered: bool, sends_body: bool) -> Headers:
     passing = for_upstream(headers, forwarded if buffered else {*forwarded, *CONDITIONAL})
-    # SDKs send Content-Type on GET and DELETE without a body (upstream.md section 7); without a body it says nothing.
+    # SDKs send Content-Type without a body (docs/upstream.md section 7), where it says nothing.
     return passing if sends_body else tuple(line for line in passing if line[0] != "content-type")
 
 

@@ -12,7 +12,7 @@ _RETRY_AFTER = {Code.OVERLOADED: 1, Code.DRAINING: 1, Code.STORE_UNAVAILABLE: 1,
 def render(refusal: Refusal) -> Reply:
     """Return the reply that says this "no": the public text is the code's, whatever the private detail."""
     wording = refusal.code.value
-    # An integer status: typed SDKs decode nothing else (upstream.md section 2, "Error envelope").
+    # An integer status: typed SDKs decode nothing else (docs/upstream.md section 2, "Error envelope").
     error: dict[str, object] = {"status": wording.status, "title": wording.title, "detail": wording.text}
     if refusal.source is not None:
         error["source"] = refusal.source

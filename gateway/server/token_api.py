@@ -47,7 +47,7 @@ class TokenApi:
         self._token_life = token_life
 
     async def issue_bearer(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply | Refusal:
-        """Answer `POST /oauth/access_token`: 200 with a bearer at the top level (upstream.md section 1)."""
+        """Answer `POST /oauth/access_token`: 200 with a bearer at the top level (docs/upstream.md section 1)."""
         if media_type(first(request.headers, "content-type")) != _FORM:
             return Refusal(Code.BODY_TYPE, "not a form", source="body")
         raw = await body.read(_MAX_FORM)

@@ -1,6 +1,6 @@
 """Finds customers at the upstream by e-mail, and believes only what the answer itself proves.
 
-It knows no passwords. The upstream may ignore a filter and answer with everybody (upstream.md section 4), so each
+It knows no passwords. The upstream may ignore a filter and answer with everybody (docs/upstream.md section 4), so each
 record is compared by its own e-mail.
 """
 

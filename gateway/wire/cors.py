@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.vocab.messages import Headers
 from gateway.wire.headers import CUSTOMER_TOKEN, first
 
-# What SDKs and browsers send (upstream.md section 5), besides what fetch calls safelisted.
+# What SDKs and browsers send (docs/upstream.md section 5), besides what fetch calls safelisted.
 _ALLOWED_HEADERS = (
     "Authorization, Content-Type, X-Moltin-Customer-Token, X-Moltin-Currency, X-Moltin-Currencies, "
     "X-Moltin-Language, X-Moltin-Locale, X-Moltin-SDK-Language, X-Moltin-SDK-Version, "

@@ -10,7 +10,7 @@ from gateway.vocab.messages import Headers
 
 CUSTOMER_TOKEN = "x-moltin-customer-token"  # noqa: S105 - the name of a header, not a secret
 
-# What the API's SDKs send and an upstream may act upon (upstream.md section 5), and the representation headers.
+# What the API's SDKs send and an upstream may act upon (docs/upstream.md section 5), and the representation headers.
 # Left out on purpose: Idempotency-Key, because all customers share our bearer, and a key of one would be answered with
 # the reply to another; X-MOLTIN-AUTH-STORE, which switches the store; EP-Internal-Search-Ast-*, which replaces the
 # parsed filter; EP-Account-Management-Authentication-Token, which would combine with our bearer; every X-Forwarded-*,

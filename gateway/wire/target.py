@@ -97,7 +97,7 @@ def parse_query(text: str) -> Query | Refusal:
         name = _decode(raw_name)
         if isinstance(name, Refusal):
             return name
-        # application/x-www-form-urlencoded: "+" is a space, and upstream.md section 4 says the API reads it so.
+        # application/x-www-form-urlencoded: "+" is a space, and docs/upstream.md section 4 says the API reads it so.
         value = _decode(raw_value.replace("+", " "))
         if isinstance(value, Refusal):
             return value

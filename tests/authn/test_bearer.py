@@ -51,7 +51,7 @@ def test_customers_are_not_clients() -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "Bearer: ", "bearer ", "BEARER: ", "bEaReR   ", "Bearer:    ", ""])
 def test_the_spellings_of_real_sdks_are_one(scheme: str) -> None:
-    """With or without colon, in any case, with any run of spaces, and bare (upstream.md section 1)."""
+    """With or without colon, in any case, with any run of spaces, and bare (docs/upstream.md section 1)."""
     tokens = bearers()
     token, _ = tokens.mint(CallerKind.PUBLIC, "client-1", now(), 60)
     assert [tokens.verify(scheme + token, now()) for _ in range(2)] == [CALLER, CALLER]

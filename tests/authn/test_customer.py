@@ -45,7 +45,7 @@ def test_a_minted_token_proves_its_customer() -> None:
 
 
 def test_one_line_is_required() -> None:
-    """No line, two lines and two equal lines are refused (threats.md D2.5)."""
+    """No line, two lines and two equal lines are refused (docs/threats.md D2.5)."""
     tokens = customers()
     first, second = (tokens.mint(customer, now(), 60)[0] for customer in (CUSTOMER, "c2"))
     assert tokens.verify((first,), now()) == CUSTOMER

@@ -1,4 +1,4 @@
-"""Known attacks on tokens, by their rows in threats.md D3: each is refused, and by the check meant for it."""
+"""Known attacks on tokens, by their rows in docs/threats.md D3: each is refused, and by the check meant for it."""
 
 import json
 import re

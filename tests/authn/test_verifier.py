@@ -50,7 +50,7 @@ def test_a_refusal_is_not_remembered() -> None:
 
 
 def test_the_whole_token_is_the_key() -> None:
-    """Tokens that begin alike are told apart (threats.md D4.1), and so are all prefixes of a remembered one."""
+    """Tokens that begin alike are told apart (docs/threats.md D4.1), and so are all prefixes of a remembered one."""
     tokens = verifier(Reader())
     first, _ = tokens.mint("customer-1", "t1", now(), 60)
     second, _ = tokens.mint("customer-2", "t1", now(), 60)
@@ -74,7 +74,7 @@ def test_a_signature_cannot_be_swapped_beside_the_cache() -> None:
 
 
 def test_expiry_is_checked_on_each_use() -> None:
-    """A remembered token expires to the second, without leeway, and then is forgotten (threats.md D4.3)."""
+    """A remembered token expires to the second, without leeway, and then is forgotten (docs/threats.md D4.3)."""
     reader = Reader()
     tokens = verifier(reader)
     token, expires_at = tokens.mint("a", "t1", now(), 60)
@@ -151,6 +151,6 @@ def test_no_token_is_minted_that_would_be_refused(life: float) -> None:
     [("", ISSUER, AUDIENCE, 1.0), (TYP, "", AUDIENCE, 1.0), (TYP, ISSUER, "", 1.0), (TYP, ISSUER, AUDIENCE, 0.0)],
 )
 def test_a_profile_without_a_check_is_refused(values: tuple[str, str, str, float]) -> None:
-    """A missing type, issuer, audience or life is an error at start, not a check that is skipped (threats.md D3.5)."""
+    """A missing type, issuer, audience or life is an error at start, not a check that is skipped (threats D3.5)."""
     with pytest.raises(ValueError, match="must be set"):
         Profile(Code.BEARER_INVALID, *values)

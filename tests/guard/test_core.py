@@ -213,7 +213,7 @@ def test_an_error_is_rebuilt_from_its_messages(status: int) -> None:
 
 
 def test_an_error_without_readable_messages_still_has_one() -> None:
-    """SDKs read errors[0], always (upstream.md section 2)."""
+    """SDKs read errors[0], always (docs/upstream.md section 2)."""
     checked = judged(400, {"errors": ["x", None]})
     assert isinstance(checked, Checked)
     assert [sorted(error) for error in checked.document["errors"]] == [["code", "detail", "status", "title"]]
@@ -269,7 +269,7 @@ def test_an_error_of_another_shape_is_not_understood(body: bytes, headers: Heade
 def test_open_answers_are_relayed_unless_old_sdks_fall_over_them(
     status: int, content_type: str | None, method: str, expected: Code | None
 ) -> None:
-    """Pages and errors that are not JSON are held back (upstream.md section 7)."""
+    """Pages and errors that are not JSON are held back (docs/upstream.md section 7)."""
     refusal = relayable(status, (("content-type", content_type),) if content_type else (), method)
     assert (refusal.code if refusal else None) is expected
 

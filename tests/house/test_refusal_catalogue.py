@@ -60,7 +60,7 @@ def test_no_two_codes_say_the_same() -> None:
 
 
 def test_only_the_bearer_is_401() -> None:
-    """SDKs answer 401 with four more tries and a fresh bearer (upstream.md section 7)."""
+    """SDKs answer 401 with four more tries and a fresh bearer (docs/upstream.md section 7)."""
     assert {code.name for code in Code if code.status == 401} == {"BEARER_MISSING", "BEARER_INVALID", "CLIENT_UNKNOWN"}
 
 

@@ -608,7 +608,7 @@ async def test_a_bad_bearer_is_401_and_asks_nobody(table: Table, scheme: str, be
 @together
 @pytest.mark.parametrize("scheme", ["Bearer ", "Bearer: ", "bearer ", "BEARER: ", ""])
 async def test_a_good_bearer_is_taken_with_and_without_the_colon(table: Table, scheme: str) -> None:
-    """Real SDKs send both (upstream.md section 1)."""
+    """Real SDKs send both (docs/upstream.md section 1)."""
     headers = {"Authorization": scheme + await table.site.bearer()}
     assert (await table.site.call("GET", "/v2/products", headers=headers)).status == 200
     headers["X-Moltin-Customer-Token"] = await table.site.token(RON.email)

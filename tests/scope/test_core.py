@@ -146,7 +146,7 @@ def test_conditional_and_partial_requests_are_for_open_routes() -> None:
 
 @pytest.mark.parametrize(("method", "passes"), [("GET", False), ("HEAD", False), ("POST", True), ("PUT", True)])
 def test_a_content_type_without_a_body_says_nothing(method: str, *, passes: bool) -> None:
-    """SDKs send one on every request (upstream.md section 7)."""
+    """SDKs send one on every request (docs/upstream.md section 7)."""
     assert planned(OPEN, method=method, headers=(JSON_TYPE,)).headers == ((JSON_TYPE,) if passes else ())
 
 

@@ -17,7 +17,7 @@ cors: {{origins: ["{SHOP}", "https://other.example"], max_age: 5m}}
 customers: {{throttle: {{account: {{burst: 1, per_minute: 1}}, address: {{burst: 100, per_minute: 1}}}}}}
 """
 
-# upstream.md section 5, and what browsers ask for besides.
+# docs/upstream.md section 5, and what browsers ask for besides.
 HEADERS = {
     "authorization", "content-type", "x-moltin-currency", "x-moltin-currencies", "x-moltin-language",
     "x-moltin-locale", "x-moltin-customer-token", "x-moltin-sdk-language", "x-moltin-sdk-version",

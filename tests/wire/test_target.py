@@ -155,7 +155,7 @@ def test_limits_are_inclusive() -> None:
 
 
 def test_repeated_parameters_are_all_kept_in_order() -> None:
-    """Nobody downstream finds one of two parameters dropped (threats.md D.0)."""
+    """Nobody downstream finds one of two parameters dropped (docs/threats.md D.0)."""
     assert read("/?filter=A&filter=B&a=").query == (("filter", "A"), ("filter", "B"), ("a", ""))
 
 
@@ -215,7 +215,7 @@ def test_any_text_is_a_target_or_a_refusal(raw: str) -> None:
 
 @given(raw_targets | readable_targets)
 def test_canonical_spelling_is_a_fixed_point(raw: str) -> None:
-    """Whoever reads what we forward, as we read, finds exactly what we matched (threats.md D1.14)."""
+    """Whoever reads what we forward, as we read, finds exactly what we matched (docs/threats.md D1.14)."""
     target = parse(raw)
     assert isinstance(target, Refusal) or parse(serialise(target.path, target.query)) == target
 
