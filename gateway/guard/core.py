@@ -36,6 +36,11 @@ class GuardOptions(BaseModel):
     judges_included: ClassVar[bool] = False
     """Whether the rule judges `included`; without such a rule it does not leave."""
 
+    @property
+    def judges_bare(self) -> bool:
+        """Whether the rule judges the whole document as a record or array without `data`."""
+        return False
+
     @abstractmethod
     def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
         """Return the document that may leave, or say no."""
@@ -64,6 +69,9 @@ def judge(
     if not answer.body and plan.method == "DELETE":
         return Checked(204)
     document = _document(answer, route.answer_limit, links)
+    if plan.method == "DELETE" and not access.is_open and isinstance(document, dict) and "data" not in document:
+        # It succeeded, and shows no record: that is all there is to say.
+        return Checked(204)
     for rule in access.guards:
         if isinstance(document, Refusal):
             break
@@ -71,7 +79,9 @@ def judge(
     if isinstance(document, Refusal):
         return document
     _restore_links(document, plan)
-    if not access.is_open and isinstance(document, dict) and "data" in document:
+    if not access.is_open and not any(rule.judges_bare for rule in access.guards):
+        if not isinstance(document, dict) or "data" not in document:
+            return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
         document = _judged_members(document, has_included=any(rule.judges_included for rule in access.guards))
     return Checked(answer.status, document)
 

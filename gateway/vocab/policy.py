@@ -35,6 +35,10 @@ class GuardRule(Protocol):
     """Judges the JSON document of an answer. One file in guard/rules each."""
 
     @property
+    def judges_bare(self) -> bool:
+        """Whether the whole document is a record or array, without `data`."""
+
+    @property
     def judges_included(self) -> bool:
         """Whether `included` is judged too, so that it may leave."""
 

@@ -313,3 +313,22 @@ def test_an_error_of_an_open_route_keeps_its_status_and_messages(status: int) ->
         refusal = relayed_error(Received(gone, (JSON_TYPE,), body))
         assert isinstance(refusal, Refusal)
         assert refusal.code is code_
+
+
+@pytest.mark.parametrize("document", [{"leak": order(FOREIGN)}, [order(FOREIGN)], {}, []])
+def test_a_scoped_answer_without_data_does_not_leave(document: Any) -> None:
+    """Where no rule judges a bare document there is nothing in it that was judged, whatever the route's other rules."""
+    received = Received(200, (JSON_TYPE,), json.dumps(document).encode())
+    for access in (Access(scope=(PathOwner(),)), GUARDED):
+        refusal = judge(ROUTE, access, Plan("GET", "/v2/orders/o1/items"), WHOSE, received, LINKS)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code is Code.UPSTREAM_INVALID
+    bare = Access(guards=(Owner(pointer="/relationships/customer/data/id", bare=True),))
+    own = Received(200, (JSON_TYPE,), json.dumps([order()]).encode())
+    assert judge(ROUTE, bare, Plan("GET", "/v2/orders"), WHOSE, own, LINKS) == Checked(200, [order()])
+
+
+def test_a_deletion_that_shows_no_record_has_no_content() -> None:
+    """A backend may answer a deletion with an empty object: the client is told that it is done, and nothing else."""
+    received = Received(200, (JSON_TYPE,), json.dumps({"leak": order(FOREIGN)}).encode())
+    assert judge(ROUTE, GUARDED, Plan("DELETE", "/v2/orders/o1"), WHOSE, received, LINKS) == Checked(204)

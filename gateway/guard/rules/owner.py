@@ -30,6 +30,11 @@ class Owner(GuardOptions):
         default=False, strict=True, description="true: the answer is the record or array itself, without `data`."
     )
 
+    @property
+    def judges_bare(self) -> bool:
+        """Whether the answer is the record or array itself."""
+        return self.bare
+
     @cached_property
     def _tokens(self) -> tuple[str, ...]:
         return split(self.pointer)

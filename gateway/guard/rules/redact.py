@@ -21,6 +21,11 @@ class Redact(GuardOptions):
         default=False, strict=True, description="true: the answer is the record or array itself, without `data`."
     )
 
+    @property
+    def judges_bare(self) -> bool:
+        """Whether the answer is the record or array itself."""
+        return self.bare
+
     @cached_property
     def _paths(self) -> tuple[tuple[str, ...], ...]:
         return tuple(split(pointer) for pointer in self.pointers)
