@@ -12,7 +12,7 @@
 Stages 1-4 and 7 are pure. `admit` and `plan` are all of them before the first wait, for `explain` and tests alike.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
@@ -23,8 +23,10 @@ from gateway.guard import core as guard
 from gateway.routing import RouteTable
 from gateway.scope import core as scope
 from gateway.upstream.backend import Backend
-from gateway.upstream.client import Answer, Call, ClientBodyError, UpstreamBrokenError
-from gateway.vocab.events import Emit, GuardViolated
+from gateway.upstream.client import Answer, Call
+from gateway.upstream.parents import Parents
+from gateway.upstream.streams import begun, bounded
+from gateway.vocab.events import Emit, GuardViolated, RouteClosed
 from gateway.vocab.messages import (
     Body,
     Caller,
@@ -47,6 +49,8 @@ from gateway.wire.cors import SCOPED_VARY, Cors, is_preflight
 from gateway.wire.links import LinkRewriter
 
 _BODILESS = frozenset({"GET", "HEAD"})
+# An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
+_SMALL_UPLOAD = 64 * 1024
 # What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
 _SCOPED_HEADERS: Headers = (
     ("content-type", "application/json"),
@@ -167,12 +171,19 @@ class Flow:
     """Carries requests. `keeper` is None where the upstream keeps the passwords itself."""
 
     def __init__(
-        self, backend: Backend, keeper: PasswordKeeper | None, endpoints: Mapping[Endpoint, Handler], emit: Emit
+        self,
+        backend: Backend,
+        parents: Parents,
+        keeper: PasswordKeeper | None,
+        endpoints: Mapping[Endpoint, Handler],
+        emit: Emit,
     ) -> None:
         self._backend = backend
+        self._parents = parents
         self._keeper = keeper
         self._endpoints = endpoints
         self._emit = emit
+        self._closed: set[str] = set()
 
     async def handle(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply | Refusal:
         """Take one request through all stages."""
@@ -184,12 +195,14 @@ class Flow:
         route = admission.route
         if route.endpoint is not None:
             return await self._endpoints[route.endpoint](snapshot, request, body, trace)
+        if route.name in self._closed:
+            return Refusal(Code.ROUTE_CLOSED)
         if body.expected and (refusal := check_body(request, route, admission.access)) is not None:
             return refusal
 
         planned = await self._plan(snapshot, request, body, admission, trace)
         if isinstance(planned, Refusal):
-            return self._refused(planned, trace)
+            return self._refused(planned, route, trace)
         if not scope.is_buffered(route, admission.access):
             return await self._relay(snapshot, request, body, planned, route, trace)
 
@@ -198,7 +211,7 @@ class Flow:
 
         checked = await self._kept(route.passwords, planned, admission.whose, exchange, trace)
         if isinstance(checked, Refusal):
-            return self._refused(checked, trace)
+            return self._refused(checked, route, trace)
         return Reply(checked.status, _SCOPED_HEADERS, b"" if checked.document is None else encode(checked.document))
 
     async def _plan(
@@ -207,7 +220,8 @@ class Flow:
         """Stage 4 with its two waits: for the client's body before it, for the plan's parents after it."""
         # The body is read only now, when it is known who sends it and that the route wants it.
         document: Json | None = None
-        if scope.needs_document(admission.route, admission.access):
+        # A request without a body has nothing to be read; whoever needs one there says so itself.
+        if scope.needs_document(admission.route, admission.access) and (body.expected or admission.route.passwords):
             read = await read_document(request, body, admission.route.body_limit)
             if isinstance(read, Refusal):
                 return read
@@ -216,10 +230,10 @@ class Flow:
         if isinstance(planned, Refusal):
             return planned
         for parent in planned.parents:
-            looked_up = await self._backend.look_up(parent.path, (), trace)
-            refusal = looked_up if isinstance(looked_up, Refusal) else scope.judge_parent(parent, looked_up)
-            if refusal is not None:
-                return refusal
+            referred = await self._parents.check(parent, trace)
+            if isinstance(referred, Refusal):
+                return referred
+            planned = replace(planned, referred=planned.referred | referred)
         return planned
 
     async def _kept(
@@ -282,10 +296,10 @@ class Flow:
             return Reply(answer.status, headers)
         chunks = answer.chunks()
         if rewrites:
-            return await _begun(Reply(answer.status, headers), request.method, snapshot.links.stream(chunks), chunks)
+            return await begun(Reply(answer.status, headers), request.method, snapshot.links.stream(chunks), chunks)
         if length is not None:
             headers = (*headers, ("content-length", length))
-        return await _begun(Reply(answer.status, headers), request.method, chunks, chunks)
+        return await begun(Reply(answer.status, headers), request.method, chunks, chunks)
 
     async def _send(
         self, planned: Plan, body: Body, route: Route, trace: Trace, *, relayed: bool = False
@@ -297,29 +311,21 @@ class Flow:
         elif body.expected and not body.consumed and planned.method not in _BODILESS:
             if route.stream_limit is not None and body.length is not None and body.length > route.stream_limit:
                 return Refusal(Code.BODY_TOO_LARGE)
-            outgoing = partial(_bounded, body, route.stream_limit)
+            if body.length is not None and body.length <= _SMALL_UPLOAD:
+                outgoing = await body.read(_SMALL_UPLOAD)
+            else:
+                outgoing = partial(bounded, body, route.stream_limit)
         target = wire_target.serialise(planned.path, planned.query)
         call = Call(planned.method, target, headers, outgoing, body.length, relayed=relayed)
         return await self._backend.send(call, trace, untouched=lambda: not body.consumed)
 
-    def _refused(self, refusal: Refusal, trace: Trace) -> Refusal:
+    def _refused(self, refusal: Refusal, route: Route, trace: Trace) -> Refusal:
         if refusal.violation:
-            self._emit(GuardViolated(trace.request_id, trace.route, refusal.detail))
+            self._emit(GuardViolated(trace.request_id, route.name, refusal.detail))
+            if route.closes_on_violation and route.name not in self._closed:
+                self._closed.add(route.name)
+                self._emit(RouteClosed(route.name))
         return refusal
-
-
-async def _begun(
-    reply: Reply, method: str, stream: AsyncIterator[bytes], source: AsyncGenerator[bytes, None]
-) -> Reply | Refusal:
-    """Begin a stream before its head leaves: what breaks or is empty at once can still be a proper reply."""
-    try:
-        first_piece = await anext(stream, b"")
-    except UpstreamBrokenError as error:
-        return error.refusal
-    if not first_piece:
-        # No answer that old SDKs can stand (docs/upstream.md section 7).
-        return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
-    return replace(reply, stream=_Pieces(first_piece, stream, source))
 
 
 def _error_reply(judged: Checked | Refusal) -> Reply | Refusal:
@@ -354,32 +360,3 @@ async def read_document(request: Request, body: Body, limit: int) -> Json | Refu
         return Refusal(Code.BODY_TOO_LARGE, source="body")
     content_type = wire_headers.first(request.headers, "content-type")
     return parse_request(raw, content_type, wire_headers.first(request.headers, "content-encoding"))
-
-
-async def _bounded(body: Body, limit: int | None) -> AsyncIterator[bytes]:
-    """Pass a client's body on, holding it to `limit` bytes."""
-    size = 0
-    async for chunk in body.chunks():
-        size += len(chunk)
-        if limit is not None and size > limit:
-            raise ClientBodyError(Refusal(Code.BODY_TOO_LARGE))
-        yield chunk
-
-
-class _Pieces:
-    """A stream with its first piece put back, which closes its source: a generator only ends what it has begun."""
-
-    def __init__(self, first_piece: bytes, rest: AsyncIterator[bytes], source: AsyncGenerator[bytes, None]) -> None:
-        self._first_piece = first_piece
-        self._rest = rest
-        self._source = source
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        piece, self._first_piece = self._first_piece, b""
-        return piece or await anext(self._rest)
-
-    async def aclose(self) -> None:
-        await self._source.aclose()

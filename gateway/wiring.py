@@ -36,6 +36,7 @@ from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.upstream.client import Timeouts, UpstreamClient
 from gateway.upstream.credential import ServerCredential, client_credentials
+from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, Event, Lifecycle
 from gateway.vocab.policy import Endpoint
 
@@ -116,7 +117,10 @@ async def running(
         compiled = snapshot(config, ring)
         store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack)
         login = Login(verifier, _throttle(config), clock, emit)
-        edge = Edge(Flow(backend, keeper, _endpoints(config, login, ring), emit), lambda: compiled, emit, now, clock)
+        parents = Parents(backend, config.upstream.owner_memory, clock)
+        stack.push_async_callback(parents.close)
+        flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit)
+        edge = Edge(flow, lambda: compiled, emit, now, clock)
 
         async def ready() -> dict[str, bool]:
             return {

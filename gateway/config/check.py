@@ -8,6 +8,7 @@ from itertools import combinations
 
 from gateway.authn.key import Key, KeyFault, load_key
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
+from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
 from gateway.routing import Part, parse_template, shape
@@ -155,7 +156,7 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         yield (), "no rule applies here", "write `open` if that is meant, or add scope: and guard:"
     if caller == "trusted":
         yield (), "rules scope customers, and a trusted caller is none", "write `open` or remove the caller"
-    has_owner = any(isinstance(rule, Owner) for rule in access.guard_rules)
+    owners = [rule for rule in access.guard_rules if isinstance(rule, Owner)]
     written: set[tuple[str, str]] = set()
     for index, rule in enumerate(access.scope_rules):
         where: Location = ("scope", index)
@@ -166,13 +167,14 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         if place in written:
             yield where, "another rule writes the same place", "leave one of them"
         written |= {place} if place else set()
-        if isinstance(rule, Filter) and not has_owner:
+        if isinstance(rule, Filter) and not owners:
             what = "a filter alone proves nothing: an upstream may ignore it"
             yield where, what, f"add guard: [{{owner: {{pointer: ...}}}}] to {caller} of {route.name}"
     for index, guard in enumerate(access.guard_rules):
         yield from _missing(("guard", index), guard, parameters)
-    if caller == "public" and has_owner:
-        yield ("guard",), "an owner guard needs a customer, and a public caller is none", "move it to customer:"
+    if caller == "public" and any(rule.required for rule in owners):
+        what = "an owner guard needs a customer, and a public caller is none"
+        yield ("guard",), what, "move it to customer:, or write required: false to let records without owner pass"
 
 
 def _needs_customer(rule: object) -> bool:
@@ -184,7 +186,7 @@ def _needs_customer(rule: object) -> bool:
 def _missing(where: Location, rule: object, parameters: set[str]) -> Iterator[Finding]:
     """Find the parameters that a rule reads and the path does not have."""
     read: set[str] = set()
-    if isinstance(rule, (PathOwner, Identity)):
+    if isinstance(rule, (PathOwner, Identity, BelongsTo)):
         read = {rule.parameter}
     elif isinstance(rule, ParentOwner):
         read = set(rule.parameters)

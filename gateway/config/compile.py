@@ -62,6 +62,7 @@ def route(model: RouteModel, verify: str = "store") -> policy.Route:
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
         set_cookie=model.set_cookie,
+        closes_on_violation=model.on_violation == "close_route",
     )
 
 

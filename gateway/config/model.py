@@ -102,6 +102,11 @@ class Upstream(Closed):
     connections: int = Field(
         default=256, ge=1, le=10_000, description="Connections open at once, per worker; as many again for relays."
     )
+    owner_memory: Duration = Field(
+        default="1s",
+        validate_default=True,
+        description="How long a record, looked up and found to be the caller's, needs no second look; 0s looks always.",
+    )
     link_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
         default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
     )
@@ -313,6 +318,11 @@ class Route(Closed):
     )
     limits: Limits = Field(default_factory=Limits, description="Sizes.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")
+    on_violation: Literal["refuse", "close_route"] = Field(
+        default="refuse",
+        description="After an answer that would have broken isolation: refuse it, or also close the route (503) until"
+        " this worker is restarted.",
+    )
 
 
 class Config(Closed):

@@ -5,24 +5,22 @@ It does not read from sockets and does not know what a single rule looks for.
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.vocab.messages import Headers, Json, Plan, Whose
+from gateway.guard.envelope import explained
+from gateway.guard.members import judged_members
+from gateway.vocab.messages import Headers, Plan, Whose
 from gateway.vocab.policy import Access, Checked, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
 from gateway.wire.headers import first, is_json, is_repeated, media_type, retry_after
-from gateway.wire.links import LinkRewriter, with_query_of
+from gateway.wire.links import LinkRewriter
 
 # Client errors whose reason helps the client and comes from checking what the client itself sent.
-_EXPLAINED = frozenset({400, 403, 409, 412, 422})
+_EXPLAINED = frozenset({400, 403, 405, 409, 412, 415, 422})
 _WITH_DOCUMENT = frozenset({200, 201, 202})
-# Longer texts than any message of the API; what is longer is data, not a message.
-_MAX_MESSAGE = 300
-_MAX_ERRORS = 10
 # Ten errors of the API are far below this; what is larger is no error.
 ERROR_LIMIT = 256 * 1024
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
@@ -64,7 +62,7 @@ def judge(
     partial content, "not modified", other content types, truncated or trailing bytes.
     """
     if answer.status not in _WITH_DOCUMENT:
-        judged = _without_document(plan, answer, route.answer_limit)
+        judged = _without_document(plan, answer, route.answer_limit, is_open=access.is_open)
         return replace(judged, upstream_status=answer.status) if isinstance(judged, Refusal) else judged
     if not answer.body and plan.method == "DELETE":
         return Checked(204)
@@ -78,43 +76,12 @@ def judge(
         document = rule.inspect(document, whose, plan)
     if isinstance(document, Refusal):
         return document
-    _restore_links(document, plan)
     if not access.is_open and not any(rule.judges_bare for rule in access.guards):
         if not isinstance(document, dict) or "data" not in document:
             return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        document = _judged_members(document, has_included=any(rule.judges_included for rule in access.guards))
+        has_included = any(rule.judges_included for rule in access.guards)
+        document = judged_members(document, plan, route.query or frozenset(), has_included=has_included)
     return Checked(answer.status, document)
-
-
-def _judged_members(document: Json, *, has_included: bool) -> Json:
-    """Return of JSON:API's top level what was judged or can hold no record: records, links, and numbers about them."""
-    judged: Json = {"data": document["data"]}
-    if has_included and "included" in document:
-        judged["included"] = document["included"]
-    if "meta" in document:
-        judged["meta"] = _numbers(document["meta"])
-    if isinstance(document.get("links"), dict):
-        links = document["links"].items()
-        judged["links"] = {name: link for name, link in links if link is None or isinstance(link, str)}
-    return judged
-
-
-def _numbers(meta: Any) -> Any:
-    """Return the counts and page numbers of `meta`; texts and lists in it could be somebody's data."""
-    if isinstance(meta, dict):
-        kept = ((name, _numbers(value)) for name, value in meta.items())
-        return {name: value for name, value in kept if value is not None}
-    return meta if isinstance(meta, (int, float)) else None
-
-
-def _restore_links(document: Any, plan: Plan) -> None:
-    """Let the links of a list ask what the client asked: with our clause in it, the next page would be refused."""
-    links = document.get("links") if isinstance(document, dict) else None
-    if plan.query == plan.asked or not isinstance(links, dict):
-        return
-    for name, link in links.items():
-        if isinstance(link, str):
-            links[name] = with_query_of(link, sent=plan.query, asked=plan.asked)
 
 
 def _document(answer: Received, limit: int, links: LinkRewriter | None) -> Any | Refusal:
@@ -129,7 +96,7 @@ def _document(answer: Received, limit: int, links: LinkRewriter | None) -> Any |
     return document
 
 
-def _without_document(plan: Plan, answer: Received, limit: int) -> Checked | Refusal:
+def _without_document(plan: Plan, answer: Received, limit: int, *, is_open: bool) -> Checked | Refusal:
     status = answer.status
     if status == 204:  # noqa: PLR2004 - HTTP's own number
         if answer.body or plan.method == "GET":
@@ -140,42 +107,10 @@ def _without_document(plan: Plan, answer: Received, limit: int) -> Checked | Ref
     if status == 429:  # noqa: PLR2004
         return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
     if status in _EXPLAINED:
-        return _explained(status, _document(answer, limit, None))
+        return explained(status, _document(answer, limit, None), None if is_open else plan)
     if status >= 500:  # noqa: PLR2004
         return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {status}")
     return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
-
-
-def _explained(status: int, document: Any) -> Checked | Refusal:
-    """Rebuild an error envelope from its messages alone: nothing else of an error body has a checked meaning."""
-    if isinstance(document, Refusal):
-        return document
-    errors = document.get("errors") if isinstance(document, dict) else None
-    if not isinstance(errors, list) or not errors:
-        return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status} without errors")
-    texts = [
-        {
-            name: error[name]
-            for name in ("title", "detail", "source")
-            if isinstance(error.get(name), str) and len(error[name]) <= _MAX_MESSAGE
-        }
-        for error in errors[:_MAX_ERRORS]
-        if isinstance(error, dict)
-    ]
-    rebuilt = [
-        {"status": status, "title": _title(status), "detail": "The commerce API refused the request."}
-        | text
-        | {"code": "UPSTREAM_REFUSED"}
-        for text in texts or [{}]
-    ]
-    return Checked(status, {"errors": rebuilt})
-
-
-def _title(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Refused"
 
 
 def relayed_error(answer: Received) -> Checked | Refusal:
@@ -184,9 +119,9 @@ def relayed_error(answer: Received) -> Checked | Refusal:
         return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {answer.status}")
     if answer.status == 429:  # noqa: PLR2004
         return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
-    explained = _explained(answer.status, _document(answer, ERROR_LIMIT, None))
+    envelope = explained(answer.status, _document(answer, ERROR_LIMIT, None), None)
     # An envelope that cannot be read still has its status.
-    return _explained(answer.status, {"errors": [{}]}) if isinstance(explained, Refusal) else explained
+    return explained(answer.status, {"errors": [{}]}, None) if isinstance(envelope, Refusal) else envelope
 
 
 def relayable(status: int, headers: Headers, method: str) -> Refusal | None:

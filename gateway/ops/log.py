@@ -21,6 +21,7 @@ from gateway.vocab.events import (
     LoginDone,
     PasswordQueue,
     RequestDone,
+    RouteClosed,
 )
 
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
@@ -98,6 +99,8 @@ class EventLog:
             case GuardViolated():
                 fields = {"id": _short(event.request_id), "route": event.route}
                 name, fields = "guard_violated", self._with_detail(fields, event.detail)
+            case RouteClosed():
+                name, fields = "route_closed", {"route": event.route}
             case LoginDone():
                 name, fields = "login", {"outcome": event.outcome}
             case PasswordQueue():

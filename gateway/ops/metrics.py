@@ -20,6 +20,7 @@ from gateway.vocab.events import (
     LoginDone,
     PasswordQueue,
     RequestDone,
+    RouteClosed,
 )
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.refusals import Code
@@ -79,6 +80,13 @@ class Metrics:
             ("route",),
             registry=registry,
         )
+        self._closed: Final = Gauge(
+            "gateway_route_closed",
+            "1 for a route that was closed by a violation, in one worker at least.",
+            ("route",),
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._logins: Final = Counter("gateway_logins_total", "Logins decided.", ("outcome",), registry=registry)
         self._queue: Final = Gauge(
             "gateway_password_queue_depth",
@@ -103,6 +111,8 @@ class Metrics:
                 self._count_request(event)
             case GuardViolated():
                 self._violations.labels(event.route).inc()
+            case RouteClosed():
+                self._closed.labels(event.route).set(1)
             case LoginDone():
                 self._logins.labels(_known(event.outcome, _OUTCOMES)).inc()
             case PasswordQueue():

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import socket
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +16,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from gateway.flow import Snapshot
+from gateway.server.body import PATIENCE, Patience, RequestBody
 from gateway.server.replies import render
 from gateway.upstream.client import ClientBodyError, UpstreamBrokenError
 from gateway.vocab.events import Emit, Failed, RequestDone, describe
@@ -45,74 +46,6 @@ class Carrier(Protocol):
         """Answer one request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long clients may take, in seconds.
-
-    `head`: from the first byte of a head to its last. `idle`: a body that brings nothing, or a reader that takes
-    nothing, for this long is gone. `body`: a body that is read whole (at most some hundred KiB) must be there by then,
-    however steadily it trickles.
-    """
-
-    head: float = 10.0
-    idle: float = 30.0
-    body: float = 60.0
-
-
-class RequestBody:
-    """The body of an aiohttp request. It may be begun more than once, but no byte is given twice."""
-
-    def __init__(self, request: web.BaseRequest, headers: Headers, patience: Patience) -> None:
-        self._request = request
-        self._patience = patience
-        self._wants_continue = any(key == "expect" and value.lower() == "100-continue" for key, value in headers)
-        self.consumed = False
-
-    @property
-    def expected(self) -> bool:
-        """Whether the head announces a body; an announced length of zero is none."""
-        return self._request.can_read_body and self._request.content_length != 0
-
-    @property
-    def length(self) -> int | None:
-        """Announced size in bytes."""
-        return self._request.content_length
-
-    async def read(self, limit: int) -> bytes | None:
-        """Take the whole body, None above `limit` bytes; ClientBodyError when it stalls or breaks."""
-        parts = []
-        size = 0
-        try:
-            async with asyncio.timeout(self._patience.body):
-                async for chunk in self.chunks():
-                    size += len(chunk)
-                    if size > limit:
-                        return None
-                    parts.append(chunk)
-        except TimeoutError as error:
-            raise ClientBodyError(Refusal(Code.BODY_TIMEOUT)) from error
-        return b"".join(parts)
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Take the body piece by piece; ClientBodyError when it stalls or is not well-formed."""
-        if self._wants_continue and self._request.version == (1, 1) and self._request.transport is not None:
-            # RFC 9110 section 10.1.1: said only now, when the request is known to be wanted.
-            self._request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._wants_continue = False
-        while self.expected:
-            try:
-                async with asyncio.timeout(self._patience.idle):
-                    chunk = await self._request.content.readany()
-            except TimeoutError as error:
-                raise ClientBodyError(Refusal(Code.BODY_TIMEOUT)) from error
-            except web.RequestPayloadError as error:
-                raise ClientBodyError(Refusal(Code.REQUEST_MALFORMED, "body framing")) from error
-            if not chunk:
-                return
-            self.consumed = True
-            yield chunk
-
-
 @dataclass(slots=True)
 class _Sent:
     """What became of a reply: until it is through, its client counts as gone."""
@@ -132,7 +65,7 @@ class Edge:
         emit: Emit,
         now: Callable[[], float],
         clock: Callable[[], float],
-        patience: Patience = Patience(),
+        patience: Patience = PATIENCE,
     ) -> None:
         self._flow = flow
         self._snapshot = snapshot
@@ -211,7 +144,7 @@ class Edge:
         self, raw: web.BaseRequest, snapshot: Snapshot, request: Request, body: RequestBody, trace: Trace
     ) -> Reply | Refusal:
         if not _is_spoken(raw):
-            return Refusal(Code.REQUEST_MALFORMED, "HTTP version or CONNECT")
+            return Refusal(Code.REQUEST_MALFORMED, "HTTP version, CONNECT or framing")
         try:
             return await self._flow.handle(snapshot, request, body, trace)
         except ClientBodyError as error:
@@ -274,9 +207,15 @@ class Edge:
 
 
 def _is_spoken(raw: web.BaseRequest) -> bool:
-    """Tell whether a request is in a version of HTTP that we speak, and not one for a tunnel."""
+    """Tell whether a request is in a version and framing of HTTP that we speak, and not one for a tunnel.
+
+    RFC 9112 section 6.1: Transfer-Encoding in HTTP/1.0 is faulty framing, and of codings we know chunked alone.
+    """
     version: HttpVersion = raw.version
-    return tuple(version) in _VERSIONS and raw.method != "CONNECT"
+    if tuple(version) not in _VERSIONS or raw.method == "CONNECT":
+        return False
+    codings = raw.headers.getall("transfer-encoding", ())
+    return not codings or (version == (1, 1) and [coding.lower() for coding in codings] == ["chunked"])
 
 
 def _break_off(raw: web.BaseRequest) -> None:

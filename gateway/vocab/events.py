@@ -30,6 +30,13 @@ class GuardViolated:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteClosed:
+    """A route answers nobody any more, because an answer of the upstream would have broken isolation there."""
+
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoginDone:
     """A login was decided. `outcome` is one of granted, refused, throttled, overloaded, failed."""
 
@@ -76,7 +83,15 @@ class Lifecycle:
 
 
 Event = (
-    RequestDone | GuardViolated | LoginDone | PasswordQueue | CredentialRenewed | CredentialFailed | Failed | Lifecycle
+    RequestDone
+    | GuardViolated
+    | RouteClosed
+    | LoginDone
+    | PasswordQueue
+    | CredentialRenewed
+    | CredentialFailed
+    | Failed
+    | Lifecycle
 )
 Emit = Callable[[Event], None]
 

@@ -108,7 +108,8 @@ class Plan:
 
     `document` is the body where a rule needed it; without it the client's body, if any, is streamed untouched.
     `asked` is the query as the client sent it. `narrowed` says that path or filter already restrict the answer to the
-    customer, so that a foreign record in it is the upstream's fault and not a guess of the client.
+    customer, so that a foreign record in it is the upstream's fault and not a guess of the client. `referred` is what
+    the looked-up `parents` refer to, as (relationship name, id) and (type, id).
     """
 
     method: str
@@ -119,6 +120,7 @@ class Plan:
     document: Json | None = None
     parents: tuple[Parent, ...] = ()
     narrowed: bool = False
+    referred: frozenset[tuple[str, str]] = frozenset()
 
 
 class Stream(Protocol):

@@ -90,6 +90,7 @@ class Route:
     answer_limit: int = 8 * 1024 * 1024
     stream_limit: int | None = None
     set_cookie: bool = False
+    closes_on_violation: bool = False
     endpoint: Endpoint | None = None
 
 

@@ -58,6 +58,9 @@ class Code(Enum):
     GUARD_VIOLATION = Wording(502, "Bad Gateway", "The answer of the commerce API was withheld.")
     OVERLOADED = Wording(503, "Service Unavailable", "The gateway is busy. Try again shortly.")
     DRAINING = Wording(503, "Service Unavailable", "The gateway is shutting down.")
+    ROUTE_CLOSED = Wording(
+        503, "Service Unavailable", "This route is closed: an answer of the commerce API broke its rules."
+    )
     STORE_UNAVAILABLE = Wording(503, "Service Unavailable", "Logins are not possible at the moment.")
     CREDENTIAL_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API does not accept the gateway yet.")
     UPSTREAM_TIMEOUT = Wording(504, "Gateway Timeout", "The commerce API did not answer in time.")

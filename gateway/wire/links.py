@@ -73,6 +73,13 @@ class LinkRewriter:
         return 0
 
 
+def query_of(link: str) -> list[str]:
+    """Return the names of a link's parameters; the whole text as one name where it cannot be read."""
+    _, mark, text = link.partition("?")
+    query = parse_query(text) if mark else ()
+    return [text] if isinstance(query, Refusal) else [name for name, _ in query]
+
+
 def with_query_of(link: str, *, sent: Query, asked: Query) -> str:
     """Put back into a link what the client `asked` where it repeats what was `sent` instead.
 

@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901) into decoded documents, and the reading of an owner. Pure."""
+"""JSON pointers (RFC 6901) into decoded documents, and the reading of owners and references. Pure."""
 
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -65,3 +65,19 @@ def owner_at(record: Any, tokens: tuple[str, ...]) -> str | Reading:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return Reading.UNREADABLE
+
+
+def references(record: Any) -> frozenset[tuple[str, str]]:
+    """Return what a JSON:API record refers to, as (relationship name, id) and (type, id)."""
+    found: set[tuple[str, str]] = set()
+    relationships = record.get("relationships") if isinstance(record, dict) else None
+    if not isinstance(relationships, dict):
+        return frozenset()
+    for name, relationship in relationships.items():
+        linked = relationship.get("data") if isinstance(relationship, dict) else None
+        for reference in linked if isinstance(linked, list) else [linked]:
+            if isinstance(reference, dict) and isinstance(reference.get("id"), str):
+                found.add((name, reference["id"]))
+                if isinstance(reference.get("type"), str):
+                    found.add((reference["type"], reference["id"]))
+    return frozenset(found)

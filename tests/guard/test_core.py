@@ -22,7 +22,8 @@ from tests.guard.judging import FOREIGN, OWN, WHOSE, order
 
 JSON_TYPE = ("content-type", "application/json; charset=utf-8")
 GUARDED = Access(guards=(Owner(pointer="/relationships/customer/data/id"), Redact(pointers=("/secret",))))
-ROUTE = Route("orders", "/v2/orders", frozenset({"GET"}), {}, answer_limit=1000)
+QUERY = frozenset({"filter", "page[limit]", "page[offset]"})
+ROUTE = Route("orders", "/v2/orders", frozenset({"GET"}), {}, query=QUERY, answer_limit=1000)
 LINKS = LinkRewriter(("http://up",), "https://gw")
 
 
@@ -77,20 +78,20 @@ def test_links_of_a_narrowed_list_ask_what_the_client_asked(links: Any) -> None:
 
 
 def test_only_what_was_judged_leaves_a_scoped_answer() -> None:
-    """Of the top level leave records, links that are texts, and the numbers of `meta`; `included` only if judged."""
+    """Of the top level leave records, links to this list, and known counts of it; `included` only if judged."""
     foreign = {"records": [order(FOREIGN)]}
     document = {
         "data": [order()],
         "included": {"items": []},
-        "meta": {"results": {"total": 1}, "page": {"limit": 5, **foreign}, "note": "somebody", **foreign},
-        "links": {"next": "/x", "prev": None, "x": foreign},
+        "meta": {"results": {"total": 1, "all": 9}, "page": {"limit": 5, **foreign}, "note": "somebody", **foreign},
+        "links": {"next": "/v2/orders?page[offset]=1", "prev": None, "x": foreign},
         "debug": foreign,
     }
     received = Received(200, (JSON_TYPE,), json.dumps(document).encode())
     kept = {
         "data": [order()],
         "meta": {"results": {"total": 1}, "page": {"limit": 5}},
-        "links": {"next": "/x", "prev": None},
+        "links": {"next": "/v2/orders?page[offset]=1", "prev": None},
     }
     plan = Plan("GET", "/v2/orders")
     assert judge(ROUTE, GUARDED, plan, WHOSE, received, LINKS) == Checked(200, {**kept, "included": {"items": []}})
@@ -185,10 +186,10 @@ def test_a_throttling_upstream_slows_the_client_down(value: str | None, seconds:
 
 @pytest.mark.parametrize("status", [400, 403, 409, 412, 422])
 def test_an_error_is_rebuilt_from_its_messages(status: int) -> None:
-    """Title, detail and source leave; everything else of an error body has no checked meaning."""
+    """Title, detail and source leave, if they are checked; everything else of an error body has no checked meaning."""
     body = {
         "errors": [
-            {"status": "999", "title": "T", "detail": "D", "source": "data.name", "meta": order(FOREIGN), "code": "X"},
+            {"status": "9", "title": "T", "detail": "a b", "source": "data.name", "meta": order(FOREIGN), "code": "X"},
             {"title": 7, "detail": ["x"]},
             "text",
         ],
@@ -200,7 +201,13 @@ def test_an_error_is_rebuilt_from_its_messages(status: int) -> None:
         status,
         {
             "errors": [
-                {"status": status, "title": "T", "detail": "D", "source": "data.name", "code": "UPSTREAM_REFUSED"},
+                {
+                    "status": status,
+                    "title": "T",
+                    "detail": "The commerce API refused the request.",
+                    "source": "data.name",
+                    "code": "UPSTREAM_REFUSED",
+                },
                 {
                     "status": status,
                     "title": HTTPStatus(status).phrase,

@@ -127,6 +127,7 @@ WITHOUT_CUSTOMER = {
     "parent_owner": "with accepts: guest it lets only records without any customer pass",
     "redact": "only removes",
     "identity": "compares with the path, whose owner another rule has proven",
+    "belongs_to": "compares with the path, whose owner another rule has proven",
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "filter": {"field": "customer_id"},
@@ -136,6 +137,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "body_stamp": {"pointer": "/data/customer"},
     "owner": {"pointer": "/id"},
     "identity": {"parameter": "id"},
+    "belongs_to": {"parameter": "id", "pointer": "/order_id"},
     "redact": {"pointers": ["/note"]},
 }
 

@@ -27,6 +27,8 @@ EXCUSED = {
     "gateway/flow.py": "the way of a request: tests/house goes through it from door to door",
     "gateway/cli/demo.py": "starts processes; tests/process and the tour of the README run it as a newcomer does",
     "gateway/cli/serve.py": "starts processes; tests/process runs it with its signals",
+    "gateway/upstream/streams.py": "tests/server/test_streaming.py and test_edge.py carry bodies through it",
+    "gateway/server/body.py": "tests/server/test_edge.py and test_streaming.py send bodies to it",
     "gateway/config/tree.py": "tests/config/test_source.py reads every shape of file through it",
     "gateway/wiring.py": "makes objects; every test with the fixture `site` runs it",
     "gateway/vocab/events.py": "values without behaviour; tests/ops reads each of them",

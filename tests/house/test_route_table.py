@@ -182,13 +182,21 @@ ADDRESS_CELLS = [
         for method, status, body in (("GET", 200, None), ("PUT", 200, data(name="Hut")), ("DELETE", 204, None))
         for cell in (
             *no("ACCESS_DENIED", method, f"{OWN_ADDRESSES}/{OWN_ADDRESS}", PUBLIC, body=body),
-            *yes(status, method, f"{OWN_ADDRESSES}/{OWN_ADDRESS}", *CUSTOMERS, TRUSTED, body=body),
+            *yes(status, method, f"{OWN_ADDRESSES}/{OWN_ADDRESS}", TRUSTED, body=body),
+            # Before a write the address itself is looked up.
+            *yes(
+                status, method, f"{OWN_ADDRESSES}/{OWN_ADDRESS}", *CUSTOMERS, body=body,
+                sent=tuple(
+                    (way, f"{OWN_ADDRESSES}/{OWN_ADDRESS}", body if way == method else None)
+                    for way in dict.fromkeys(("GET", method))
+                ),
+            ),
             *yes(status, method, f"{FOREIGN_ADDRESSES}/{FOREIGN_ADDRESS}", TRUSTED, body=body),
             *no("RECORD_NOT_FOUND", method, f"{FOREIGN_ADDRESSES}/{FOREIGN_ADDRESS}", *CUSTOMERS, body=body),
             # Under the own id somebody else's address does not exist, says the upstream.
             *no(
                 "RECORD_NOT_FOUND", method, f"{OWN_ADDRESSES}/{FOREIGN_ADDRESS}", *CUSTOMERS, body=body,
-                sent=((method, f"{OWN_ADDRESSES}/{FOREIGN_ADDRESS}", body),),
+                sent=(("GET", f"{OWN_ADDRESSES}/{FOREIGN_ADDRESS}", None),),
             ),
         )
     ],
@@ -278,6 +286,12 @@ CART_CELLS = [
     *yes(200, "PUT", CART, *CALLERS, body=data(name="Mine")),
     *yes(204, "DELETE", CART, *CALLERS),
     *yes(405, "POST", CART, *CALLERS, body=data(name="x"), note="carried; this upstream does not know it"),
+    *[
+        cell
+        for method, path in (("POST", "/v2/carts"), ("PUT", CART), ("POST", CART))
+        for name, value in (("relationships", {"customers": {"data": [REFERENCE]}}), ("customer", {"id": LESLIE_ID}))
+        for cell in no("BODY_FIELD_FORBIDDEN", method, path, PUBLIC, *CUSTOMERS, body=data(**{name: value}), note=name)
+    ],
     *yes(200, "GET", f"{CART}/items", *CALLERS),
     *yes(201, "POST", f"{CART}/items", *CALLERS, body=NEW_ITEM),
     *yes(200, "DELETE", f"{CART}/items", *CALLERS),
@@ -404,6 +418,9 @@ ELSE_CELLS = [
     *[cell for path in UNKNOWN_PATHS for cell in no("ROUTE_UNKNOWN", "DELETE", path, TRUSTED)],
 ]
 
+# Each cell says what is asked of the upstream, whatever the one before it has found out.
+FORGETFUL = "extends: moltin.yaml\nupstream: {owner_memory: 0s}\n"
+
 CELLS = [
     *CUSTOMER_CELLS, *ADDRESS_CELLS, *ORDER_CELLS, *PAYMENT_CELLS, *CART_CELLS, *CATALOGUE_CELLS, *HEAD_CELLS,
     *ELSE_CELLS,
@@ -448,7 +465,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tabl
     """Run the one gateway of this module."""
     shop = Shop("canary-upstream-id", UPSTREAM_SECRET)
     folder = tmp_path_factory.mktemp("table")
-    async with Commerce(shop) as commerce, run_site(commerce, folder) as site:
+    async with Commerce(shop) as commerce, run_site(commerce, folder, config=FORGETFUL) as site:
         hashes = {}
         assert site.gateway.hasher is not None
         for person in PEOPLE:

@@ -12,8 +12,9 @@ from aiohttp import web
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.load import load
 from gateway.flow import Snapshot
+from gateway.server.body import Patience
 from gateway.server.connection import GatewayServer
-from gateway.server.edge import Edge, Patience
+from gateway.server.edge import Edge
 from gateway.vocab.events import Event
 from gateway.vocab.messages import Body, Reply, Request, Trace
 from gateway.vocab.refusals import Refusal

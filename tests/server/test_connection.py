@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.demo.data import RON
-from gateway.server.edge import Patience
+from gateway.server.body import Patience
 from gateway.vocab.events import RequestDone
 from tests.gateways import Site
 from tests.server.raw import connected
@@ -57,6 +57,17 @@ from tests.server.stage import CANARY, Stage, assert_error, done, stage
             "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "REQUEST_MALFORMED",
             id="two codings",
+        ),
+        *[
+            pytest.param(
+                f"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: {coding}\r\n\r\n0\r\n\r\n",
+                "REQUEST_MALFORMED",
+                id=f"coding {coding}",
+            )
+            for coding in ("gzip, chunked", "identity, chunked", "chunked, chunked", "identity", "xchunked")
+        ],
+        pytest.param(
+            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "REQUEST_MALFORMED", id="chunks in 1.0"
         ),
         pytest.param("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "REQUEST_MALFORMED", id="two hosts"),
         pytest.param("GET / HTTP/1.1\nHost: x\n\n", "REQUEST_MALFORMED", id="bare line feeds"),

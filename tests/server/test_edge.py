@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.demo.data import RON, RON_ID
-from gateway.server.edge import Patience
+from gateway.server.body import Patience
 from gateway.vocab.events import Failed, RequestDone
 from gateway.vocab.messages import Reply
 from tests.fakes.commerce import Fault, at
@@ -69,7 +69,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body(bare: Site) -> Non
     """An upload that breaks off is broken off at the upstream as well, never ended as if it were whole."""
     bearer = f"Authorization: Bearer {await bare.bearer()}"
     async with connected(bare) as client:
-        client.ask("PUT", "/v2/carts/x", bearer, "Content-Length: 1000")
+        client.ask("PUT", "/v2/carts/x/items", bearer, "Content-Length: 100000")
         client.send(b"abc")
         await bare.commerce.wait(lambda: any(request.received == 3 for request in bare.commerce.unfinished))
         client.leave()
@@ -202,6 +202,21 @@ async def test_a_body_that_does_not_come(tmp_path: Path, patience: Patience) -> 
         reply = await client.reply()
         assert_error(reply, 408, "BODY_TIMEOUT")
         assert reply.ends
+
+
+async def test_a_body_must_bring_a_least_rate(tmp_path: Path) -> None:
+    """A client that always sends something, but too little, is given up; one that is fast enough never."""
+    below = Stage(reads=True)
+    async with stage(below, tmp_path, Patience(idle=0.5, body_rate=1000)) as client:
+        client.ask("POST", "/v2/customers", "Content-Length: 100000")
+        started = asyncio.get_running_loop().time()
+        answered = asyncio.ensure_future(client.reply())
+        # Ten bytes each tenth of a second never stall, and are a tenth of the least rate.
+        while not answered.done():
+            client.send(b"0123456789")
+            await asyncio.wait([answered], timeout=0.1)
+        assert_error(answered.result(), 408, "BODY_TIMEOUT")
+        assert 0.4 < asyncio.get_running_loop().time() - started < 5
 
 
 async def test_a_client_that_takes_nothing_is_left(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.server.raw import RawReply, connected, served, until
 
 MIB = 1024 * 1024
 FILE = "/v2/files/big"
-CART = "/v2/carts/streaming"
+CART = "/v2/carts/streaming/items"
 QUICK = """
 extends: moltin.yaml
 upstream:
@@ -257,7 +257,7 @@ async def test_an_upload_that_stalls(quick: Site) -> None:
     """A client that stops in the middle of its body is told so, and the upstream's connection is closed."""
     bearer = f"Authorization: Bearer {await quick.bearer()}"
     async with connected(quick) as client:
-        client.ask("PUT", CART, bearer, "Content-Length: 10")
+        client.ask("PUT", CART, bearer, "Content-Length: 100000")
         client.send(b"abc")
         reply = await client.reply()
         assert (reply.status, reply.code) == (408, "BODY_TIMEOUT")

@@ -1,14 +1,14 @@
 """Guard rule `owner`: every record of an answer must carry the customer's id."""
 
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import Pointer, Reading, owner_at, split
+from gateway.wire.pointer import MISSING, Pointer, Reading, owner_at, references, resolve, split
 
 
 class Owner(GuardOptions):
@@ -16,6 +16,9 @@ class Owner(GuardOptions):
 
     A foreign record in a list withholds the whole list (502); a foreign single record is as if it were not there
     (404). Records in `included` must be referred to by a checked record, and name no other customer.
+
+    `also` and `below` are for records that need not name their owner at `pointer`: where one of these places names
+    somebody, it must be the customer.
     """
 
     judges_included: ClassVar[bool] = True
@@ -25,6 +28,14 @@ class Owner(GuardOptions):
         default=True,
         strict=True,
         description="false: a record that names no owner passes (only where the path proves whose it is).",
+    )
+    also: tuple[Annotated[Pointer, Field(min_length=2)], ...] = Field(
+        default=(), description="Other JSON pointers, from the record, at which an owner's id may stand."
+    )
+    below: str | None = Field(
+        default=None,
+        pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+        description="Path such as /v2/customers: a record whose links.self lies below it names its owner there.",
     )
     bare: bool = Field(
         default=False, strict=True, description="true: the answer is the record or array itself, without `data`."
@@ -38,6 +49,10 @@ class Owner(GuardOptions):
     @cached_property
     def _tokens(self) -> tuple[str, ...]:
         return split(self.pointer)
+
+    @cached_property
+    def _others(self) -> tuple[tuple[str, ...], ...]:
+        return tuple(split(pointer) for pointer in self.also)
 
     def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
         """Check every record, also the included ones."""
@@ -68,6 +83,8 @@ class Owner(GuardOptions):
         return isinstance(owner, str) and owner != whose.customer_id
 
     def _is_own(self, record: Any, whose: Whose) -> bool:
+        if (self._others or self.below) and not self._agrees(record, whose):
+            return False
         owner = owner_at(record, self._tokens)
         if owner is Reading.NOBODY or (
             owner is Reading.UNREADABLE and not self.required and _lacks(record, self._tokens)
@@ -75,26 +92,22 @@ class Owner(GuardOptions):
             return not self.required
         return whose.customer_id is not None and owner == whose.customer_id
 
+    def _agrees(self, record: Any, whose: Whose) -> bool:
+        """Tell whether every other place that names an owner names the customer; null and nothing name nobody."""
+        for tokens in self._others:
+            value = resolve(record, tokens)
+            if value is not MISSING and value is not None and value != whose.customer_id:
+                return False
+        link = resolve(record, ("links", "self")) if self.below else None
+        if not isinstance(link, str):
+            return True
+        _, found, rest = link.partition(f"{self.below}/")
+        return not found or rest.partition("/")[0].partition("?")[0] == whose.customer_id
+
 
 def _lacks(record: Any, tokens: tuple[str, ...]) -> bool:
     """Tell whether the first member of the pointer is not there at all."""
     return isinstance(record, dict) and tokens[0] not in record
-
-
-def _references(record: dict[str, Any]) -> set[tuple[str, str]]:
-    """Return what a record refers to, as (relationship name, id) and (type, id)."""
-    found: set[tuple[str, str]] = set()
-    relationships = record.get("relationships")
-    if not isinstance(relationships, dict):
-        return found
-    for name, relationship in relationships.items():
-        linked = relationship.get("data") if isinstance(relationship, dict) else None
-        for reference in linked if isinstance(linked, list) else [linked]:
-            if isinstance(reference, dict) and isinstance(reference.get("id"), str):
-                found.add((name, reference["id"]))
-                if isinstance(reference.get("type"), str):
-                    found.add((reference["type"], reference["id"]))
-    return found
 
 
 def _entries(included: Any) -> list[tuple[frozenset[str], dict[str, Any]]] | None:
@@ -126,7 +139,7 @@ def _all_referred(included: list[tuple[frozenset[str], dict[str, Any]]], records
     reached: set[int] = set()
     unread = list(records)
     while unread:
-        for reference in _references(unread.pop()):
+        for reference in references(unread.pop()):
             for index in waiting.pop(reference, ()):
                 if index not in reached:
                     reached.add(index)

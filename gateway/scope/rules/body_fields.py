@@ -48,6 +48,8 @@ class BodyFields(RuleOptions):
         """Refuse fields that are not listed."""
         del whose
         tokens = split(self.pointer)
+        if draft.document is None and self.allow is None:
+            return draft
         document: Json = draft.document or {}
         if set(document) - {tokens[0]}:
             return Refusal(Code.BODY_FIELD_UNKNOWN, "members beside the data", source="body")

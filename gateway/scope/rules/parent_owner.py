@@ -1,4 +1,4 @@
-"""Scoping rule `parent_owner`: another record, looked up first, must be the caller's."""
+"""Scoping rule `parent_owner`: a record, looked up first, must be the caller's."""
 
 import re
 from dataclasses import replace
@@ -36,11 +36,13 @@ class Accepts(StrEnum):
 class ParentOwner(RuleOptions):
     """Looks up a record named by the path before the request goes on; 404 unless it is the caller's.
 
-    `accepts: guest` lets only records without any customer pass, `own_or_guest` both.
+    Without `path` it is the record of the request itself, for writes by id. `accepts: guest` lets only records without
+    any customer pass, `own_or_guest` both. Between the look-up (see `upstream.owner_memory`) and the request that
+    follows, the record may change hands upstream.
     """
 
-    path: Annotated[str, AfterValidator(_ends_with_the_record)] = Field(
-        description="Upstream path of the parent with parameters of the route, such as /v2/orders/{oid}."
+    path: Annotated[str, AfterValidator(_ends_with_the_record)] | None = Field(
+        default=None, description="Upstream path of the parent with parameters of the route, such as /v2/orders/{oid}."
     )
     pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
     accepts: Accepts = Field(default=Accepts.OWN, description="Whose the parent may be: own, guest or own_or_guest.")
@@ -48,17 +50,19 @@ class ParentOwner(RuleOptions):
     @cached_property
     def parameters(self) -> tuple[str, ...]:
         """The route's parameters that the path uses."""
-        return tuple(_PARAMETER.findall(self.path))
+        return tuple(_PARAMETER.findall(self.path or ""))
 
     @cached_property
     def _parts(self) -> tuple[str, ...]:
-        return tuple(self.path[1:].split("/"))
+        return tuple(self.path[1:].split("/")) if self.path else ()
 
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Add the look-up to the draft; it is judged before the request is sent."""
         if whose.customer_id is None and self.accepts is not Accepts.GUEST:
             return Refusal(Code.ACCESS_DENIED, "a parent's owner needs a customer")
-        segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
+        segments = draft.target.segments
+        if self._parts:
+            segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
         parent = Parent(
             path=encode_path(segments),
             record_id=segments[-1],

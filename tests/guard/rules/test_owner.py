@@ -31,6 +31,61 @@ def linked(to: str, kind: str, name: str = "next") -> dict[str, Any]:
     return {"relationships": {name: {"data": {"type": kind, "id": to}}}}
 
 
+UNNAMED = Owner(
+    pointer="/relationships/customer/data/id",
+    also=("/customer_id", "/customer/id"),
+    below="/v2/customers",
+    required=False,
+)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param({"id": "a1"}, id="names nobody"),
+        pytest.param({"id": "a1", "customer_id": OWN}, id="names the customer"),
+        pytest.param(
+            {"id": "a1", "customer_id": None, "customer": {"name": "Ron"}}, id="null, and a customer without id"
+        ),
+        pytest.param({"id": "a1", "links": {"self": "/v2/addresses/a1"}}, id="a link that names nobody"),
+        pytest.param({"id": "a1", "links": {"self": f"https://gw/v2/customers/{OWN}/addresses/a1"}}, id="an own link"),
+        pytest.param({"id": "a1", "links": {"self": None}}, id="no link"),
+    ],
+)
+def test_a_record_that_need_not_name_its_owner(record: dict[str, Any]) -> None:
+    """It leaves as long as no place of it names somebody else."""
+    assert UNNAMED.inspect({"data": [record]}, WHOSE, NARROWED) == {"data": [record]}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param({"id": "a1", "customer_id": FOREIGN}, id="another id"),
+        pytest.param({"id": "a1", "customer": {"id": FOREIGN}}, id="another customer"),
+        pytest.param({"id": "a1", "customer_id": [OWN]}, id="a list"),
+        pytest.param({"id": "a1", "customer_id": ""}, id="nothing"),
+        pytest.param({"id": "a1", "links": {"self": f"/v2/customers/{FOREIGN}/addresses/a1"}}, id="a link to somebody"),
+        pytest.param({"id": "a1", "links": {"self": f"http://x/v2/customers/{FOREIGN}"}}, id="a link that ends there"),
+        pytest.param(
+            {"id": "a1", "links": {"self": f"/v2/customers/{FOREIGN}?a=/v2/customers/{OWN}"}}, id="a late own"
+        ),
+        pytest.param({**order(), "customer_id": FOREIGN}, id="two owners"),
+    ],
+)
+def test_a_record_that_names_somebody_else_anywhere(record: dict[str, Any]) -> None:
+    """One place is enough."""
+    assert refused(UNNAMED, {"data": [record]}).code is Code.GUARD_VIOLATION
+    assert refused(UNNAMED, {"data": record}).code is Code.RECORD_NOT_FOUND
+
+
+def test_without_a_customer_only_nobodys_records_leave() -> None:
+    """A public caller sees what names no customer at all."""
+    nobody = Whose(None)
+    assert UNNAMED.inspect({"data": {"id": "o1"}}, nobody, NARROWED)
+    assert UNNAMED.inspect({"data": order(None)}, nobody, NARROWED)
+    assert isinstance(UNNAMED.inspect({"data": order()}, nobody, NARROWED), Refusal)
+
+
 # Lists and single records
 
 

@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
-from gateway.vocab.messages import Parent, Whose
+from gateway.vocab.messages import Parent, Target, Whose
+from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code
 from tests.scope.deciding import NOBODY, OWN, customer, draft, narrowed, refused
 
@@ -78,3 +79,11 @@ def test_a_path_that_names_no_record_is_no_option(path: str) -> None:
     """The record is compared with the last parameter, so there must be one."""
     with pytest.raises(ValidationError, match="ends with the parameter that names it"):
         rule(path=path)
+
+
+def test_without_a_path_the_record_of_the_request_is_looked_up() -> None:
+    """For writes by id: the one spelling that goes upstream, and its last segment."""
+    own = ParentOwner(pointer=POINTER)
+    target = Target("/v2/customers/c1/addresses/a%201", ("v2", "customers", "c1", "addresses", "a 1"))
+    (parent,) = narrowed(own, Draft(target, ()), customer(id="c1", aid="a 1")).parents
+    assert (parent.path, parent.record_id, own.parameters) == (target.path, "a 1", ())

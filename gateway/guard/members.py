@@ -1,0 +1,71 @@
+"""What stands beside the records of a judged answer: counts and links, held to what the customer may know. Pure."""
+
+from math import ceil
+from typing import Any
+
+from gateway.vocab.messages import Json, Plan
+from gateway.wire.links import query_of, with_query_of
+
+# Names of the API (docs/upstream.md section 4). Other counts, such as results.all, count everybody's records.
+_PAGE = ("limit", "offset", "current", "total")
+_LINKS = ("current", "first", "last", "next", "prev", "self")
+
+
+def judged_members(document: Json, plan: Plan, query: frozenset[str], *, has_included: bool) -> Json:
+    """Return of JSON:API's top level what was judged or can hold no record: records, counts of them, and links.
+
+    `query` are the parameters that a client may send on this route.
+    """
+    judged: Json = {"data": document["data"]}
+    if has_included and "included" in document:
+        judged["included"] = document["included"]
+    if isinstance(document["data"], list) and isinstance(document.get("meta"), dict):
+        judged["meta"] = _counts(document["meta"], document["data"], dict(plan.asked))
+    if isinstance(document.get("links"), dict):
+        links = ((name, document["links"][name]) for name in _LINKS if name in document["links"])
+        judged["links"] = {name: _link(link, plan, query) for name, link in links}
+    return judged
+
+
+def _counts(meta: Json, records: list[Any], asked: dict[str, str]) -> Json:
+    """Rebuild page and results, counting no more than the customer can have seen or may still ask for.
+
+    A page that is not full is the last one: the records before it and on it are all there are. Of a page behind the
+    end only that much is known, that it is empty.
+    """
+    page = {name: count for name in _PAGE if (count := _count(meta.get("page"), name)) is not None}
+    total = _count(meta.get("results"), "total")
+    limit = page.get("limit") or _number(asked.get("page[limit]"))
+    offset = page.get("offset", _number(asked.get("page[offset]")) or 0)
+    if not limit or len(records) < limit:
+        is_behind = offset > 0 and not records
+        total = None if is_behind or total is None else min(total, offset + len(records))
+    if "total" in page:
+        del page["total"]
+        if total is not None and limit:
+            page["total"] = ceil(total / limit)
+    counts: Json = {"page": page} if page else {}
+    return counts if total is None else {**counts, "results": {"total": total}}
+
+
+def _count(place: Any, name: str) -> int | None:
+    value = place.get(name) if isinstance(place, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() and len(text) <= 9 else None  # noqa: PLR2004 - fits any int
+
+
+def _link(link: Any, plan: Plan, query: frozenset[str]) -> str | None:
+    """Return a link to a page of the same list, asking what the client asked; None where it leads elsewhere.
+
+    With our own clause in it the next page would be refused, as would be a parameter that the route does not list.
+    """
+    if not isinstance(link, str):
+        return None
+    if plan.query != plan.asked:
+        link = with_query_of(link, sent=plan.query, asked=plan.asked)
+    place, _, _ = link.partition("?")
+    leads_here = place.endswith(plan.path) and all(name in query for name in query_of(link))
+    return link if leads_here else None

@@ -1,0 +1,52 @@
+"""Guard rule `belongs_to`: every record of an answer is part of the parent that was looked up."""
+
+from functools import cached_property
+from typing import Any
+
+from pydantic import Field
+
+from gateway.guard.core import GuardOptions
+from gateway.vocab.messages import Plan, Whose
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import MISSING, Pointer, owner_at, resolve, split
+
+
+class BelongsTo(GuardOptions):
+    """Lets records leave only if they are part of the parent that the path names, for records that name no owner.
+
+    A record proves it by naming the parent's id at `pointer`, or by standing in the parent's own `relationship`, as
+    `parent_owner` looked it up. One that names another parent is always withheld.
+    """
+
+    parameter: str = Field(description="Name of the path parameter that holds the parent's id.")
+    pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its parent's id.")
+    relationship: str | None = Field(
+        default=None, description="Relationship of the parent that refers to such records, such as items."
+    )
+    required: bool = Field(
+        default=True, strict=True, description="false: a record passes that names no parent and stands in none."
+    )
+
+    @cached_property
+    def _tokens(self) -> tuple[str, ...]:
+        return split(self.pointer)
+
+    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
+        """Check every record; refuses what belongs elsewhere or cannot prove where."""
+        data = document.get("data") if isinstance(document, dict) else None
+        parent_id = whose.parameters[self.parameter]
+        if isinstance(data, dict):
+            is_part, code = self._is_part(data, parent_id, plan), Code.RECORD_NOT_FOUND
+        elif isinstance(data, list):
+            is_part, code = all(self._is_part(record, parent_id, plan) for record in data), Code.GUARD_VIOLATION
+        else:
+            return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
+        return document if is_part else Refusal(code, "a record belongs to another parent", violation=True)
+
+    def _is_part(self, record: Any, parent_id: str, plan: Plan) -> bool:
+        if not isinstance(record, dict):
+            return False
+        named = resolve(record, self._tokens)
+        if named is not MISSING and named is not None:
+            return owner_at(record, self._tokens) == parent_id
+        return not self.required or (self.relationship, record.get("id")) in plan.referred

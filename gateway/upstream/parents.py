@@ -1,0 +1,74 @@
+"""Looks up the records that must be the caller's before a plan may run, and remembers a yes for a moment.
+
+It does not judge: scope.core does. Only a yes is remembered, under everything it was decided by; a "no" costs one call
+each time, so that "not yours" takes as long as "not there".
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.scope.core import judge_parent
+from gateway.upstream.backend import Backend
+from gateway.vocab.messages import Lookup, Parent, Trace
+from gateway.vocab.refusals import Refusal
+from gateway.wire.pointer import references
+
+# A few hundred bytes each.
+_MOST = 10_000
+
+Referred = frozenset[tuple[str, str]]
+
+
+class Parents:
+    """Checks parents through `backend`, and remembers a yes for `memory` seconds. `clock` is monotonic, in seconds.
+
+    The time between a check and the write behind it can be as long: a record that changes hands upstream meanwhile is
+    not noticed.
+    """
+
+    def __init__(self, backend: Backend, memory: float, clock: Callable[[], float]) -> None:
+        self._backend = backend
+        self._memory = memory
+        self._clock = clock
+        self._good: dict[Parent, tuple[float, Referred]] = {}
+        self._flights: dict[str, asyncio.Task[Lookup | Refusal]] = {}
+
+    async def check(self, parent: Parent, trace: Trace) -> Referred | Refusal:
+        """Return what the parent refers to, or say no. Equal look-ups at the same moment are one call."""
+        known = self._good.get(parent)
+        if known is not None and known[0] > self._clock():
+            return known[1]
+        looked_up = await self._look_up(parent.path, trace)
+        if isinstance(looked_up, Refusal):
+            return looked_up
+        refusal = judge_parent(parent, looked_up)
+        if refusal is not None:
+            self._good.pop(parent, None)
+            return refusal
+        referred = references(looked_up.document["data"])
+        self._remember(parent, referred)
+        return referred
+
+    async def _look_up(self, path: str, trace: Trace) -> Lookup | Refusal:
+        flight = self._flights.get(path)
+        if flight is None:
+            # The path is all that the answer depends on: look-ups carry the server's bearer and nothing of a client's.
+            look_up = self._backend.look_up(path, (), trace)
+            flight = self._flights[path] = asyncio.get_running_loop().create_task(look_up, name="parent look-up")
+            flight.add_done_callback(lambda _: self._flights.pop(path, None))
+        # One client that leaves must not take the answer from the others.
+        return await asyncio.shield(flight)
+
+    def _remember(self, parent: Parent, referred: Referred) -> None:
+        self._good.pop(parent, None)
+        while len(self._good) >= _MOST:
+            del self._good[next(iter(self._good))]
+        self._good[parent] = (self._clock() + self._memory, referred)
+
+    async def close(self) -> None:
+        """End the look-ups under way."""
+        flights = [*self._flights.values()]
+        for flight in flights:
+            flight.cancel()
+        if flights:
+            await asyncio.wait(flights)

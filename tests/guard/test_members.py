@@ -1,0 +1,105 @@
+"""Counts and links beside the records of a scoped answer."""
+
+from typing import Any
+
+import pytest
+
+from gateway.guard.members import judged_members
+from gateway.vocab.messages import Plan, Query
+from tests.guard.judging import order
+
+QUERY = frozenset({"filter", "sort", "page[limit]", "page[offset]"})
+
+
+def members(count: int, meta: Any = None, links: Any = None, asked: Query = (), query: Query | None = None) -> Any:
+    """Judge what stands beside some records."""
+    document = {"data": [order() for _ in range(count)], "meta": meta, "links": links}
+    plan = Plan("GET", "/v2/orders", asked if query is None else query, asked)
+    return judged_members(document, plan, QUERY, has_included=False)
+
+
+def paged(total: Any, limit: int | None = 25, offset: int = 0, **page: Any) -> dict[str, Any]:
+    """Write `meta` as the API does."""
+    return {"page": {"limit": limit, "offset": offset, **page}, "results": {"total": total}}
+
+
+def with_pages(meta: dict[str, Any]) -> dict[str, Any]:
+    """Add the number of pages."""
+    return {**meta, "page": {**meta["page"], "total": 200}}
+
+
+@pytest.mark.parametrize(
+    ("count", "meta", "asked", "total"),
+    [
+        pytest.param(2, paged(2), (), 2, id="all of them"),
+        pytest.param(2, paged(5000), (), 2, id="everybody counted"),
+        pytest.param(2, paged(5000, limit=None), (("page[limit]", "10"),), 2, id="the limit is known from the request"),
+        pytest.param(2, paged(5000, limit=None), (), 2, id="no limit is known"),
+        pytest.param(1, paged(5000, limit=2, offset=2), (), 3, id="the last page"),
+        pytest.param(2, paged(12, limit=2), (), 12, id="a full page: more may be asked for"),
+        pytest.param(0, paged(5000), (), 0, id="none"),
+        pytest.param(0, paged(5000, offset=9999), (), None, id="behind the end"),
+        pytest.param(2, paged("5000"), (), None, id="a text"),
+        pytest.param(2, paged(-1), (), None, id="a negative count"),
+        pytest.param(2, paged([2]), (), None, id="a list"),
+        pytest.param(2, {"results": {"all": 5000}}, (), None, id="only the count of everybody"),
+    ],
+)
+def test_no_more_is_counted_than_the_customer_may_know(count: int, meta: Any, asked: Query, total: int | None) -> None:
+    """An upstream that ignores the filter where it counts tells nobody how many orders there are."""
+    results = members(count, meta, asked=asked)["meta"].get("results")
+    assert results == (None if total is None else {"total": total})
+
+
+def test_pages_are_counted_from_the_checked_total() -> None:
+    """The number of pages would tell the total as well."""
+    assert members(2, with_pages(paged(5000, current=1)))["meta"]["page"] == {
+        "limit": 25, "offset": 0, "current": 1, "total": 1,
+    }  # fmt: skip
+    assert "total" not in members(0, with_pages(paged(5000, offset=9999)))["meta"]["page"]
+
+
+@pytest.mark.parametrize(
+    "meta", [None, [], "x", {"page": []}, {"page": {"limit": "5"}}, {"note": "somebody", "all": 7}]
+)
+def test_what_is_no_known_count_stays(meta: Any) -> None:
+    """Texts, lists and unknown counts could be somebody's data."""
+    assert members(1, meta).get("meta", {}) in ({}, {"page": {}})
+
+
+def test_a_single_record_has_no_counts() -> None:
+    """What stands in `meta` beside it is about nobody knows what."""
+    document = {"data": order(), "meta": paged(7)}
+    assert "meta" not in judged_members(document, Plan("GET", "/v2/orders/o1"), QUERY, has_included=False)
+
+
+@pytest.mark.parametrize(
+    ("link", "kept"),
+    [
+        pytest.param("https://gw/v2/orders?page[offset]=2", True, id="absolute"),
+        pytest.param("/v2/orders", True, id="without a query"),
+        pytest.param(None, True, id="null"),
+        pytest.param("/v2/orders?x=somebody", False, id="a parameter that the route does not list"),
+        pytest.param("/v2/orders?page[offset]=%zz", False, id="a query that cannot be read"),
+        pytest.param("/v2/customers/c2", False, id="another path"),
+        pytest.param("somebody's name", False, id="no link"),
+        pytest.param(["/v2/orders"], False, id="a list"),
+    ],
+)
+def test_links_lead_to_this_list_or_nowhere(link: Any, *, kept: bool) -> None:
+    """What the gateway itself would refuse is no link."""
+    assert members(0, links={"next": link})["links"] == {"next": link if kept else None}
+
+
+def test_other_links_do_not_leave() -> None:
+    """Names that the API does not use could be anybody's."""
+    assert members(0, links={"somebody": "/v2/orders"})["links"] == {}
+
+
+def test_links_ask_what_the_client_asked() -> None:
+    """Our clause is taken out again, or the next page would be refused."""
+    ours = (("filter", "eq(customer_id,c1):eq(a,b)"),)
+    given = {"next": "/v2/orders?filter=eq(customer_id,c1):eq(a,b)&page[offset]=5"}
+    assert members(0, links=given, asked=(("filter", "eq(a,b)"),), query=ours)["links"] == {
+        "next": "/v2/orders?filter=eq(a,b)&page[offset]=5"
+    }
