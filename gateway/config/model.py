@@ -165,8 +165,14 @@ class Bucket(Closed):
 class Throttle(Closed):
     """How many failed logins are accepted, per worker."""
 
-    account: Bucket = Field(default=Bucket(burst=10, per_minute=10), description="Per e-mail address.")
-    address: Bucket = Field(default=Bucket(burst=100, per_minute=100), description="Per client IP address.")
+    account: Bucket = Field(
+        default=Bucket(burst=10, per_minute=10),
+        description="Per e-mail address; beyond it every answer is that to a wrong password. An address from which the"
+        " customer has logged in is counted apart.",
+    )
+    address: Bucket = Field(
+        default=Bucket(burst=100, per_minute=100), description="Per client IP address; beyond it 429."
+    )
 
 
 class Hashing(Closed):

@@ -1,9 +1,11 @@
 """Decides whether an e-mail and a password are a customer's. It mints nothing.
 
-Every refusal does the same work: the same calls upstream, the same queries, one argon2 computation. Only malformed
-input, the throttle and broken machinery answer differently, and none of them depends on whether the account exists.
+Every refusal does the same work: the same calls upstream, the same queries, one argon2 computation; that an account is
+throttled shows in nothing either. Only malformed input, the throttle of an address and broken machinery answer
+differently, and none of them depends on whether the account exists.
 """
 
+import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -146,8 +148,8 @@ class Login:
     async def authenticate(self, email: object, password: object, address: str, trace: Trace) -> str | Refusal:
         """Return the customer's id for an e-mail and a password as they came in, from `address`.
 
-        LOGIN_FAILED for any pair that is not right; THROTTLED after too many of them; BODY_FIELD_INVALID for what
-        cannot be an e-mail or a password at all.
+        LOGIN_FAILED for any pair that is not right, and for every pair after too many of them for one account;
+        THROTTLED after too many from one address; BODY_FIELD_INVALID for what cannot be an e-mail or a password at all.
         """
         account = canonical(email)
         if account is None or not isinstance(email, str):
@@ -158,10 +160,15 @@ class Login:
         wait = self._throttle.reserve(account, address, self._clock())
         if wait is not None:
             self._emit(LoginDone("throttled"))
-            return Refusal(Code.THROTTLED, retry_after=wait)
+            if not wait.by_account:
+                return Refusal(Code.THROTTLED, retry_after=wait.seconds)
+            # Whoever guesses learns nothing, not even that this guess was not looked at: the same work, for a password
+            # that nobody has.
+            done = await self._verifier.verify(account, email, secrets.token_urlsafe(), trace)
+            return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
         outcome = await self._verifier.verify(account, email, password, trace)
         if not isinstance(outcome, Refusal):
-            self._throttle.refund(account, address)
+            self._throttle.welcome(account, address)
             self._emit(LoginDone("granted"))
         elif outcome.code is Code.LOGIN_FAILED:
             self._emit(LoginDone("refused"))

@@ -219,7 +219,7 @@ class Registrar:
         """Say whether a password is the intent's; guesses are counted as those of a login are."""
         wait = self._throttle.reserve(intent.email, _ANY_ADDRESS, self._now())
         if wait is not None:
-            return Refusal(Code.THROTTLED, retry_after=wait)
+            return Refusal(Code.THROTTLED, retry_after=wait.seconds)
         is_same = await self._hasher.verify(password, intent.password_hash)
         if is_same is not False:
             self._throttle.refund(intent.email, _ANY_ADDRESS)

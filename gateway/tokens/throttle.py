@@ -6,8 +6,18 @@ It keeps no clock and no lock: callers pass the time and use it from one thread.
 import ipaddress
 import math
 from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
 
 _NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """An attempt that is not allowed: how many seconds until one is, and whether only the account is used up."""
+
+    seconds: int
+    by_account: bool
 
 
 class Throttle:
@@ -17,6 +27,9 @@ class Throttle:
     is forgotten, which means that it has its full burst again. Only an allowed attempt makes a key, so forgetting costs
     an attacker `max_keys` allowed attempts, each counted against an address; and accounts and addresses are kept
     apart, so that a flood of addresses makes no account forgotten. An attacked key is seen and stays.
+
+    An address from which an account has logged in has a bucket of its own for it: guesses from elsewhere cannot lock
+    the customer out there.
 
     `now` may be any clock in seconds that does not jump; a monotonic one is best.
     """
@@ -32,22 +45,44 @@ class Throttle:
     ) -> None:
         self._accounts = _Buckets(account_burst, account_per_minute, max_keys)
         self._addresses = _Buckets(address_burst, address_per_minute, max_keys)
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._max_keys = max_keys
 
-    def reserve(self, account: str, address: str, now: float) -> int | None:
-        """Count one attempt against both; or return the seconds to wait, and count nothing, if either is used up."""
+    def reserve(self, account: str, address: str, now: float) -> Wait | None:
+        """Count one attempt against both, or say how long to wait.
+
+        An account that is used up costs the address its attempt all the same: the answer is work too.
+        """
         address = _network(address)
         time = round(now * _NANOSECONDS)
-        wait = max(self._accounts.wait(account, time), self._addresses.wait(address, time))
+        wait = self._addresses.wait(address, time)
         if wait > 0:
-            return math.ceil(wait / _NANOSECONDS)
-        self._accounts.take(account, time)
+            return Wait(math.ceil(wait / _NANOSECONDS), by_account=False)
         self._addresses.take(address, time)
+        key = self._key(account, address)
+        wait = self._accounts.wait(key, time)
+        if wait > 0:
+            return Wait(math.ceil(wait / _NANOSECONDS), by_account=True)
+        self._accounts.take(key, time)
         return None
 
     def refund(self, account: str, address: str) -> None:
-        """Give one reserved attempt back on both, after a successful login. Earlier failures stay counted."""
-        self._accounts.give_back(account)
-        self._addresses.give_back(_network(address))
+        """Give one reserved attempt back on both, where nothing was learned about the password."""
+        address = _network(address)
+        self._accounts.give_back(self._key(account, address))
+        self._addresses.give_back(address)
+
+    def welcome(self, account: str, address: str) -> None:
+        """Give the attempt back after a successful login, and know the address. Earlier failures stay counted."""
+        self.refund(account, address)
+        pair = (account, _network(address))
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        if len(self._known) > self._max_keys:
+            self._known.popitem(last=False)
+
+    def _key(self, account: str, address: str) -> tuple[str, ...]:
+        return (account, address) if (account, address) in self._known else (account,)
 
 
 def _network(address: str) -> str:
@@ -72,9 +107,9 @@ class _Buckets:
         self._interval = max(1, round(60 * _NANOSECONDS / per_minute))
         self._capacity = self._interval * burst
         self._max_keys = max_keys
-        self._full_at: OrderedDict[str, int] = OrderedDict()
+        self._full_at: OrderedDict[Hashable, int] = OrderedDict()
 
-    def wait(self, key: str, now: int) -> int:
+    def wait(self, key: Hashable, now: int) -> int:
         """Return the nanoseconds until the key has an attempt left; zero or less if it has one."""
         full_at = self._full_at.get(key)
         if full_at is None:
@@ -82,14 +117,14 @@ class _Buckets:
         self._full_at.move_to_end(key)
         return max(full_at, now) + self._interval - self._capacity - now
 
-    def take(self, key: str, now: int) -> None:
+    def take(self, key: Hashable, now: int) -> None:
         """Count one attempt."""
         self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval
         self._full_at.move_to_end(key)
         if len(self._full_at) > self._max_keys:
             self._full_at.popitem(last=False)
 
-    def give_back(self, key: str) -> None:
+    def give_back(self, key: Hashable) -> None:
         """Undo one attempt, if the key is still remembered."""
         if key in self._full_at:
             self._full_at[key] -= self._interval

@@ -14,7 +14,7 @@ SHOP = "https://shop.example"
 LISTED = f"""
 extends: moltin.yaml
 cors: {{origins: ["{SHOP}", "https://other.example"], max_age: 5m}}
-customers: {{throttle: {{account: {{burst: 1, per_minute: 1}}, address: {{burst: 100, per_minute: 1}}}}}}
+customers: {{throttle: {{account: {{burst: 1, per_minute: 1}}, address: {{burst: 1, per_minute: 1}}}}}}
 """
 
 # docs/upstream.md section 5, and what browsers ask for besides.

@@ -6,9 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Throttle, Wait
 
 PLENTY = 1_000_000
+
+
+def tried(throttle: Throttle, account: str, address: str, now: float) -> int | None:
+    """Try, and return the seconds to wait."""
+    wait = throttle.reserve(account, address, now)
+    return None if wait is None else wait.seconds
 
 
 def make(
@@ -27,82 +33,100 @@ def make(
 def test_account_has_its_burst_and_then_waits() -> None:
     """After its burst an account waits for the next attempt, whatever the addresses."""
     throttle = make(account_burst=3)
-    assert [throttle.reserve("ann", f"10.0.0.{n}", 1000.0) for n in range(4)] == [None, None, None, 10]
-    assert throttle.reserve("bob", "10.0.0.1", 1000.0) is None
+    assert [tried(throttle, "ann", f"10.0.0.{n}", 1000.0) for n in range(4)] == [None, None, None, 10]
+    assert tried(throttle, "bob", "10.0.0.1", 1000.0) is None
 
 
 def test_address_has_its_burst_and_then_waits() -> None:
     """After its burst an address waits for the next attempt, whatever the accounts."""
     throttle = make(address_burst=3)
-    assert [throttle.reserve(f"account-{n}", "10.0.0.1", 1000.0) for n in range(4)] == [None, None, None, 10]
-    assert throttle.reserve("account-0", "10.0.0.2", 1000.0) is None
+    assert [tried(throttle, f"account-{n}", "10.0.0.1", 1000.0) for n in range(4)] == [None, None, None, 10]
+    assert tried(throttle, "account-0", "10.0.0.2", 1000.0) is None
 
 
 def test_attempts_come_back_one_by_one() -> None:
     """An exhausted key gets one attempt per interval, and its whole burst after a pause."""
     throttle = make(account_burst=2)
-    assert [throttle.reserve("ann", "a", now) for now in (0.0, 0.0, 9.5, 10.0, 10.5)] == [None, None, 1, None, 10]
-    assert [throttle.reserve("ann", "a", 100.0) for _ in range(3)] == [None, None, 10]
+    assert [tried(throttle, "ann", "a", now) for now in (0.0, 0.0, 9.5, 10.0, 10.5)] == [None, None, 1, None, 10]
+    assert [tried(throttle, "ann", "a", 100.0) for _ in range(3)] == [None, None, 10]
 
 
 def test_wait_is_never_below_a_second() -> None:
     """Retry-After is whole seconds, rounded up, so that it is never too early and never zero."""
     throttle = make(account_burst=1, per_minute=600)
-    assert throttle.reserve("ann", "a", 0.0) is None
-    assert throttle.reserve("ann", "a", 0.05) == 1
+    assert tried(throttle, "ann", "a", 0.0) is None
+    assert tried(throttle, "ann", "a", 0.05) == 1
 
 
-def test_longer_wait_is_told() -> None:
-    """With both exhausted the longer wait is the answer."""
+def test_the_address_is_asked_first() -> None:
+    """With both exhausted it is the address that is refused: that answer costs nothing."""
     throttle = Throttle(account_burst=1, account_per_minute=1, address_burst=1, address_per_minute=60, max_keys=9)
     assert throttle.reserve("ann", "a", 0.0) is None
-    assert throttle.reserve("ann", "a", 0.0) == 60
+    assert throttle.reserve("ann", "a", 0.0) == Wait(1, by_account=False)
+    assert throttle.reserve("ann", "b", 0.0) == Wait(60, by_account=True)
 
 
-def test_refused_attempt_counts_nowhere() -> None:
-    """An attempt refused for its account costs the address nothing, and the other way round."""
+def test_an_attempt_at_a_used_up_account_costs_its_address() -> None:
+    """It is answered with the work of a real one; one refused for its address costs the account nothing."""
     throttle = make(account_burst=1, address_burst=2)
-    assert throttle.reserve("ann", "a", 0.0) is None
-    assert throttle.reserve("ann", "a", 0.0) == 10
-    assert throttle.reserve("bob", "a", 0.0) is None
-    assert throttle.reserve("cy", "a", 0.0) == 10
-    assert throttle.reserve("cy", "b", 0.0) is None
+    assert tried(throttle, "ann", "a", 0.0) is None
+    assert throttle.reserve("ann", "a", 0.0) == Wait(10, by_account=True)
+    assert throttle.reserve("cy", "a", 0.0) == Wait(10, by_account=False)
+    assert tried(throttle, "cy", "b", 0.0) is None
+
+
+def test_a_known_address_is_counted_apart() -> None:
+    """Guesses from elsewhere do not lock a customer out where she has logged in; those from there do."""
+    throttle = make(account_burst=2)
+    assert tried(throttle, "ann", "home", 0.0) is None
+    throttle.welcome("ann", "home")
+    assert [tried(throttle, "ann", "elsewhere", 0.0) for _ in range(3)] == [None, None, 10]
+    assert [tried(throttle, "ann", "home", 0.0) for _ in range(3)] == [None, None, 10]
+
+
+def test_known_addresses_are_bounded() -> None:
+    """The one not used for the longest time is forgotten."""
+    throttle = make(account_burst=1, max_keys=2)
+    for address in ("a", "b", "c"):
+        assert tried(throttle, "ann", address, 0.0) is None
+        throttle.welcome("ann", address)
+    assert [tried(throttle, "ann", address, 0.0) for address in ("x", "a", "c")] == [None, 10, None]
 
 
 def test_refund_gives_one_attempt_back_on_both() -> None:
     """A successful login costs nothing, and leaves the failures before it counted."""
     throttle = make(account_burst=2, address_burst=2)
-    assert throttle.reserve("ann", "a", 0.0) is None
+    assert tried(throttle, "ann", "a", 0.0) is None
     for _ in range(50):
-        assert throttle.reserve("ann", "a", 0.0) is None
+        assert tried(throttle, "ann", "a", 0.0) is None
         throttle.refund("ann", "a")
-    assert throttle.reserve("ann", "a", 0.0) is None
-    assert throttle.reserve("ann", "b", 0.0) == 10
-    assert throttle.reserve("bob", "a", 0.0) == 10
+    assert tried(throttle, "ann", "a", 0.0) is None
+    assert tried(throttle, "ann", "b", 0.0) == 10
+    assert tried(throttle, "bob", "a", 0.0) == 10
 
 
 def test_refund_of_a_forgotten_key_does_nothing() -> None:
     """A refund for keys that are not remembered gives nobody more than the burst."""
     throttle = make(account_burst=1)
     throttle.refund("ann", "a")
-    assert [throttle.reserve("ann", "a", 0.0) for _ in range(2)] == [None, 10]
+    assert [tried(throttle, "ann", "a", 0.0) for _ in range(2)] == [None, 10]
 
 
 def test_key_not_seen_for_longest_is_forgotten() -> None:
     """Beyond the bound the key not seen for the longest time has its full burst again; an attacked one has not."""
     throttle = make(account_burst=1, max_keys=2)
-    assert throttle.reserve("ann", "a", 0.0) is None
-    assert throttle.reserve("bob", "b", 0.0) is None
-    assert throttle.reserve("ann", "c", 0.0) == 10  # seen again, though refused
-    assert throttle.reserve("cy", "d", 0.0) is None  # makes bob forgotten
-    assert throttle.reserve("ann", "e", 0.0) == 10
-    assert throttle.reserve("bob", "f", 0.0) is None
+    assert tried(throttle, "ann", "a", 0.0) is None
+    assert tried(throttle, "bob", "b", 0.0) is None
+    assert tried(throttle, "ann", "c", 0.0) == 10  # seen again, though refused
+    assert tried(throttle, "cy", "d", 0.0) is None  # makes bob forgotten
+    assert tried(throttle, "ann", "e", 0.0) == 10
+    assert tried(throttle, "bob", "f", 0.0) is None
 
 
 def test_flood_of_addresses_makes_no_account_forgotten() -> None:
     """Accounts and addresses do not share their bound."""
     throttle = make(account_burst=2, max_keys=2)
-    assert [throttle.reserve("ann", f"address-{n}", 0.0) for n in range(50)] == [None, None, *[10] * 48]
+    assert [tried(throttle, "ann", f"address-{n}", 0.0) for n in range(50)] == [None, None, *[10] * 48]
 
 
 @pytest.mark.parametrize("burst", [1, 7, 60])
@@ -110,7 +134,7 @@ def test_flood_of_addresses_makes_no_account_forgotten() -> None:
 def test_whole_burst_is_granted_at_any_time(burst: int, per_minute: float) -> None:
     """Rounding costs nobody the last attempt of the burst, at the epoch seconds of today."""
     throttle = make(account_burst=burst, per_minute=per_minute)
-    granted = [throttle.reserve("ann", "a", 1_790_000_000.123456) for _ in range(burst + 1)]
+    granted = [tried(throttle, "ann", "a", 1_790_000_000.123456) for _ in range(burst + 1)]
     assert granted[:-1] == [None] * burst
     assert granted[-1] is not None
 
@@ -133,7 +157,7 @@ def test_no_window_holds_more_than_burst_and_rate(burst: int, gaps: list[int]) -
     allowed: list[int] = []
     for gap, address in zip(gaps, count(), strict=False):
         now += gap
-        if throttle.reserve("ann", str(address), float(now)) is None:
+        if tried(throttle, "ann", str(address), float(now)) is None:
             allowed.append(now)
     for first in range(len(allowed)):
         for last in range(first, len(allowed)):
@@ -147,21 +171,21 @@ def test_who_waits_as_told_is_let_in(burst: int, gaps: list[int]) -> None:
     now = 0.0
     for gap in gaps:
         now += gap / 4
-        wait = throttle.reserve("ann", "a", now)
+        wait = tried(throttle, "ann", "a", now)
         if wait is not None:
             assert wait >= 1
-            assert throttle.reserve("ann", "a", now + wait - 1) is not None
+            assert tried(throttle, "ann", "a", now + wait - 1) is not None
             now += wait
-            assert throttle.reserve("ann", "a", now) is None
+            assert tried(throttle, "ann", "a", now) is None
 
 
 def test_ipv6_client_is_its_network() -> None:
     """All addresses of one IPv6 /64 share a bucket, and an IPv4-mapped address is the IPv4 address."""
     throttle = Throttle(account_burst=9, account_per_minute=1, address_burst=1, address_per_minute=1, max_keys=9)
-    assert throttle.reserve("a", "2001:db8::1", 0) is None
-    assert throttle.reserve("b", "2001:db8::ffff", 0) is not None
-    assert throttle.reserve("b", "2001:db8:0:1::1", 0) is None
-    assert throttle.reserve("c", "192.0.2.1", 0) is None
-    assert throttle.reserve("d", "::ffff:192.0.2.1", 0) is not None
+    assert tried(throttle, "a", "2001:db8::1", 0) is None
+    assert tried(throttle, "b", "2001:db8::ffff", 0) is not None
+    assert tried(throttle, "b", "2001:db8:0:1::1", 0) is None
+    assert tried(throttle, "c", "192.0.2.1", 0) is None
+    assert tried(throttle, "d", "::ffff:192.0.2.1", 0) is not None
     throttle.refund("a", "2001:db8::7")
-    assert throttle.reserve("d", "2001:db8::8", 0) is None
+    assert tried(throttle, "d", "2001:db8::8", 0) is None
