@@ -6,7 +6,7 @@ import re
 import pytest
 
 from gateway.vocab.refusals import Code, Refusal
-from tests.house.refusals import PAGE, page
+from tests.house.refusals import BESIDE, DOCS, STAGES, page, picture
 from tests.house.sources import ROOT, python_files
 
 CATALOGUE = "gateway/vocab/refusals.py"
@@ -25,13 +25,21 @@ def used(folder: str) -> set[str]:
 
 def written(folder: str) -> set[str]:
     """Return the codes that stand as words in the sources of a folder, as `Code.X` or as text."""
-    text = "\n".join((ROOT / path).read_text() for path in python_files(folder))
+    # The page and the picture name them all, and prove nothing.
+    paths = [path for path in python_files(folder) if str(path) != "tests/house/refusals.py"]
+    text = "\n".join((ROOT / path).read_text() for path in paths)
     return set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", text)) & set(Code.__members__)
 
 
 def test_the_page_lists_exactly_the_codes() -> None:
     """docs/refusals.md is what the code says; `python -m tests.house.refusals` renews it."""
-    assert PAGE.read_text() == page()
+    assert (DOCS / "refusals.md").read_text() == page()
+
+
+def test_the_picture_shows_every_code() -> None:
+    """docs/refusals.svg is what the code says, and no code is without its place on the way of a request."""
+    assert (DOCS / "refusals.svg").read_text() == picture()
+    assert {code for stage in (*STAGES, *BESIDE) for code in stage.codes} == set(Code)
 
 
 def test_every_code_is_said_somewhere() -> None:
