@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules/.installed
 
-.PHONY: help setup run test lint unit bench docs lock clean
+.PHONY: help setup run test lint unit verify fuzz storm bench login-timing record-timing docs lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -41,9 +41,35 @@ $(CLIENTS): tests/clients/package-lock.json
 	cd tests/clients && npm ci --silent --no-audit --no-fund
 	@touch $@
 
+verify: setup ## attack the demonstration as one customer, and look for anything of another: build/verify.html, build/verify.json
+	$(BIN)/gateway verify --demo --report build/verify.html --report build/verify.json
+
+# atheris has no wheel for every Python and machine; where it has none the list is empty, and the rest is fuzzed.
+.venv/.fuzz: .venv/.installed requirements/fuzz.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+FUZZ_SECONDS ?= 60
+fuzz: .venv/.fuzz ## look for inputs that break a promise, FUZZ_SECONDS (60) for each target
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
+
+STORM_REQUESTS ?= 100000
+storm: setup ## STORM_REQUESTS (100000) requests with aborts and upstream faults: no reply may be wrong
+	$(BIN)/python -m tests.storm --requests $(STORM_REQUESTS)
+
 bench: setup ## the gateway beside bare aiohttp pass-through (needs wrk), and where its time goes
 	$(BIN)/python -m bench.standard
 	$(BIN)/python -m bench.standard --profile
+
+.venv/.bench: .venv/.installed requirements/bench.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+login-timing: .venv/.bench ## can refused logins be told apart by their time? Mann-Whitney test over interleaved samples
+	$(BIN)/python -m bench.timing logins
+
+record-timing: .venv/.bench ## can "not yours" be told from "not there" by its time?
+	$(BIN)/python -m bench.timing records
 
 docs: setup ## write config/schema.json and docs/configuration.md from the models
 	$(BIN)/python -m gateway.config.schema
@@ -54,6 +80,8 @@ lock: ## renew requirements/*.txt (needs uv)
 	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" pyproject.toml -o requirements/runtime.txt
 	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" --group fuzz -o requirements/fuzz.txt
 
 clean: ## remove what the targets made
 	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

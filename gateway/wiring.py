@@ -237,8 +237,12 @@ def _log_key(config: Config) -> bytes:
 
 
 def insecure_settings(config: Config) -> list[str]:
-    """Return the names of dangerous settings that are on."""
-    return [name for name, value in config if name.startswith("insecure_") and value]
+    """Return the names of dangerous settings that are on; for a route also which one it is, and why."""
+    names = [name for name, value in config if name.startswith("insecure_") and value]
+    for index, route in enumerate(config.routes):
+        if route.insecure_unproven is not None:
+            names.append(f"routes[{index}].insecure_unproven ({route.name}): {route.insecure_unproven}")
+    return names
 
 
 def dump(config: Config) -> str:

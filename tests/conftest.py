@@ -5,16 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.shop import Shop
+from tests.canary_sweep import (
+    pytest_runtest_makereport,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from tests.fakes.commerce import Commerce
-from tests.gateways import UPSTREAM_SECRET, Site, environment
+from tests.gateways import UPSTREAM_SECRET, CanaryShop, Site, environment
 from tests.gateways import site as run_site
+
+# The sweep of the whole suite: its hooks of pytest work where pytest finds them.
+__all__ = ["pytest_runtest_makereport", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 
 @pytest.fixture
 async def upstream() -> AsyncIterator[Commerce]:
     """Give a recording upstream with the demo data."""
-    async with Commerce(Shop("canary-upstream-id", UPSTREAM_SECRET)) as commerce:
+    async with Commerce(CanaryShop("canary-upstream-id", UPSTREAM_SECRET)) as commerce:
         yield commerce
 
 

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ import yarl
 from gateway.authn.key import Algorithm, generate
 from gateway.config.load import load
 from gateway.config.model import Config
+from gateway.demo.answers import ShopAnswer
 from gateway.demo.data import DEMO_PASSWORDS, PEOPLE
+from gateway.demo.shop import Shop
 from gateway.vocab.refusals import Refusal
 from gateway.wiring import Address, Gateway, running
+from tests.canary_sweep import SWEEP, private_parts
 from tests.fakes.commerce import Commerce
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +29,20 @@ STOREFRONT = "canary-storefront-id"
 TRUSTED = "canary-trusted-id"
 TRUSTED_SECRET = "canary-trusted-secret"
 UPSTREAM_SECRET = "canary-upstream-secret"
+for _secret in (TRUSTED_SECRET, UPSTREAM_SECRET, *DEMO_PASSWORDS.values()):
+    SWEEP.name("a constant of the tests", _secret)
+
+
+class CanaryShop(Shop):
+    """The demo shop as the upstream of tests: the bearers it issues are named as secrets."""
+
+    def answer(
+        self, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: bytes
+    ) -> ShopAnswer:
+        """Answer as the shop does."""
+        answer = super().answer(method, path, query, headers, body)
+        SWEEP.name_grant(path, answer.status, answer.body)
+        return answer
 
 
 @dataclass(slots=True)
@@ -57,6 +74,7 @@ class Site:
     config: Config
     bearers: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    replies: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -70,9 +88,12 @@ class Site:
 
     async def call(self, method: str, target: str, **options: Any) -> Answer:
         """Send a request exactly as spelled; no header is added but what aiohttp needs."""
+        SWEEP.name_request(options)
         url = yarl.URL(self.url + target, encoded=True)
         async with self.session.request(method, url, allow_redirects=False, **options) as response:
-            return Answer(response.status, response.headers, await response.read())
+            answer = Answer(response.status, response.headers, await response.read())
+        self.replies.append(SWEEP.reply(target, answer.status, answer.headers.items(), answer.body))
+        return answer
 
     async def bearer(self, kind: str = "public") -> str:
         """Return a bearer of a public or trusted client."""
@@ -126,9 +147,26 @@ class Site:
         async with self.session.get(f"{self.admin_url}/metrics") as response:
             return await response.text()
 
+    async def admin_pages(self) -> str:
+        """Return everything that the admin port shows."""
+        return await admin_pages(self.session, self.admin_url)
+
     def log_lines(self) -> list[dict[str, Any]]:
         """Return the log so far."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
+
+
+_ADMIN_PATIENCE = aiohttp.ClientTimeout(total=5)
+
+
+async def admin_pages(session: aiohttp.ClientSession, url: str) -> str:
+    """Return everything that an admin port shows; nothing where it has gone."""
+    pages = []
+    for path in ("/metrics", "/config", "/ready"):
+        with suppress(aiohttp.ClientError, TimeoutError):
+            async with session.get(url + path, timeout=_ADMIN_PATIENCE) as response:
+                pages.append(await response.text())
+    return "\n".join(pages)
 
 
 def environment(folder: Path, upstream: str, **overrides: str) -> dict[str, str]:
@@ -136,6 +174,11 @@ def environment(folder: Path, upstream: str, **overrides: str) -> dict[str, str]
     key = folder / "signing.jwk"
     if not key.exists():
         key.write_text(generate(Algorithm.EDDSA))
+    for part in private_parts(key.read_text()):
+        SWEEP.name("private part of the signing key", part)
+    for name, value in overrides.items():
+        if name.endswith("SECRET"):
+            SWEEP.name(name, value)
     return {
         "UPSTREAM_URL": upstream,
         "UPSTREAM_CLIENT_ID": "canary-upstream-id",
@@ -172,4 +215,9 @@ async def site(
                 hashed = await gateway.hasher.hash(DEMO_PASSWORDS[person.email])
                 assert not isinstance(hashed, Refusal)
                 await gateway.store.set_password(person.id, hashed)
-        yield Site(gateway, commerce, session, log, loaded)
+        running_site = Site(gateway, commerce, session, log, loaded)
+        try:
+            yield running_site
+        finally:
+            pages = await running_site.admin_pages()
+    SWEEP.search("site", {"log": log.getvalue(), "admin pages": pages, "replies": "\n".join(running_site.replies)})

@@ -14,10 +14,12 @@ from gateway.authn.key import Algorithm, generate, load_key
 from gateway.cli import explain as explaining
 from gateway.cli.demo import run_demo
 from gateway.cli.serve import START_FAULT, run_server, run_workers
-from gateway.cli.table import coverage_table
+from gateway.cli.table import coverage_json, coverage_lines, coverage_table
+from gateway.cli.verify import verify
 from gateway.config.faults import ConfigError
 from gateway.config.load import load
 from gateway.config.model import Config
+from gateway.config.proof import prove
 from gateway.stores import StoreUnavailable
 from gateway.vocab.messages import CallerKind
 from gateway.wiring import Address, dump
@@ -27,6 +29,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(no_args_is_help=True, help="Signing keys.")
 app.add_typer(keys, name="keys")
+app.command()(verify)
 # Names of parameters stand in brackets, and what a client sends may be anything: no text of ours is markup.
 out = Console(markup=False, emoji=False, highlight=False)
 err = Console(stderr=True, markup=False, emoji=False, highlight=False)
@@ -118,9 +121,19 @@ def demo(
 
 
 @app.command()
-def check(config: ConfigFile) -> None:
-    """Check a routing file: every fault with its place, or the table of who may do what."""
-    _print_tables(coverage_table(_load(config)))
+def check(
+    config: ConfigFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002 - typer's way of a flag
+) -> None:
+    """Check a routing file: every fault with its place, or who may do what and the proof that it isolates."""
+    checked = _load(config)
+    proof = prove(checked)
+    if as_json:
+        out.print(json.dumps(coverage_json(checked, proof), indent=2), soft_wrap=True)
+        return
+    _print_tables(coverage_table(checked, proof))
+    for line in coverage_lines(checked, proof):
+        out.print(line)
 
 
 @app.command("dump")

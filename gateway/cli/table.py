@@ -1,12 +1,15 @@
-"""The table that `gateway check` prints: every route, and what each caller may do on it."""
+"""What `gateway check` prints: every route, what each caller may do on it, and what is proven of it."""
+
+from collections.abc import Iterator
 
 from rich.table import Column, Table
 
 from gateway.config.compile import route as compile_route
-from gateway.config.model import Config
+from gateway.config.model import Config, Route
+from gateway.config.proof import Proof, Verdict
 from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.scope.rules import RULES as SCOPE_RULES
-from gateway.vocab.messages import CallerKind
+from gateway.vocab.messages import CallerKind, Json
 from gateway.vocab.policy import Access
 
 
@@ -15,14 +18,63 @@ def whole(*headers: str, title: str | None = None) -> Table:
     return Table(*(Column(header, overflow="fold") for header in headers), title=title)
 
 
-def coverage_table(config: Config) -> Table:
-    """Return routes x callers; what is not there answers 404 or 405."""
-    table = whole("route", "methods", "path", *CallerKind, title=f"{len(config.routes)} routes, no fault found")
+def coverage_table(config: Config, proof: Proof) -> Table:
+    """Return routes x callers, and what is proven of each; what is not there answers 404 or 405."""
+    table = whole(
+        "route", "methods", "path", *CallerKind, "proof", title=f"{len(config.routes)} routes, no fault found"
+    )
     for model in config.routes:
         route = compile_route(model)
         cells = (describe(route.access.get(kind)) for kind in CallerKind)
-        table.add_row(route.name, " ".join(model.methods), route.path, *cells)
+        table.add_row(route.name, " ".join(model.methods), route.path, *cells, _proven(model, proof))
     return table
+
+
+def _proven(model: Route, proof: Proof) -> str:
+    """Say what is proven of those who are not trusted; where they may do nothing, of the others."""
+    verdicts = {decision.verdict: None for decision in proof.decisions if decision.route == model.name}
+    told = [verdict for verdict in verdicts if verdict not in {Verdict.DENIED, Verdict.TRUSTED}] or [*verdicts][-1:]
+    reason = f": {model.insecure_unproven}" if Verdict.UNPROVEN in verdicts else ""
+    return ", ".join(told) + reason
+
+
+def coverage_lines(config: Config, proof: Proof) -> Iterator[str]:
+    """Yield the sums of the proof and its notes, a line each."""
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in proof.counts.items())
+    methods = sum(len(set(route.methods)) for route in config.routes)
+    yield f"{len(config.routes)} routes, {methods} method x path, {len(proof.decisions)} decisions: {counts}"
+    here = ", ".join(f"{method} {path}" for method, path in proof.answered_here)
+    yield f"answered here: {here}; anything else is 404 or 405"
+    for decision in proof.decisions:
+        for missing in decision.missing:
+            yield f"unproven: {decision.route}: {decision.caller}: {decision.method}: {missing}"
+    for note in proof.notes:
+        yield f"note: {', '.join(note.routes)}: {note.what}"
+
+
+def coverage_json(config: Config, proof: Proof) -> Json:
+    """Return the proof as one JSON document."""
+    return {
+        "routes": len(config.routes),
+        "methods": sum(len(set(route.methods)) for route in config.routes),
+        "counts": {str(verdict): count for verdict, count in proof.counts.items()},
+        "decisions": [
+            {
+                "route": decision.route,
+                "method": decision.method,
+                "path": decision.path,
+                "caller": str(decision.caller),
+                "verdict": str(decision.verdict),
+                "scope": [name_of(rule) for rule in decision.scope],
+                "guard": [name_of(rule) for rule in decision.guards],
+                "missing": list(decision.missing),
+                "reason": decision.reason,
+            }
+            for decision in proof.decisions
+        ],
+        "answered_here": [{"method": method, "path": path} for method, path in proof.answered_here],
+        "notes": [{"routes": list(note.routes), "what": note.what} for note in proof.notes],
+    }
 
 
 def describe(access: Access | None) -> str:

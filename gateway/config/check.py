@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from gateway.authn.key import Key, KeyFault, load_key
+from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
+from gateway.config.proof import JWKS_PATH, prove, unreachable
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
 from gateway.routing import Part, parse_template, shape
+from gateway.scope.rules.body_fields import BodyFields
 from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
@@ -19,11 +22,8 @@ from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
 from gateway.vocab.policy import Endpoint, Passwords
 
-Location = tuple[str | int, ...]
-Finding = tuple[Location, str, str]
-"""Where, what, and what to write instead."""
+__all__ = ["ENDPOINT_NAMES", "JWKS_PATH", "Finding", "Location", "findings", "secret_places"]
 
-JWKS_PATH = "/.well-known/jwks.json"
 ENDPOINT_NAMES = frozenset(endpoint.value for endpoint in Endpoint)
 # A look must not remove a password, nor a removal set one.
 _METHODS = {
@@ -43,10 +43,17 @@ def findings(config: Config) -> Iterator[Finding]:
     fault = check_url(config.store.url)
     if fault is not None:
         yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
-    yield from _routes(config)
+    faulty: set[Location] = set()
+    for where, what, hint in _routes(config):
+        if where[-1] == "path":
+            faulty.add(where[:2])
+        yield where, what, hint
     for index, route in enumerate(config.routes):
         for where, what, hint in _route(route):
+            faulty.add(("routes", index, *where[:2]))
             yield ("routes", index, *where), what, hint
+    # What is wrong in itself proves nothing, and need not be told so twice.
+    yield from (finding for finding in prove(config).faults if not {finding[0][:2], finding[0][:4]} & faulty)
 
 
 def secret_places(config: Config) -> Iterator[Location]:
@@ -108,6 +115,9 @@ def _routes(config: Config) -> Iterator[Finding]:
         owner = reserved.get(shape(route.path))
         if owner is not None:
             yield ("routes", index, "path"), f"the gateway answers this path itself ({owner})", "remove the route"
+    for index in unreachable(config):
+        what = "no path is left to this route: more specific ones take them all"
+        yield ("routes", index, "path"), what, "remove the route, or one of those"
     for (_, first), (index, second) in combinations(enumerate(config.routes), 2):
         methods = set(first.methods) & set(second.methods)
         if methods and shape(first.path) == shape(second.path):
@@ -163,6 +173,8 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         if caller == "public" and _needs_customer(rule):
             yield where, "this rule needs a customer, and a public caller is none", "move it to customer:"
         yield from _missing(where, rule, parameters)
+        if isinstance(rule, ParentOwner) and not rule.path and not parse_template(route.path)[-1].is_parameter:
+            yield where, "the path does not end with a record that could be looked up", "say which one with path:"
         place = _written(rule)
         if place in written:
             yield where, "another rule writes the same place", "leave one of them"
@@ -190,6 +202,8 @@ def _missing(where: Location, rule: object, parameters: set[str]) -> Iterator[Fi
         read = {rule.parameter}
     elif isinstance(rule, ParentOwner):
         read = set(rule.parameters)
+    elif isinstance(rule, BodyFields):
+        read = set(rule.match.values())
     if not read <= parameters:
         what = f"the path has no parameter {_listed(read - parameters)}"
         yield where, what, f"use one of: {_listed(parameters)}"

@@ -70,6 +70,13 @@ def _forwardable(name: str) -> str:
     return name
 
 
+def _reason(text: str) -> str:
+    words = " ".join(text.split())
+    if not words:
+        raise ValueError("write in a few words why this is no leak")
+    return words
+
+
 Template = Annotated[str, AfterValidator(_template)]
 Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(_template)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -328,6 +335,11 @@ class Route(Closed):
         default="refuse",
         description="After an answer that would have broken isolation: refuse it, or also close the route (503) until"
         " this worker is restarted.",
+    )
+    insecure_unproven: Annotated[str, AfterValidator(_reason)] | None = Field(
+        default=None,
+        description="Why this route may stay although nothing proves that it keeps customers' records apart. `gateway"
+        " check` shows it, and the log at start.",
     )
 
 

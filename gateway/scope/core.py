@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from pydantic import BaseModel, ConfigDict
 
+from gateway.scope.names import fold
 from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
@@ -17,6 +18,10 @@ from gateway.wire.pointer import Reading, owner_at, split
 _BODILESS = frozenset({"GET", "HEAD"})
 # A client may not choose how the upstream reads a filter that we composed: the older parser knows no quotes.
 _CHOOSES_FILTER_PARSER = frozenset({"ep-disable-beta-filtering"})
+
+
+# Rack, Symfony and Laravel read `_method`; ASP.NET and others the header's name as a parameter.
+_METHOD_OVERRIDES = frozenset({"method", "httpmethod", "xhttpmethod", "xhttpmethodoverride", "xmethodoverride"})
 
 
 class RuleOptions(BaseModel):
@@ -58,7 +63,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     `document` is the client's body where `needs_document` asks for it. `forwarded` are the header names that pass.
     """
     draft = Draft(target, target.query, document)
-    if not access.is_open and (refusal := _check_query(route, target)):
+    refusal = _check_override(target) if access.is_open else _check_query(route, target)
+    if refusal is not None:
         return refusal
     for rule in access.scope:
         narrowed = rule.apply(draft, whose)
@@ -82,6 +88,14 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         parents=draft.parents,
         narrowed=draft.narrowed,
     )
+
+
+def _check_override(target: Target) -> Refusal | None:
+    """Refuse what makes some servers act on another method than the one that was matched."""
+    for name, _ in target.query:
+        if fold(name) in _METHOD_OVERRIDES and name.startswith(("_", "x", "X")):
+            return Refusal(Code.QUERY_NOT_ALLOWED, "a parameter that overrides the method", source="query")
+    return None
 
 
 def _check_query(route: Route, target: Target) -> Refusal | None:

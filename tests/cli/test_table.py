@@ -1,5 +1,6 @@
-"""`gateway check`: every fault with its place, or the table of who may do what."""
+"""`gateway check`: every fault with its place, or the table of who may do what and what is proven of it."""
 
+import json
 import os
 import pty
 import re
@@ -26,14 +27,67 @@ def test_the_table_lists_every_route_for_every_caller(run: Run, environ: dict[st
     """`check` exits 0 and shows each route with its methods, its path and what each kind of caller may do."""
     result = run("check", "--config", MOLTIN)
     assert (result.exit_code, result.stderr) == (0, "")
-    rows = {cells[0]: cells[1:] for cells in map(_cells, result.stdout.splitlines()) if len(cells) == 6}
+    rows = {cells[0]: cells[1:] for cells in map(_cells, result.stdout.splitlines()) if len(cells) == 7}
     routes = load(MOLTIN, environ).routes
     assert [(name, *row[:2]) for name, row in rows.items()] == [
         (route.name, " ".join(route.methods), route.path) for route in routes
     ]
-    assert rows["orders-list"][2:] == ["403", "filter owner", "open"]
-    assert rows["product"][2:] == ["open", "open", "open"]
+    assert rows["orders-list"][2:] == ["403", "filter owner", "open", "isolated"]
+    assert rows["product"][2:] == ["open", "open", "open", "public"]
+    assert rows["cart-checkout"][5] == "guests only, isolated"
     assert rows["cart-customers"][2] == "403"
+
+
+def test_the_coverage_is_summed_up(run: Run) -> None:
+    """Below the table stand the sums, what the gateway answers itself, and a line for each note."""
+    lines = run("check", "--config", MOLTIN).stdout.splitlines()
+    sums = next(line for line in lines if " decisions: " in line)
+    methods = next(int(found[1]) for found in [re.search(r"(\d+) method x path", sums)] if found)
+    decisions, *counts = map(
+        int, re.findall(r"(\d+) (?:decisions|isolated|guests|public|trusted|denied|unproven)", sums)
+    )
+    assert (decisions, sum(counts), counts[-1]) == (3 * methods, 3 * methods, 0)
+    here = "POST /oauth/access_token, POST /v2/customers/tokens, GET /.well-known/jwks.json"
+    assert f"answered here: {here}; anything else is 404 or 405" in lines
+    shadowed = (
+        "note: customer-read, customer-change, customer-delete: GET, PUT, DELETE: /v2/customers/tokens answers 405"
+    )
+    assert any(line.startswith(shadowed) for line in lines)
+
+
+def test_an_unproven_route_is_shown_with_its_reason(run: Run, tmp_path: Path) -> None:
+    """`insecure_unproven` lets the file pass, and `check` says of which route, what is missing and why it may stay."""
+    opened = "routes: [{name: orders-open, path: /v2/orders, methods: [GET], access: {customer: open}%s}]\n"
+    result = run("check", "--config", extended(tmp_path, opened % ""))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "routes[0].access.customer: GET: only customers may use this" in result.stderr
+    config = extended(tmp_path, opened % ", insecure_unproven: orders of one test shop")
+    result = run("check", "--config", config)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert _cells(result.stdout.splitlines()[4])[6] == "unproven: orders of one test shop"
+    assert "1 denied, 1 unproven" not in result.stdout
+    assert "2 denied, 1 unproven" in result.stdout
+    assert "unproven: orders-open: customer: GET: only customers may use this" in result.stdout
+    document = json.loads(run("check", "--json", "--config", config).stdout)
+    (decision,) = (one for one in document["decisions"] if one["verdict"] == "unproven")
+    assert (decision["caller"], decision["reason"]) == ("customer", "orders of one test shop")
+    assert len(decision["missing"]) == 1
+
+
+def test_the_proof_as_json(run: Run) -> None:
+    """`--json` holds each decision with the rules it stands on, under keys that stay."""
+    result = run("check", "--json", "--config", MOLTIN)
+    assert (result.exit_code, result.stderr) == (0, "")
+    document = json.loads(result.stdout)
+    assert set(document) == {"routes", "methods", "counts", "decisions", "answered_here", "notes"}
+    assert sum(document["counts"].values()) == len(document["decisions"]) == 3 * document["methods"]
+    assert document["counts"]["unproven"] == 0
+    assert {
+        "route": "orders-list", "method": "GET", "path": "/v2/orders", "caller": "customer", "verdict": "isolated",
+        "scope": ["filter"], "guard": ["owner"], "missing": [], "reason": None,
+    } in document["decisions"]  # fmt: skip
+    assert {"method": "POST", "path": "/v2/customers/tokens"} in document["answered_here"]
+    assert all(set(note) == {"routes", "what"} for note in document["notes"])
 
 
 def test_every_fault_is_a_line(run: Run, tmp_path: Path) -> None:

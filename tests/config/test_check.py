@@ -32,9 +32,9 @@ def test_a_minimal_file_has_no_fault() -> None:
         pytest.param("/{x}/b", "/a/{y}", True, id="each is more specific somewhere"),
         pytest.param("/{x}/b/c", "/a/{y}/d", False, id="no path fits both"),
         pytest.param("/{x}/b", "/a/{y}/c", False, id="another length"),
-        pytest.param("/{x}/{y}", "/a/b", False, id="literals everywhere"),
+        pytest.param("/a/{x}/{y}", "/a/b/c", False, id="literals everywhere"),
         pytest.param("/a/{rest...}", "/a/{x}", False, id="a parameter is more specific than the tail"),
-        pytest.param("/{x}/{y}/c", "/a/{z}/{w}", True, id="with parameters in common"),
+        pytest.param("/p/{x}/{y}/c", "/p/a/{z}/{w}", True, id="with parameters in common"),
     ],
 )
 def test_two_templates_cross_if_neither_is_more_specific(first: str, second: str, *, crosses: bool) -> None:
@@ -57,7 +57,10 @@ def test_methods_of_a_path_may_have_routes_of_their_own() -> None:
         pytest.param("public", {"scope": [{"body_fields": {"allow": ["name"]}}]}, None, id="fields for the public"),
         pytest.param(
             "public",
-            {"scope": [{"parent_owner": {"path": "/v2/x/{id}", "pointer": "/owner", "accepts": "guest"}}]},
+            {
+                "scope": [{"parent_owner": {"path": "/v2/x/{id}", "pointer": "/owner", "accepts": "guest"}}],
+                "guard": [{"owner": {"pointer": "/owner", "required": False}}, {"identity": {"parameter": "id"}}],
+            },
             None,
             id="guests' parents for the public",
         ),
@@ -94,7 +97,8 @@ def test_rules_go_with_callers(caller: str, access: dict[str, Any], place: str |
 )
 def test_passwords_go_with_methods(mode: str, methods: list[str], path: str, *, good: bool) -> None:
     """A look never removes a password, and the path names whose it is."""
-    assert (found(routes=[route(path=path, methods=methods, passwords=mode)]) == []) is good
+    access = {"customer": {"scope": [{"path_owner": {}}], "guard": [OWNER]}} if "{id}" in path else {"public": "open"}
+    assert (found(routes=[route(path=path, methods=methods, passwords=mode, access=access)]) == []) is good
 
 
 def test_without_bearers_no_client_is_needed() -> None:

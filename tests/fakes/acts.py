@@ -201,6 +201,13 @@ async def extra_bytes(exchange: Exchange, _: Injection) -> bool:
     return True
 
 
+async def late_extra(exchange: Exchange, injection: Injection) -> bool:
+    """Fault.LATE_EXTRA."""
+    await normal(exchange, true_answer(exchange))
+    await _pause(injection)
+    return await normal(exchange, _asked(exchange, "/v2/orders", [], "GET"))
+
+
 async def close(_: Exchange, __: Injection) -> bool:
     """Fault.CLOSE."""
     return False
@@ -254,6 +261,7 @@ ACTS: dict[Fault, Callable[[Exchange, Injection], Awaitable[bool]]] = {
     Fault.SET_COOKIE: set_cookie,
     Fault.HUGE_HEADERS: huge_headers,
     Fault.EXTRA_BYTES: extra_bytes,
+    Fault.LATE_EXTRA: late_extra,
     Fault.CLOSE: close,
     Fault.CLOSE_AFTER: close_after,
     Fault.SILENT: silent,

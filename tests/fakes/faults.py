@@ -53,6 +53,8 @@ class Fault(StrEnum):
     """Adds a header of [size, default 100 000] bytes."""
     EXTRA_BYTES = auto()
     """Sends the answer, and after it another that nobody asked for, with every customer's orders."""
+    LATE_EXTRA = auto()
+    """Sends the answer, waits, and sends the same unasked one on the resting connection [gate, delay]."""
     CLOSE = auto()
     """Closes before the answer."""
     CLOSE_AFTER = auto()

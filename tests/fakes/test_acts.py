@@ -128,6 +128,18 @@ async def test_extra_bytes(commerce: Commerce, peer: Peer) -> None:
     assert LESLIE.canary.encode() in (await peer.answer())[2]
 
 
+async def test_late_extra_bytes(commerce: Commerce, peer: Peer) -> None:
+    """The second answer comes when the test opens the gate."""
+    gate = asyncio.Event()
+    commerce.fault(Fault.LATE_EXTRA, gate=gate)
+    assert LESLIE.canary.encode() not in (await peer.ask(RON_ORDERS))[2]
+    reading = asyncio.ensure_future(peer.answer())
+    await commerce.wait(lambda: len(commerce.requests) == 1)
+    assert not reading.done()
+    gate.set()
+    assert LESLIE.canary.encode() in (await reading)[2]
+
+
 async def test_chunked(commerce: Commerce, peer: Peer) -> None:
     """The true body comes in chunks."""
     commerce.fault(Fault.CHUNKED, size=10)

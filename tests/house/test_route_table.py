@@ -144,7 +144,8 @@ CUSTOMER_CELLS = [
     *yes(200, "PUT", f"/v2/customers/{LESLIE_ID}", TRUSTED, body=data(type="customer", external_ref="x")),
     *no("RECORD_NOT_FOUND", "PUT", f"/v2/customers/{LESLIE_ID}", *CUSTOMERS, body=data(name="R")),
     *no("BODY_FIELD_UNKNOWN", "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(external_ref="x"), note="more"),
-    *no("BODY_FIELD_UNKNOWN", "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(id=LESLIE_ID), note="an id"),
+    *no("BODY_FIELD_FORBIDDEN", "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(id=LESLIE_ID), note="an id"),
+    *yes(200, "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(id=RON_ID, name="R"), note="the own id"),
     *no(
         "BODY_FIELD_UNKNOWN", "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(name="R") | {"meta": {}},
         note="a member beside the data",

@@ -15,7 +15,8 @@ from typing import Any
 import aiohttp
 import yarl
 
-from tests.gateways import MOLTIN, STOREFRONT, Answer
+from tests.canary_sweep import SWEEP
+from tests.gateways import MOLTIN, STOREFRONT, Answer, admin_pages
 
 SCRIPT = str(Path(sys.executable).with_name("gateway"))
 # Generous for a cold start on a busy machine; each wait ends as soon as its state is reached.
@@ -34,6 +35,7 @@ class Served:
     errors: list[str] = field(default_factory=list)
     public: str = ""
     admin: str = ""
+    replies: list[str] = field(default_factory=list)
     _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     _bearer: str = ""
 
@@ -133,9 +135,12 @@ class Served:
             self._changed.notify_all()
 
     async def _call(self, method: str, url: str, options: dict[str, Any]) -> Answer:
+        SWEEP.name_request(options)
         target = yarl.URL(url, encoded=True)
         async with self.session.request(method, target, allow_redirects=False, **options) as response:
-            return Answer(response.status, response.headers, await response.read())
+            answer = Answer(response.status, response.headers, await response.read())
+        self.replies.append(SWEEP.reply(url, answer.status, answer.headers.items(), answer.body))
+        return answer
 
 
 @asynccontextmanager
@@ -161,15 +166,19 @@ async def serving(
     ):
         served = Served(process, session)
         reading = group.create_task(served.read())
+        pages = ""
         try:
             if wait:
                 await served.started(workers)
             yield served
+            pages = await admin_pages(session, f"http://{served.admin}") if served.admin else ""
         finally:
             # The session is the group of the process and its workers, and of nobody else.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await reading
+    texts = {"log": "\n".join(served.output), "stderr": "\n".join(served.errors), "admin pages": pages}
+    SWEEP.search("process", {**texts, "replies": "\n".join(served.replies)})
 
 
 def extended(folder: Path, text: str) -> Path:

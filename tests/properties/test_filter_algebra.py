@@ -11,8 +11,8 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from gateway.demo.filters import FilterError, matches
-from gateway.scope.filters.dialect import reserved_names
 from gateway.scope.filters.epcc import All, Any, Condition, Epcc, Node, emit
+from gateway.scope.names import reserved_names
 from gateway.vocab.messages import Json
 from gateway.vocab.refusals import Refusal
 

@@ -69,6 +69,13 @@ def test_an_open_request_goes_as_it_came() -> None:
     assert (result.query, result.narrowed, result.document) == (query, False, None)
 
 
+@pytest.mark.parametrize("name", ["_method", "_METHOD", "_method[]", "X-HTTP-Method-Override", "x_http_method"])
+def test_no_parameter_overrides_the_method(name: str) -> None:
+    """D2: some servers would act on another method than the one that was matched."""
+    assert refused(OPEN, ((name, "DELETE"),)).code is Code.QUERY_NOT_ALLOWED
+    assert planned(OPEN, (("method", "x"), ("payment_method", "y"))).query
+
+
 @pytest.mark.parametrize(
     ("query", "code", "source"),
     [

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
 
-from gateway.scope.filters.dialect import invalid, is_alias, is_reserved, refuse_name, repeated, reserved_field
+from gateway.scope.filters.dialect import invalid, refuse_name, repeated, reserved_field
+from gateway.scope.names import is_alias, is_reserved
 from gateway.vocab.messages import Query
 from gateway.vocab.refusals import Refusal
 

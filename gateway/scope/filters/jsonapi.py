@@ -6,16 +6,8 @@ they could put a condition of ours into an OR.
 
 import re
 
-from gateway.scope.filters.dialect import (
-    fold,
-    invalid,
-    is_alias,
-    is_reserved,
-    refuse_name,
-    refuse_value,
-    repeated,
-    reserved_field,
-)
+from gateway.scope.filters.dialect import invalid, refuse_name, refuse_value, repeated, reserved_field
+from gateway.scope.names import fold, is_alias, is_reserved
 from gateway.vocab.messages import Query
 from gateway.vocab.refusals import Refusal
 

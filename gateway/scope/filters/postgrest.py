@@ -3,7 +3,8 @@
 The logical parameters (`or`, `and`, `not`) and embedding in `select` are refused, not parsed.
 """
 
-from gateway.scope.filters.dialect import fold, invalid, is_reserved, refuse_name, refuse_value, reserved_field
+from gateway.scope.filters.dialect import invalid, refuse_name, refuse_value, reserved_field
+from gateway.scope.names import fold, is_reserved
 from gateway.vocab.messages import Query
 from gateway.vocab.refusals import Refusal
 

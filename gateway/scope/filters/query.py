@@ -3,7 +3,8 @@
 It has no filter language: what else the client sends stays as it is.
 """
 
-from gateway.scope.filters.dialect import invalid, is_reserved, refuse_name, refuse_value, reserved_field
+from gateway.scope.filters.dialect import invalid, refuse_name, refuse_value, reserved_field
+from gateway.scope.names import is_reserved
 from gateway.vocab.messages import Query
 from gateway.vocab.refusals import Refusal
 

@@ -1,21 +1,24 @@
 """Scoping rule `body_fields`: only listed fields may stand in the body."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from pydantic import Field
 
 from gateway.scope.core import RuleOptions
+from gateway.scope.names import is_alias, is_reserved, reserved_names
 from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import MISSING, Pointer, resolve, split
+from gateway.wire.pointer import Pointer, resolve, split
 
 
 class BodyFields(RuleOptions):
     """Lets only listed fields pass in an object of the body; others answer 422, forbidden ones 403.
 
-    Without `allow` every field passes that is not forbidden.
+    Without `allow` every field passes that is not forbidden. What is forbidden is so in every spelling that a reader
+    behind the gateway could take for it: other cases, look-alike letters, `customer[id]`.
 
     Fields are written relative to `pointer`: `name` allows a field with all that is in it, `customer/name` allows
     this member of the object `customer` and no other.
@@ -26,6 +29,10 @@ class BodyFields(RuleOptions):
     )
     allow: tuple[str, ...] | None = Field(default=None, description="Fields that may stand in it; without it, any.")
     forbid: tuple[str, ...] = Field(default=(), description="Fields that answer 403 instead of 422.")
+    match: Mapping[str, str] = Field(
+        default_factory=dict,
+        description="Fields that may stand in it with the value of a path parameter only, such as {id: aid}; else 403.",
+    )
 
     @property
     def needs_body(self) -> bool:
@@ -44,9 +51,12 @@ class BodyFields(RuleOptions):
                 whole.add(field)
         return {name: frozenset(found) for name, found in members.items()} | dict.fromkeys(whole)
 
+    @cached_property
+    def _forbidden(self) -> tuple[tuple[str, tuple[frozenset[str], ...]], ...]:
+        return tuple((entry, tuple(reserved_names(name) for name in entry.split("/"))) for entry in self.forbid)
+
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Refuse fields that are not listed."""
-        del whose
         tokens = split(self.pointer)
         if draft.document is None and self.allow is None:
             return draft
@@ -57,13 +67,19 @@ class BodyFields(RuleOptions):
         prefix = ".".join(tokens)
         if not isinstance(fields, dict):
             return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=prefix)
-        for entry in self.forbid:
-            if resolve(fields, tuple(entry.split("/"))) is not MISSING:
+        for entry, names in self._forbidden:
+            if _holds(fields, names):
                 return Refusal(Code.BODY_FIELD_FORBIDDEN, source=f"{prefix}.{entry.replace('/', '.')}")
+        for name, parameter in self.match.items():
+            for field, value in fields.items():
+                if is_alias(field, name) or (field == name and value != whose.parameters[parameter]):
+                    return Refusal(Code.BODY_FIELD_FORBIDDEN, "another id than the path's", source=f"{prefix}.{name}")
         return draft if self.allow is None else self._check(fields, prefix) or draft
 
     def _check(self, fields: dict[str, Any], prefix: str) -> Refusal | None:
         for name, value in fields.items():
+            if name in self.match:
+                continue
             if name not in self._allowed:
                 return Refusal(Code.BODY_FIELD_UNKNOWN, f"{name!r} is not listed", source=prefix)
             members = self._allowed[name]
@@ -74,3 +90,11 @@ class BodyFields(RuleOptions):
             if set(value) - members:
                 return Refusal(Code.BODY_FIELD_UNKNOWN, "members that are not listed", source=f"{prefix}.{name}")
         return None
+
+
+def _holds(fields: Any, names: tuple[frozenset[str], ...]) -> bool:
+    """Tell whether a member by these names, one inside the other, is there in any spelling."""
+    if not isinstance(fields, dict):
+        return False
+    found = (value for name, value in fields.items() if is_reserved(name, names[0]))
+    return any(len(names) == 1 or _holds(value, names[1:]) for value in found)

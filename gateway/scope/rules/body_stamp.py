@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from gateway.scope.core import RuleOptions
+from gateway.scope.names import is_alias
 from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
@@ -47,8 +48,15 @@ class BodyStamp(RuleOptions):
         source = ".".join(tokens)
         stamp: Any = {"id": own} if self.shape is Shape.OBJECT else [{"type": self.type, "id": own}]
         document: Json = dict(draft.document or {})
+        if self.shape is Shape.REFERENCES and document.keys() - {tokens[0]}:
+            return Refusal(Code.BODY_FIELD_UNKNOWN, "members beside the references", source="body")
         place = document
-        for token in tokens[:-1]:
+        for depth, token in enumerate(tokens):
+            # A reader that ignores case would take the last of `data` and `DATA`.
+            if any(is_alias(name, token) for name in place):
+                return Refusal(Code.BODY_FIELD_FORBIDDEN, "another spelling of the stamped place", source=source)
+            if depth == len(tokens) - 1:
+                break
             child = place.get(token, {})
             if not isinstance(child, dict):
                 return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=source)

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from gateway.scope.core import RuleOptions
 from gateway.scope.filters import DIALECTS
-from gateway.scope.filters.dialect import Dialect, reserved_names
+from gateway.scope.filters.dialect import Dialect
+from gateway.scope.names import reserved_names
 from gateway.vocab.messages import Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.scope.filters.dialect import reserved_names
 from gateway.scope.filters.epcc import (
     MAX_ALTERNATIVES,
     MAX_BYTES,
@@ -24,6 +23,7 @@ from gateway.scope.filters.epcc import (
     normalise,
     parse,
 )
+from gateway.scope.names import reserved_names
 from gateway.vocab.messages import Query
 from gateway.vocab.refusals import Code, Refusal
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.scope.filters.dialect import reserved_names
 from gateway.scope.filters.jsonapi import JsonApi
+from gateway.scope.names import reserved_names
 from gateway.vocab.messages import Query
 from gateway.vocab.refusals import Code, Refusal
 

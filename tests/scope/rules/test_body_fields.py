@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from gateway.scope.rules.body_fields import BodyFields
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
-from tests.scope.deciding import NOBODY, draft
+from tests.scope.deciding import NOBODY, customer, draft
 
 RULE = BodyFields(allow=("type", "name", "customer/name", "customer/email"), forbid=("id", "customer/id"))
 
@@ -99,3 +99,55 @@ def test_what_passes_is_listed(fields: dict[str, Any]) -> None:
     """No body with a field that is not in the list passes."""
     passed = isinstance(RULE.apply(draft({"data": fields}), NOBODY), Draft)
     assert passed is (fields.keys() <= {"type", "name"})
+
+
+LENIENT = BodyFields(forbid=("customer", "customer_id", "account/id"), match={"id": "aid"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Customer", "CUSTOMER_ID", "customerId", "customer ", "cu\u017ftomer", "customer\0", "customer[id]",
+        "customer.id", "@customer", "customer__id", "\uff43ustomer", "x" * 200,
+    ],
+)  # fmt: skip
+def test_a_forbidden_name_is_forbidden_in_every_spelling(name: str) -> None:
+    """D6.4: a reader that ignores case, or folds letters, would take it for the name."""
+    refusal = LENIENT.apply(draft({"data": {name: "c2"}}), NOBODY)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, (refusal.source or "").partition(".")[0]) == (Code.BODY_FIELD_FORBIDDEN, "data")
+
+
+def test_a_forbidden_member_is_forbidden_in_every_spelling() -> None:
+    """Also inside an object that is spelled otherwise."""
+    refusal = LENIENT.apply(draft({"data": {"Account": {"ID": "a2"}}}), NOBODY)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.source) == (Code.BODY_FIELD_FORBIDDEN, "data.account.id")
+    for harmless in ({"account": {"name": "x"}}, {"account": "id"}, {"customers": 1}, {"company_name": "customer"}):
+        given_draft = draft({"data": harmless})
+        assert LENIENT.apply(given_draft, NOBODY) is given_draft
+
+
+def test_an_id_in_the_body_is_the_one_of_the_path() -> None:
+    """D6.5: an upstream that believes the body more than the path would change another record."""
+    whose = customer(aid="a1")
+    for good in ({"id": "a1", "name": "x"}, {"name": "x"}):
+        given_draft = draft({"data": good})
+        assert LENIENT.apply(given_draft, whose) is given_draft
+    for bad in ({"id": "a2"}, {"id": None}, {"id": ["a1"]}, {"ID": "a1"}, {"id": "a1", "Id": "a2"}):
+        refusal = LENIENT.apply(draft({"data": bad}), whose)
+        assert isinstance(refusal, Refusal)
+        assert (refusal.code, refusal.source) == (Code.BODY_FIELD_FORBIDDEN, "data.id")
+
+
+def test_a_matched_field_need_not_be_listed() -> None:
+    """What must be the path's own id says nothing new."""
+    rule = BodyFields(allow=("name",), match={"id": "aid"})
+    given_draft = draft({"data": {"id": "a1", "name": "x"}})
+    assert rule.apply(given_draft, customer(aid="a1")) is given_draft
+
+
+def test_without_a_body_there_is_nothing_to_forbid() -> None:
+    """A list of allowed fields still wants one."""
+    assert LENIENT.apply(draft(None), NOBODY) == draft(None)
+    assert isinstance(RULE.apply(draft(None), NOBODY), Refusal)

@@ -119,3 +119,24 @@ def test_what_goes_on_names_the_caller_alone(rule: BodyStamp, place: Any) -> Non
         expected = {"data": {"customer": {"id": OWN}}} if rule is OBJECT else {"data": [OWN_REFERENCE]}
         assert result.document == expected
         assert FOREIGN not in str(place)
+
+
+@pytest.mark.parametrize(
+    ("rule", "document", "code"),
+    [
+        pytest.param(OBJECT, {"data": {"Customer": {"id": FOREIGN}}}, Code.BODY_FIELD_FORBIDDEN, id="another case"),
+        pytest.param(OBJECT, {"DATA": {"customer": {"id": FOREIGN}}}, Code.BODY_FIELD_FORBIDDEN, id="of what is above"),
+        pytest.param(OBJECT, {"data": {"customer[id]": FOREIGN}}, Code.BODY_FIELD_FORBIDDEN, id="a member of it"),
+        pytest.param(REFERENCES, {"data": [], "DATA": [{"id": FOREIGN}]}, Code.BODY_FIELD_UNKNOWN, id="two spellings"),
+        pytest.param(REFERENCES, {"data": [], "meta": {}}, Code.BODY_FIELD_UNKNOWN, id="beside references"),
+    ],
+)
+def test_the_stamped_place_has_one_spelling(rule: BodyStamp, document: dict[str, Any], code: Code) -> None:
+    """D6.4: a reader that ignores case takes the last of `data` and `DATA`."""
+    assert refused(rule, draft(document), customer()) is code
+
+
+def test_a_place_may_be_called_like_the_one_above() -> None:
+    """The stamp stands at the end of the pointer, not at the first place of that name."""
+    rule = BodyStamp(pointer="/data/data")
+    assert narrowed(rule, draft({"data": {"data": None}}), customer()).document == {"data": {"data": {"id": OWN}}}
