@@ -95,7 +95,8 @@ def update_address(state: State, call: Call) -> ShopAnswer:
 
 def delete_address(state: State, call: Call) -> ShopAnswer:
     """Answer DELETE /v2/customers/{id}/addresses/{id}."""
-    del state.addresses[call.parameters[0]][_address(state, call)["id"]]
+    record = _address(state, call)
+    del state.addresses[call.parameters[0]][record["id"]]
     return no_content()
 
 

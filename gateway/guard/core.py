@@ -76,11 +76,13 @@ def judge(
         document = rule.inspect(document, whose, plan)
     if isinstance(document, Refusal):
         return document
-    if not access.is_open and not any(rule.judges_bare for rule in access.guards):
+    if not access.is_open and not (access.guards and all(rule.judges_bare for rule in access.guards)):
         if not isinstance(document, dict) or "data" not in document:
             return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
         has_included = any(rule.judges_included for rule in access.guards)
-        document = judged_members(document, plan, route.query or frozenset(), has_included=has_included)
+        document = judged_members(
+            document, plan, route.query or frozenset(), links.public_url, has_included=has_included
+        )
     return Checked(answer.status, document)
 
 

@@ -4,17 +4,19 @@ from math import ceil
 from typing import Any
 
 from gateway.vocab.messages import Json, Plan
-from gateway.wire.links import query_of, with_query_of
+from gateway.vocab.refusals import Refusal
+from gateway.wire.links import restored
+from gateway.wire.target import parse_query, serialise
 
 # Names of the API (docs/upstream.md section 4). Other counts, such as results.all, count everybody's records.
 _PAGE = ("limit", "offset", "current", "total")
 _LINKS = ("current", "first", "last", "next", "prev", "self")
 
 
-def judged_members(document: Json, plan: Plan, query: frozenset[str], *, has_included: bool) -> Json:
+def judged_members(document: Json, plan: Plan, query: frozenset[str], public_url: str, *, has_included: bool) -> Json:
     """Return of JSON:API's top level what was judged or can hold no record: records, counts of them, and links.
 
-    `query` are the parameters that a client may send on this route.
+    `query` are the parameters that a client may send on this route; links lead to `public_url`.
     """
     judged: Json = {"data": document["data"]}
     if has_included and "included" in document:
@@ -23,7 +25,7 @@ def judged_members(document: Json, plan: Plan, query: frozenset[str], *, has_inc
         judged["meta"] = _counts(document["meta"], document["data"], dict(plan.asked))
     if isinstance(document.get("links"), dict):
         links = ((name, document["links"][name]) for name in _LINKS if name in document["links"])
-        judged["links"] = {name: _link(link, plan, query) for name, link in links}
+        judged["links"] = {name: _link(link, plan, query, public_url) for name, link in links}
     return judged
 
 
@@ -57,15 +59,20 @@ def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdecimal() and len(text) <= 9 else None  # noqa: PLR2004 - fits any int
 
 
-def _link(link: Any, plan: Plan, query: frozenset[str]) -> str | None:
+def _link(link: Any, plan: Plan, query: frozenset[str], public_url: str) -> str | None:
     """Return a link to a page of the same list, asking what the client asked; None where it leads elsewhere.
 
-    With our own clause in it the next page would be refused, as would be a parameter that the route does not list.
+    It is made anew, of the gateway's address, the request's path, and parameters that the client sent or that are
+    numbers: whatever else an upstream writes there may be somebody's.
     """
-    if not isinstance(link, str):
+    place, mark, text = link.partition("?") if isinstance(link, str) else ("", "", "")
+    if not place.endswith(plan.path):
         return None
-    if plan.query != plan.asked:
-        link = with_query_of(link, sent=plan.query, asked=plan.asked)
-    place, _, _ = link.partition("?")
-    leads_here = place.endswith(plan.path) and all(name in query for name in query_of(link))
-    return link if leads_here else None
+    pairs = parse_query(text) if mark else ()
+    if isinstance(pairs, Refusal):
+        return None
+    # With our own clause in it the next page would be refused, as would be a parameter that the route does not list.
+    kept = restored(pairs, sent=plan.query, asked=plan.asked)
+    if not all(name in query and ((name, value) in plan.asked or _number(value) is not None) for name, value in kept):
+        return None
+    return public_url + serialise(plan.path, kept)

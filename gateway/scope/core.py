@@ -13,6 +13,7 @@ from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Request,
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import CONDITIONAL, for_upstream
+from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
 
 _BODILESS = frozenset({"GET", "HEAD"})
@@ -124,6 +125,8 @@ def judge_parent(parent: Parent, answer: Lookup) -> Refusal | None:
     record = answer.document.get("data")
     if not isinstance(record, dict) or owner_at(record, ("id",)) != parent.record_id:
         return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered another record", violation=True)
+    if names_another(record, parent.owner, tuple(map(split, parent.also)), parent.below):
+        return Refusal(Code.RECORD_NOT_FOUND, "parent names somebody else")
     owner = owner_at(record, split(parent.pointer))
     if owner is Reading.NOBODY:
         return None if parent.guest else Refusal(Code.RECORD_NOT_FOUND, "parent has no owner")

@@ -12,7 +12,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from gateway.flow import Snapshot
@@ -177,6 +177,9 @@ class Edge:
         response = web.StreamResponse(status=reply.status, headers=headers)
         if length is not None:
             response.content_length = int(length)
+        elif raw.version < HttpVersion11:
+            # RFC 9112 section 6.3: without length and chunks the end of the connection is the end of the body.
+            response.force_close()
         self._close_if_due(raw, response)
         async with aclosing(reply.stream) as pieces:
             try:
@@ -202,6 +205,9 @@ class Edge:
             response.force_close()
         if not _is_spoken(raw):
             response.force_close()
+            if tuple(raw.version) not in _VERSIONS:
+                # RFC 9110 section 2.5: aiohttp would answer in the version that was refused.
+                raw._cache["version"] = HttpVersion11  # noqa: SLF001 - it has no other way to say so
             # aiohttp says so to HTTP/1.1 alone.
             response.headers["connection"] = "close"
 

@@ -20,7 +20,7 @@ from gateway.wire.headers import first
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
-    from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -142,6 +142,19 @@ class _Connector(aiohttp.TCPConnector):
     for the answer to the next request, which may be somebody else's; and one that closed the connection a moment ago
     would fail a request that cannot be repeated.
     """
+
+    async def _create_connection(
+        self,
+        req: "ClientRequest",
+        traces: "list[Trace]",
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
+    ) -> "ResponseHandler":
+        protocol = await super()._create_connection(req, traces, timeout)
+        if not _is_quiet(protocol):
+            # An answer that was there before the request answers nobody's.
+            protocol.close()
+            raise aiohttp.ServerDisconnectedError("the upstream spoke first")
+        return protocol
 
     async def _get(self, key: "ConnectionKey", traces: "list[Trace]") -> "Connection | None":
         while (connection := await super()._get(key, traces)) is not None:

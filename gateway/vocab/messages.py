@@ -84,7 +84,8 @@ class Parent:
     """A record that must be the caller's before the plan may run: fetched from `path`, it must be `record_id`.
 
     `owner` is the customer id it must carry at `pointer`, or None where only a record without any owner will do;
-    `guest` says that a record without owner is good as well.
+    `guest` says that a record without owner is good as well. `also` are other pointers, and `below` a path
+    of links.self, where no other owner may stand.
     """
 
     path: str
@@ -92,6 +93,8 @@ class Parent:
     pointer: str
     owner: str | None
     guest: bool
+    also: tuple[str, ...] = ()
+    below: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from gateway.vocab.messages import Query
-from gateway.vocab.refusals import Refusal
-from gateway.wire.target import encode_query, parse_query
 
 
 class LinkRewriter:
@@ -31,7 +29,7 @@ class LinkRewriter:
         self._pattern = re.compile(b"|".join(map(re.escape, self._needles)))
         self._longest = max(map(len, self._needles), default=0)
         self._origins = tuple(sorted(origins, key=len, reverse=True))
-        self._public_url = public_url
+        self.public_url = public_url
 
     def rewrite(self, body: bytes) -> bytes:
         """Rewrite a complete body."""
@@ -45,7 +43,7 @@ class LinkRewriter:
         for origin in self._origins:
             if value == origin or value.startswith(f"{origin}/"):
                 # Never "//host": without a public URL that would be somebody else's (RFC 3986 section 4.2).
-                return f"{self._public_url}/{value[len(origin) :].lstrip('/')}"
+                return f"{self.public_url}/{value[len(origin) :].lstrip('/')}"
         return value
 
     async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -73,27 +71,14 @@ class LinkRewriter:
         return 0
 
 
-def query_of(link: str) -> list[str]:
-    """Return the names of a link's parameters; the whole text as one name where it cannot be read."""
-    _, mark, text = link.partition("?")
-    query = parse_query(text) if mark else ()
-    return [text] if isinstance(query, Refusal) else [name for name, _ in query]
+def restored(query: Query, *, sent: Query, asked: Query) -> Query:
+    """Return a link's parameters with what the client `asked` where they repeat what was `sent` instead.
 
-
-def with_query_of(link: str, *, sent: Query, asked: Query) -> str:
-    """Put back into a link what the client `asked` where it repeats what was `sent` instead.
-
-    Parameters that the upstream added, such as the offset of the next page, stay. A link that cannot be read stays
-    as it is.
+    Parameters that the upstream added, such as the offset of the next page, stay.
     """
-    place, mark, text = link.partition("?")
-    query = parse_query(text) if mark else ()
-    if isinstance(query, Refusal):
-        return link
     ours = [pair for pair in sent if pair not in asked]
     if not any(pair in ours for pair in query):
-        return link
+        return query
     names = {pair[0] for pair in query if pair not in ours}
     theirs = [pair for pair in asked if pair not in sent and pair[0] not in names]
-    restored = tuple(theirs + [pair for pair in query if pair not in ours])
-    return f"{place}?{encode_query(restored)}" if restored else place
+    return tuple(theirs + [pair for pair in query if pair not in ours])

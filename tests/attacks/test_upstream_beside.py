@@ -96,7 +96,6 @@ NAMING_ANOTHER: dict[str, object] = {
 }
 
 
-@pytest.mark.xfail(reason="included records are held to `type: customer` and to one pointer only", strict=True)
 @every(included=NAMING_ANOTHER, way=["orders-list", "order"])
 async def test_included_records_that_name_another_elsewhere(siege: Siege, included: object, way: str) -> None:
     """Whatever an included record calls itself, and wherever it names a customer, it is held to it."""
@@ -164,7 +163,6 @@ PLACES: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.xfail(reason="of a link only the end of its path and the names of its parameters are checked", strict=True)
 @every(place=PLACES, way=["orders-list", "customers-list"])
 async def test_links_that_tell(siege: Siege, place: Callable[[str], str], way: str) -> None:
     """A link to the next page holds what the client asked and where it goes on, nothing of another's list (D4.7)."""
@@ -223,7 +221,6 @@ async def test_records_in_wrappings(siege: Siege, shape: Shape, way: Way) -> Non
     assert_withheld(await siege.suffer(way, answer(shape(way), way.status)), 404, 502)
 
 
-@pytest.mark.xfail(reason="a wrapping without id and type counts as a record that names no owner", strict=True)
 @every(shape=WRAPPED, way=HAS_NO_ID)
 async def test_records_in_wrappings_where_owners_may_be_missing(siege: Siege, shape: Shape, way: str) -> None:
     """Nor does it where a record need not name its owner: what has no id is no record."""

@@ -108,7 +108,6 @@ async def test_parts_that_do_not_say_of_what(siege: Siege, way: str, whose: str)
     assert_withheld(await siege.suffer(WAYS[way], answer(WAYS[way].document(WAYS[way].own, part))))
 
 
-@pytest.mark.xfail(reason="a checkout's answer need not name an owner, also where the body was stamped", strict=True)
 @every(way=["cart-checkout"])
 async def test_a_guests_order_for_a_customers_checkout(siege: Siege, way: str) -> None:
     """A checkout that was stamped with the customer is answered with the customer's order, not with a guest's."""
@@ -225,7 +224,6 @@ UNSEEN: dict[str, Json] = {
 }
 
 
-@pytest.mark.xfail(reason="the owner guard knows four places, and of links.self one spelling", strict=True)
 @every(named_at=UNSEEN, way=["addresses-list", "address"])
 async def test_owners_in_places_that_nobody_looks_at(siege: Siege, named_at: Json, way: str) -> None:
     """A record that names no owner where it should is not taken for the customer's while it names another elsewhere."""

@@ -200,7 +200,6 @@ async def test_answers_before_the_request(greedy: Greedy, greeting: Callable[[],
         assert_withheld(suffered, 400, 404, *FAILED)
 
 
-@pytest.mark.xfail(reason="a fresh connection is not looked at before its first request", strict=True)
 @every(greeting=["an answer", "ten answers"])
 async def test_answers_before_the_request_on_relays(greedy: Greedy, greeting: str) -> None:
     """Nor does it answer a request on a route that is relayed."""

@@ -221,7 +221,6 @@ ELSEWHERE: dict[str, Json] = {
 }
 
 
-@pytest.mark.xfail(reason="parent_owner looks at one pointer, the guard behind it at four places", strict=True)
 @every(named_at=ELSEWHERE, way=["address-change", "address-delete"])
 async def test_addresses_named_in_another_place(siege: Siege, named_at: Json, way: str) -> None:
     """An address that names somebody else, where the guard of the same route looks for it, is not written to."""
@@ -229,9 +228,6 @@ async def test_addresses_named_in_another_place(siege: Siege, named_at: Json, wa
     assert_nothing_written(await siege.suffer(WAYS[way], answer({"data": told}), when=WAYS[way].looks_up))
 
 
-@pytest.mark.xfail(
-    reason="parent_owner looks at one pointer: what names its customer elsewhere is a guest's", strict=True
-)
 @every(
     named_at={name: ELSEWHERE[name] for name in ("customer_id", "customer.id")},
     way=["order-payments", "guest-payments"],

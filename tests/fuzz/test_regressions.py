@@ -8,7 +8,6 @@ from tests.gateways import Site
 from tests.server.raw import connected
 
 
-@pytest.mark.xfail(strict=True, reason="aiohttp writes the version of the request into the reply")
 @pytest.mark.parametrize("version", ["HTTP/2.0", "HTTP/0.9"])
 async def test_replies_speak_no_version_but_ours(bare: Site, version: str) -> None:
     """A refused version is not the one the refusal is written in (RFC 9110 section 2.5)."""
@@ -19,7 +18,6 @@ async def test_replies_speak_no_version_but_ours(bare: Site, version: str) -> No
     assert reply.version in {"HTTP/1.0", "HTTP/1.1"}
 
 
-@pytest.mark.xfail(strict=True, reason="the connection stays open, and the next reply continues the body")
 async def test_a_body_without_length_ends_with_its_connection(bare: Site) -> None:
     """HTTP/1.0 has no chunks: the end of the connection is the end of a relayed body (RFC 9112 section 6.3)."""
     bearer = f"Authorization: Bearer {await bare.bearer()}"

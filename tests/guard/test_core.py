@@ -73,7 +73,7 @@ def test_links_of_a_narrowed_list_ask_what_the_client_asked(links: Any) -> None:
     plan = Plan("GET", "/v2/orders", query=(("filter", "eq(customer_id,c1)"),))
     raw = json.dumps({"data": [], "links": links}).encode()
     checked = judge(ROUTE, GUARDED, plan, WHOSE, Received(200, (JSON_TYPE,), raw), LINKS)
-    expected = {"next": "/v2/orders?page[offset]=5", "prev": None} if links else links
+    expected = {"next": "https://gw/v2/orders?page[offset]=5", "prev": None} if links else links
     assert checked == Checked(200, {"data": []} if links is None else {"data": [], "links": expected})
 
 
@@ -91,7 +91,7 @@ def test_only_what_was_judged_leaves_a_scoped_answer() -> None:
     kept = {
         "data": [order()],
         "meta": {"results": {"total": 1}, "page": {"limit": 5}},
-        "links": {"next": "/v2/orders?page[offset]=1", "prev": None},
+        "links": {"next": "https://gw/v2/orders?page[offset]=1", "prev": None},
     }
     plan = Plan("GET", "/v2/orders")
     assert judge(ROUTE, GUARDED, plan, WHOSE, received, LINKS) == Checked(200, {**kept, "included": {"items": []}})

@@ -44,7 +44,7 @@ EXCUSED = {
 
 
 # What a client of the demonstration sees is tested as a whole in tests/demo: it is data and a fake, not the core. The
-# prover is tested as a whole in tests/verify: against honest gateways, and against gateways with a leak planted in them.
+# prover is tested as a whole in tests/verify: against honest gateways, and against some with a leak planted in them.
 EXCUSED_FOLDERS = ("gateway/demo/", "gateway/verify/")
 
 

@@ -8,7 +8,11 @@ from pydantic import Field
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import MISSING, Pointer, Reading, owner_at, references, resolve, split
+from gateway.wire.owners import names_another
+from gateway.wire.pointer import Pointer, Reading, owner_at, references, split
+
+# What included customers may be called, by their type or by the group they stand in.
+_CUSTOMERS = frozenset({"customer", "customers"})
 
 
 class Owner(GuardOptions):
@@ -30,7 +34,8 @@ class Owner(GuardOptions):
         description="false: a record that names no owner passes (only where the path proves whose it is).",
     )
     also: tuple[Annotated[Pointer, Field(min_length=2)], ...] = Field(
-        default=(), description="Other JSON pointers, from the record, at which an owner's id may stand."
+        default=(),
+        description="Other JSON pointers, from the record, at which an owner may stand: an id, or an object with one.",
     )
     below: str | None = Field(
         default=None,
@@ -71,38 +76,29 @@ class Owner(GuardOptions):
             included = _entries(document["included"])
             if included is None or not _all_referred(included, records):
                 return Refusal(Code.GUARD_VIOLATION, "an included record belongs to no checked record", violation=True)
-            if any(self._names_another(record, whose) for _, record in included):
+            if any(self._names_another(names, record, whose) for names, record in included):
                 return Refusal(Code.GUARD_VIOLATION, "an included record names another customer", violation=True)
         return document
 
-    def _names_another(self, record: dict[str, Any], whose: Whose) -> bool:
-        """Tell whether a record that need not name an owner names somebody else."""
-        if record.get("type") == "customer" and record["id"] != whose.customer_id:
+    def _names_another(self, names: frozenset[str], record: dict[str, Any], whose: Whose) -> bool:
+        """Tell whether a record that need not name an owner names somebody else, or is another customer."""
+        if not names.isdisjoint(_CUSTOMERS) and record["id"] != whose.customer_id:
             return True
         owner = owner_at(record, self._tokens) if len(self._tokens) > 1 else Reading.NOBODY
-        return isinstance(owner, str) and owner != whose.customer_id
+        if isinstance(owner, str) and owner != whose.customer_id:
+            return True
+        return names_another(record, whose.customer_id, self._others, self.below)
 
     def _is_own(self, record: Any, whose: Whose) -> bool:
-        if (self._others or self.below) and not self._agrees(record, whose):
+        if (self._others or self.below) and names_another(record, whose.customer_id, self._others, self.below):
             return False
         owner = owner_at(record, self._tokens)
         if owner is Reading.NOBODY or (
             owner is Reading.UNREADABLE and not self.required and _lacks(record, self._tokens)
         ):
-            return not self.required
+            # Something without an id is no record but a wrapping, and what is in it was not judged.
+            return not self.required and owner_at(record, ("id",)) not in {Reading.NOBODY, Reading.UNREADABLE}
         return whose.customer_id is not None and owner == whose.customer_id
-
-    def _agrees(self, record: Any, whose: Whose) -> bool:
-        """Tell whether every other place that names an owner names the customer; null and nothing name nobody."""
-        for tokens in self._others:
-            value = resolve(record, tokens)
-            if value is not MISSING and value is not None and value != whose.customer_id:
-                return False
-        link = resolve(record, ("links", "self")) if self.below else None
-        if not isinstance(link, str):
-            return True
-        _, found, rest = link.partition(f"{self.below}/")
-        return not found or rest.partition("/")[0].partition("?")[0] == whose.customer_id
 
 
 def _lacks(record: Any, tokens: tuple[str, ...]) -> bool:

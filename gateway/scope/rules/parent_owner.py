@@ -45,6 +45,14 @@ class ParentOwner(RuleOptions):
         default=None, description="Upstream path of the parent with parameters of the route, such as /v2/orders/{oid}."
     )
     pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
+    also: tuple[Annotated[Pointer, Field(min_length=2)], ...] = Field(
+        default=(), description="Other JSON pointers, from the record, at which no other owner may stand."
+    )
+    below: str | None = Field(
+        default=None,
+        pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+        description="Path such as /v2/customers: a record whose links.self lies below it names its owner there.",
+    )
     accepts: Accepts = Field(default=Accepts.OWN, description="Whose the parent may be: own, guest or own_or_guest.")
 
     @cached_property
@@ -69,5 +77,7 @@ class ParentOwner(RuleOptions):
             pointer=self.pointer,
             owner=None if self.accepts is Accepts.GUEST else whose.customer_id,
             guest=self.accepts is not Accepts.OWN,
+            also=self.also,
+            below=self.below,
         )
         return replace(draft, parents=(*draft.parents, parent), narrowed=True)

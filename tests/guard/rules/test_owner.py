@@ -62,7 +62,9 @@ def test_a_record_that_need_not_name_its_owner(record: dict[str, Any]) -> None:
     [
         pytest.param({"id": "a1", "customer_id": FOREIGN}, id="another id"),
         pytest.param({"id": "a1", "customer": {"id": FOREIGN}}, id="another customer"),
-        pytest.param({"id": "a1", "customer_id": [OWN]}, id="a list"),
+        pytest.param({"id": "a1", "customer_id": [OWN, FOREIGN]}, id="a list"),
+        pytest.param({"id": "a1", "customer_id": True}, id="true"),
+        pytest.param({"name": "a wrapping"}, id="something without an id"),
         pytest.param({"id": "a1", "customer_id": ""}, id="nothing"),
         pytest.param({"id": "a1", "links": {"self": f"/v2/customers/{FOREIGN}/addresses/a1"}}, id="a link to somebody"),
         pytest.param({"id": "a1", "links": {"self": f"http://x/v2/customers/{FOREIGN}"}}, id="a link that ends there"),
