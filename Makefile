@@ -7,7 +7,7 @@ CLIENTS := tests/clients/node_modules/.installed
 .PHONY: help setup run test lint unit verify fuzz storm bench login-timing record-timing docs lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 setup: .venv/.installed ## make .venv with everything the project needs
 
@@ -75,13 +75,14 @@ docs: setup ## write config/schema.json and docs/configuration.md from the model
 	$(BIN)/python -m gateway.config.schema
 	$(BIN)/python -m gateway.config.manual
 
+LOCK = uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)"
+
 lock: ## renew requirements/*.txt (needs uv)
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" pyproject.toml -o requirements/runtime.txt
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" pyproject.toml --group dev -o requirements/dev.txt
-	uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-	  --python-version 3.11 --exclude-newer "$$(date -u -d '7 days ago' +%Y-%m-%dT00:00:00Z)" --group fuzz -o requirements/fuzz.txt
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(LOCK) --group fuzz -o requirements/fuzz.txt
+	$(LOCK) --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove what the targets made
 	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
