@@ -5,24 +5,18 @@ credentials or routes. Faults of aiohttp become refusals here and nowhere else.
 """
 
 import asyncio
-import select
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import aiohttp
 import yarl
 
+from gateway.upstream.pool import QuietConnector
 from gateway.vocab.messages import Headers
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import first
-
-if TYPE_CHECKING:
-    from aiohttp.client_proto import ResponseHandler
-    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
-    from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
 
 # One read's worth; aiohttp pauses the upstream's socket above twice this, so it bounds memory per exchange.
 _CHUNK = 64 * 1024
@@ -135,45 +129,6 @@ class Answer:
         self._response.close()
 
 
-class _Connector(aiohttp.TCPConnector):
-    """aiohttp's pool, with a last look at a connection before it is used again.
-
-    aiohttp asks only whether it is connected. An upstream that sent more than one answer would have the surplus taken
-    for the answer to the next request, which may be somebody else's; and one that closed the connection a moment ago
-    would fail a request that cannot be repeated.
-    """
-
-    async def _create_connection(
-        self,
-        req: "ClientRequest",
-        traces: "list[Trace]",
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the signature is aiohttp's
-    ) -> "ResponseHandler":
-        protocol = await super()._create_connection(req, traces, timeout)
-        if not _is_quiet(protocol):
-            # An answer that was there before the request answers nobody's.
-            protocol.close()
-            raise aiohttp.ServerDisconnectedError("the upstream spoke first")
-        return protocol
-
-    async def _get(self, key: "ConnectionKey", traces: "list[Trace]") -> "Connection | None":
-        while (connection := await super()._get(key, traces)) is not None:
-            if connection.protocol is not None and _is_quiet(connection.protocol):
-                return connection
-            connection.close()
-        return None
-
-
-def _is_quiet(protocol: "ResponseHandler") -> bool:
-    """Tell whether nothing has come since the last answer: no bytes in the parser, none in the socket, no end."""
-    socket = protocol.transport.get_extra_info("socket") if protocol.transport is not None else None
-    if socket is None or protocol.should_close:
-        return False
-    poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
-    return not poll.poll(0)
-
-
 class UpstreamClient:
     """Connections to one upstream. An async context manager; `connections` bounds how many are open at once.
 
@@ -194,7 +149,7 @@ class UpstreamClient:
 
     def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=_Connector(limit=self._connections, keepalive_timeout=15),
+            connector=QuietConnector(limit=self._connections, keepalive_timeout=15),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,

@@ -28,6 +28,7 @@ EXCUSED = {
     "gateway/cli/verify.py": "tests/verify runs the command, also as a process of its own",
     "gateway/cli/demo.py": "starts processes; tests/process and the tour of the README run it as a newcomer does",
     "gateway/cli/serve.py": "starts processes; tests/process runs it with its signals",
+    "gateway/upstream/pool.py": "tests/upstream/test_client.py and tests/attacks/test_upstream_unasked.py poison it",
     "gateway/upstream/streams.py": "tests/server/test_streaming.py and test_edge.py carry bodies through it",
     "gateway/server/body.py": "tests/server/test_edge.py and test_streaming.py send bodies to it",
     "gateway/config/tree.py": "tests/config/test_source.py reads every shape of file through it",
