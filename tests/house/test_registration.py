@@ -446,12 +446,14 @@ async def test_server_changes_any_customer(site: Site) -> None:
 
 
 async def test_change_of_a_field_that_is_not_the_customers(site: Site) -> None:
-    """A customer changes name, e-mail and password, to valid values; anything else is 422 and goes nowhere."""
+    """A customer changes name, e-mail and password, to valid values; anything else is 422 and goes nowhere.
+
+    Another id is 403: the path says whom the change is about.
+    """
     token = await token_of(site, RON.email, DEMO_PASSWORDS[RON.email])
     site.commerce.forget()
     wrong: list[dict[str, object]] = [
         {"external_ref": "x"},
-        {"id": LESLIE_ID},
         {"meta": {}},
         {"password": "", "name": "x"},
         {"password": None},
@@ -463,6 +465,9 @@ async def test_change_of_a_field_that_is_not_the_customers(site: Site) -> None:
         assert (await change(site, token, RON_ID, **fields)).status == 422, fields
     assert not site.commerce.requests
     assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
+    site.commerce.forget()
+    assert (await change(site, token, RON_ID, id=LESLIE_ID)).code == "BODY_FIELD_FORBIDDEN"
+    assert not site.commerce.requests
 
 
 @pytest.mark.parametrize(("upstream_status", "status"), [(400, 400), (422, 422), (500, 502), (404, 404)])
