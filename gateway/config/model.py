@@ -334,7 +334,7 @@ class Route(Closed):
     on_violation: Literal["refuse", "close_route"] = Field(
         default="refuse",
         description="After an answer that would have broken isolation: refuse it, or also close the route (503) until"
-        " this worker is restarted.",
+        " this worker is restarted; then whoever can make the API answer wrongly can close it.",
     )
     insecure_unproven: Annotated[str, AfterValidator(_reason)] | None = Field(
         default=None,

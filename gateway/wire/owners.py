@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from gateway.wire.pointer import MISSING, resolve
@@ -27,8 +28,13 @@ def names_another(record: Any, own: str | None, places: tuple[tuple[str, ...], .
         return False
     # Some servers ignore case and doubled slashes; a link that only looks like the own one is another's.
     spelled = _SLASHES.sub("/", link.casefold())
-    owner = re.compile(re.escape(below.casefold()) + r"/([^/?#]*)")
-    return any(found[1] != (own or "").casefold() or own is None for found in owner.finditer(spelled))
+    return any(own is None or found[1] != own.casefold() for found in _segment_below(below).finditer(spelled))
+
+
+@lru_cache(maxsize=64)
+def _segment_below(path: str) -> re.Pattern[str]:
+    """Return what finds each segment that follows a path; a routing file has a few such paths."""
+    return re.compile(re.escape(path.casefold()) + r"/([^/?#]*)")
 
 
 def _named(value: Any) -> Iterator[str | None]:

@@ -90,6 +90,10 @@ async def test_included_records(siege: Siege, included: object, way: str) -> Non
 
 NAMING_ANOTHER: dict[str, object] = {
     "a customer of no type": {"items": [TO_LESLIE], "customers": [UNTYPED]},
+    "a customer in capitals": {
+        "items": [OWN_ITEM | {"relationships": refers("buyer", "Customer", LESLIE.id)}],
+        "Customers": [UNTYPED | {"type": "Customer"}],
+    },
     "a customer of another type": {"items": [TO_LESLIE], "customers": [UNTYPED | {"type": "customers"}]},
     "an own item that names a customer_id": {"items": [OWN_ITEM | {"customer_id": LESLIE.id}]},
     "an own item that names a customer.id": {"items": [OWN_ITEM | {"customer": {"id": LESLIE.id}}]},

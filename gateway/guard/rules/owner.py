@@ -82,7 +82,7 @@ class Owner(GuardOptions):
 
     def _names_another(self, names: frozenset[str], record: dict[str, Any], whose: Whose) -> bool:
         """Tell whether a record that need not name an owner names somebody else, or is another customer."""
-        if not names.isdisjoint(_CUSTOMERS) and record["id"] != whose.customer_id:
+        if any(name.casefold() in _CUSTOMERS for name in names) and record["id"] != whose.customer_id:
             return True
         owner = owner_at(record, self._tokens) if len(self._tokens) > 1 else Reading.NOBODY
         if isinstance(owner, str) and owner != whose.customer_id:
