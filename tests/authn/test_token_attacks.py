@@ -16,7 +16,6 @@ from tests.authn.forge import AUDIENCE, ISSUER, MAX_LIFE, TYP, claims, forge, he
 
 OURS = key(Algorithm.EDDSA)
 RSA = key(Algorithm.RS256)
-START = int(now())
 
 
 def unsigned(head: dict[str, Any], tail: str = "") -> str:
@@ -140,37 +139,41 @@ def test_d3_6_each_claim_is_required(name: str) -> None:
     assert verify(forge(OURS, header(OURS), claims(**{name: None}))) == reason
 
 
-TIMES: dict[str, dict[str, object]] = {
-    "expired": {"iat": START - 900, "exp": START - 300},
-    "exp as text": {"exp": str(START + 600)},
-    "exp as float": {"exp": START + 600.0},
-    "exp true": {"exp": True},
-    "exp and iat as booleans": {"iat": False, "exp": True},
-    "exp 10**18": {"exp": 10**18},
-    "exp 10**18 from then": {"iat": 10**18 - 600, "exp": 10**18},
-    "exp 2**40": {"iat": 2**40 - 600, "exp": 2**40},
-    "exp infinite": {"exp": float("inf")},
-    "exp not a number": {"exp": float("nan")},
-    "exp a list": {"exp": [START + 600]},
-    "exp before iat": {"iat": START - 10, "exp": START - 20},
-    "exp at iat": {"iat": START + 30, "exp": START + 30},
-    "life too long": {"exp": START + int(MAX_LIFE) + 60},
-    "iat long ago": {"iat": 0},
-    "iat as text": {"iat": str(START)},
-    "iat as float": {"iat": START - 0.5},
-    "iat true": {"iat": True},
-    "iat in the future": {"iat": START + 600, "exp": START + 900},
-    "nbf in the future": {"nbf": START + 600},
-    "nbf as text": {"nbf": str(START)},
-    "nbf as float": {"nbf": START - 0.5},
-    "nbf true": {"nbf": True},
-    "nbf null": {"nbf": None},
-}
+def times(start: int) -> dict[str, dict[str, object]]:
+    """Return changes to the times of a token made at `start`, each of which must be refused."""
+    return {
+        "expired": {"iat": start - 900, "exp": start - 300},
+        "exp as text": {"exp": str(start + 600)},
+        "exp as float": {"exp": start + 600.0},
+        "exp true": {"exp": True},
+        "exp and iat as booleans": {"iat": False, "exp": True},
+        "exp 10**18": {"exp": 10**18},
+        "exp 10**18 from then": {"iat": 10**18 - 600, "exp": 10**18},
+        "exp 2**40": {"iat": 2**40 - 600, "exp": 2**40},
+        "exp infinite": {"exp": float("inf")},
+        "exp not a number": {"exp": float("nan")},
+        "exp a list": {"exp": [start + 600]},
+        "exp before iat": {"iat": start - 10, "exp": start - 20},
+        "exp at iat": {"iat": start + 30, "exp": start + 30},
+        "life too long": {"exp": start + int(MAX_LIFE) + 60},
+        "iat long ago": {"iat": 0},
+        "iat as text": {"iat": str(start)},
+        "iat as float": {"iat": start - 0.5},
+        "iat true": {"iat": True},
+        "iat in the future": {"iat": start + 600, "exp": start + 900},
+        "nbf in the future": {"nbf": start + 600},
+        "nbf as text": {"nbf": str(start)},
+        "nbf as float": {"nbf": start - 0.5},
+        "nbf true": {"nbf": True},
+        "nbf null": {"nbf": None},
+    }
 
 
-@pytest.mark.parametrize("changes", TIMES.values(), ids=TIMES.keys())
-def test_d3_6_times_are_whole_numbers_in_order(changes: dict[str, object]) -> None:
+@pytest.mark.parametrize("name", times(0))
+def test_d3_6_times_are_whole_numbers_in_order(name: str) -> None:
     """Times of another type, out of order, out of range or beyond the allowed life are refused."""
+    # Beside this moment's `iat`: what was a life too long when the tests were collected may be none by now.
+    changes = times(int(now()))[name]
     assert isinstance(verify(forge(OURS, header(OURS), claims(**changes))), str)
 
 
