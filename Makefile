@@ -4,7 +4,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules/.installed
 
-.PHONY: help setup run test lint unit verify fuzz storm bench login-timing record-timing docs lock clean
+BENCHES := scoped workers catalogue latency logins idle stream routes start stability
+PEERS := bench/peers/node_modules/.installed
+
+.PHONY: help setup run test lint unit verify fuzz storm login-timing record-timing docs lock clean
+.PHONY: bench bench-all bench-report bench-peers bench-profile bench-deciders $(addprefix bench-,$(BENCHES))
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -29,8 +33,9 @@ lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: setup clients ## all tests, the real SDKs included
+unit: setup clients ## all tests, the real SDKs included, and those of behaviour again without the express lane
 	$(BIN)/python -m pytest -n 2
+	GATEWAY_TEST_LANE=standard $(BIN)/python -m pytest -n 2 tests/house tests/attacks tests/clients tests/storm
 
 .PHONY: clients
 clients: ## install the real SDKs for tests/clients, where there is a Node to run them
@@ -57,9 +62,47 @@ STORM_REQUESTS ?= 100000
 storm: setup ## STORM_REQUESTS (100000) requests with aborts and upstream faults: no reply may be wrong
 	$(BIN)/python -m tests.storm --requests $(STORM_REQUESTS)
 
-bench: setup ## the gateway beside bare aiohttp pass-through (needs wrk), and where its time goes
-	$(BIN)/python -m bench.standard
-	$(BIN)/python -m bench.standard --profile
+bench: bench-peers bench-scoped ## the headline: scoped GETs beside nginx, HAProxy, fastify and bare aiohttp
+
+bench-all: setup bench-peers ## every benchmark (about 25 minutes), then bench-report; status 1 where a wanted figure is missed
+	@missed=; for one in $(BENCHES); do $(BIN)/python -m bench.$$one || missed="$$missed $$one"; echo; done; \
+	$(MAKE) --no-print-directory bench-report; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
+
+bench-report: setup ## write the last figures into bench/RESULTS.md and bench/results.svg
+	$(BIN)/python -m bench.report
+
+$(addprefix bench-,$(BENCHES)): bench-%: setup
+	$(BIN)/python -m bench.$*
+
+bench-scoped: ## the same as bench, with what is installed already
+bench-workers: ## two workers beside one
+bench-catalogue: ## 66 KB that no guard reads, in bytes a second beside nginx
+bench-latency: ## added latency at 500 requests a second, open loop, beside nginx
+bench-logins: ## latency while 20 clients log in all the time
+bench-idle: ## memory of 5,000 idle connections; 10,000 accepted
+bench-stream: ## 1 GiB down and up: memory, and bytes a second beside nginx
+bench-routes: ## 2,000 routes beside 20
+bench-start: ## seconds from start to ready
+bench-stability: ## 1,000,000 requests with faults: nothing may grow, no reply may be wrong
+
+bench-profile: setup ## what the gateway spends its time in under load
+	$(BIN)/python -m bench.scoped --profile
+
+bench-peers: ## install what the gateway is measured beside, and wrk (packages of Debian and npm, as root)
+	@missing=$$(for one in nginx:nginx-light haproxy:haproxy wrk:wrk taskset:util-linux npm:npm; do \
+	  command -v $${one%%:*} >/dev/null 2>&1 || echo $${one#*:}; done); \
+	if [ -z "$$missing" ]; then :; \
+	elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+	else echo "missing, install with your package manager (Debian's names):" $$missing; exit 1; fi
+	@$(MAKE) --no-print-directory $(PEERS)
+
+$(PEERS): bench/peers/package-lock.json
+	cd bench/peers && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+bench-deciders: setup ## what deciding costs a request, in microseconds, and the guard's judging
+	$(BIN)/python -m bench.deciders
 
 .venv/.bench: .venv/.installed requirements/bench.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
@@ -85,4 +128,4 @@ lock: ## renew requirements/*.txt (needs uv)
 	$(LOCK) --group bench -c requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove what the targets made
-	rm -rf .venv tests/clients/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv tests/clients/node_modules bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,7 +22,7 @@ from pathlib import Path
 import aiohttp
 from scipy.stats import mannwhitneyu
 
-from bench.standard import CONFIG, free_port, process
+from bench.machine import CONFIG, free_port, process
 from gateway.authn.key import Algorithm, generate
 from gateway.demo.data import LESLIE, RON, RON_ID, identity
 from gateway.stores import open_store, upgrade

@@ -1,14 +1,51 @@
-"""An upstream that costs next to nothing: fixed answers, no framework. `python -m bench.upstream PORT CUSTOMER_ID`."""
+"""The commerce API of the benchmarks: an nginx with fixed answers, which costs next to nothing."""
 
-import asyncio
 import json
-import sys
-from typing import cast
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-import uvloop
+from bench.machine import LOAD_CORE, need, process
+
+PEERS = Path(__file__).parent / "peers"
+CUSTOMER = "79cc0486-bbdf-491b-a0a2-722383b6288b"
+LARGE = 2**30
+"""Bytes of the large file."""
+_CATALOGUE = 66 * 1024
 
 
-def order(number: int, customer_id: str) -> dict[str, object]:
+def filled(name: str, **values: object) -> str:
+    """Return a file of bench/peers/ with its @WORDS@ filled in."""
+    return re.sub(r"@([A-Z]+)@", lambda word: str(values[word[1].lower()]), (PEERS / name).read_text())
+
+
+@contextmanager
+def upstream(folder: Path, port: int, *, core: int | str = LOAD_CORE, workers: int = 1) -> Iterator[None]:
+    """Run it until the block ends."""
+    need("taskset", "nginx")
+    (folder / "products.json").write_text(_text({"data": _products()}))
+    with (folder / "large").open("wb") as large:
+        large.truncate(LARGE)
+    grant = {"access_token": "upstream-bearer", "token_type": "Bearer", "expires_in": 86400}
+    orders = {"data": [order(number) for number in range(3)], "meta": {"results": {"total": 3}}, "links": {}}
+    file = folder / "upstream.conf"
+    file.write_text(
+        filled(
+            "upstream.conf",
+            folder=folder,
+            port=port,
+            workers=workers,
+            reuse="reuseport" if workers > 1 else "",
+            grant=_text(grant),
+            orders=_text(orders),
+        )
+    )
+    with process(core, "nginx", "-c", str(file), port=port, log=folder / "upstream.log"):
+        yield
+
+
+def order(number: int) -> dict[str, object]:
     """Return one order of about 650 bytes."""
     return {
         "type": "order",
@@ -19,59 +56,34 @@ def order(number: int, customer_id: str) -> dict[str, object]:
         "customer": {"name": "Ron Swanson", "email": "ron@swanson.example"},
         "shipping_address": {"line_1": "1 Main Street", "city": "Pawnee", "postcode": "46001", "country": "US"},
         "meta": {
-            "display_price": {"with_tax": {"amount": 4900, "currency": "USD", "formatted": "$49.00"}},
+            "display_price": {"with_tax": {"amount": 4900, "currency": "USD", "formatted": "49.00 USD"}},
             "timestamps": {"created_at": "2026-04-02T09:30:00Z", "updated_at": "2026-04-02T09:30:00Z"},
         },
         "relationships": {
             "items": {"data": [{"type": "item", "id": f"00000000-0000-4000-9000-{number:012d}"}]},
-            "customer": {"data": {"type": "customer", "id": customer_id}},
+            "customer": {"data": {"type": "customer", "id": CUSTOMER}},
         },
     }
 
 
-def reply(document: object) -> bytes:
-    """Return a whole HTTP answer."""
-    body = json.dumps(document, separators=(",", ":")).encode()
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+def _products() -> list[dict[str, object]]:
+    """Return products of about 66 KB together."""
+    products: list[dict[str, object]] = []
+    size = 0
+    while size < _CATALOGUE:
+        product: dict[str, object] = {
+            "type": "product",
+            "id": f"00000000-0000-4000-a000-{len(products):012d}",
+            "name": f"Canoe number {len(products)}",
+            "slug": f"canoe-{len(products)}",
+            "description": "Seventeen feet of cedar, steamed, bent and varnished by hand. " * 8,
+            "price": [{"amount": 4900, "currency": "USD", "includes_tax": True}],
+            "links": {"self": f"https://api.example/v2/products/{len(products)}"},
+        }
+        products.append(product)
+        size += len(_text(product)) + 1
+    return products
 
 
-def answers(customer_id: str) -> tuple[bytes, bytes]:
-    """Return the answer to a request for a bearer, and the list of orders: about 2 KB."""
-    orders = [order(number, customer_id) for number in range(3)]
-    listed = {"data": orders, "meta": {"results": {"total": 3}}, "links": {}}
-    return reply({"access_token": "upstream-bearer", "token_type": "Bearer", "expires_in": 3600}), reply(listed)
-
-
-class Fixed(asyncio.Protocol):
-    """Answers each request that ends in this piece of bytes; its clients send no body but the form for a bearer."""
-
-    def __init__(self, grant: bytes, listed: bytes) -> None:
-        self._grant = grant
-        self._listed = listed
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Answer."""
-        if self._transport is None:
-            return
-        if data.startswith(b"GET "):
-            self._transport.write(self._listed * data.count(b"\r\n\r\n"))
-        elif b"grant_type" in data:
-            self._transport.write(self._grant)
-
-
-async def main(port: int, customer_id: str) -> None:
-    """Serve until stopped."""
-    grant, listed = answers(customer_id)
-    server = await asyncio.get_running_loop().create_server(lambda: Fixed(grant, listed), "127.0.0.1", port)
-    print("ready", flush=True)
-    await server.serve_forever()
-
-
-if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), sys.argv[2]))
+def _text(document: object) -> str:
+    return json.dumps(document, separators=(",", ":"))

@@ -1,0 +1,66 @@
+"""`make bench-routes`: scoped GETs with a routing file of 2,000 routes beside one of 20; the same request on both.
+
+Both gateways run one worker on core 0 and take turns; the upstream and wrk (32 connections) share core 1.
+"""
+
+from typing import Any
+
+import yaml
+
+from bench.command import lane, parser, settings
+from bench.load import ORDERS, Ask, Load, full_load, in_turns, medians, print_loads, ratio
+from bench.machine import CONFIG, need
+from bench.parties import Party, stage
+from bench.scorecard import Scorecard
+
+FEW, MANY = 20, 2000
+WANTED = 0.95
+
+
+def main() -> None:
+    """Measure and print."""
+    command = parser("routes", __doc__, rounds=8, seconds=3, many=MANY)
+    options = command.parse_args()
+    need("wrk", "taskset")
+    card = Scorecard("routes", settings(command, options))
+    with stage() as on:
+        ask = Ask(ORDERS, on.headers)
+
+        def load(party: Party) -> Load:
+            return full_load(party.port, ask, options.seconds)
+
+        parties = [on.gateway(f"{count} routes", config=lane(options) + routes(count)) for count in (FEW, options.many)]
+        taken = in_turns(parties, options.rounds, load, lambda party: full_load(party.port, ask, 1))
+    print(f"{options.rounds} rounds of {options.seconds} s, medians")
+    print_loads(taken)
+    card.keep("requests/s", medians(taken))
+    few, many = taken.values()
+    card.want(f"requests/s with {options.many} routes : {FEW}", ratio(many, few), least=WANTED)
+    card.close()
+
+
+def routes(count: int) -> str:
+    """Return that many routes as YAML: the first of config/moltin.yaml, orders among them, between made-up others."""
+    real: list[dict[str, Any]] = yaml.safe_load(CONFIG.read_text())["routes"][:FEW]
+    # As an integration that gives each of its collections routes of its own: beside the real ones, and below them.
+    shapes = (
+        "/v2/flow-{0}",
+        "/v2/flow-{0}/{{id}}",
+        "/v2/orders/{{oid}}/flow-{0}",
+        "/v3/{{shop}}/flow-{0}/{{id}}/entries",
+    )
+    made = [
+        {
+            "name": f"made-{number}",
+            "path": shapes[number % len(shapes)].format(number // len(shapes)),
+            "methods": ["GET"],
+            "access": {"trusted": "open"},
+        }
+        for number in range(count - len(real))
+    ]
+    half = len(made) // 2
+    return yaml.safe_dump({"routes": made[:half] + real + made[half:]}, sort_keys=False)
+
+
+if __name__ == "__main__":
+    main()
