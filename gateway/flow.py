@@ -10,12 +10,17 @@
     8 reply        server           (the edge renders what is returned here)
 
 Stages 1-4 and 7 are pure. `admit` and `plan` are all of them before the first wait, for `explain` and tests alike.
+A request takes one of two lanes. The standard lane, `handle`, may wait at any stage. The express lane, `decide` and
+`conclude`, never waits: the same stages, for requests where none of them has to; docs/express.md says how it is driven.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
@@ -49,6 +54,8 @@ from gateway.wire.cors import SCOPED_VARY, Cors, is_preflight
 from gateway.wire.links import LinkRewriter
 
 _BODILESS = frozenset({"GET", "HEAD"})
+# RFC 9110 section 9.2.2: what may be sent again when a connection turns out to be dead.
+_EXPRESS_METHODS = frozenset({"GET", "HEAD", "DELETE"})
 # An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
 _SMALL_UPLOAD = 64 * 1024
 # What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
@@ -75,8 +82,7 @@ class Snapshot:
     links: LinkRewriter
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(Struct, frozen=True):
     """What stages 1-3 found out."""
 
     target: Target
@@ -85,6 +91,29 @@ class Admission:
     caller: Caller
     whose: Whose
 
+
+class Ready(Struct, frozen=True):
+    """A request that was decided without a wait: what to send, and by what its answer is judged."""
+
+    admission: Admission
+    plan: Plan
+    target: str
+    headers: Headers
+    buffered: bool
+
+
+class Relayed(Struct, frozen=True):
+    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays."""
+
+    headers: Headers
+    length: str | None
+    rewrites: bool
+    has_body: bool
+    is_error: bool
+
+
+Later = Callable[[], Awaitable[Reply | Refusal]]
+"""Gives a reply that has to be awaited."""
 
 Handler = Callable[[Snapshot, Request, Body, Trace], Awaitable[Reply | Refusal]]
 
@@ -97,8 +126,8 @@ class PasswordKeeper(Protocol):
     ) -> Checked | Refusal:
         """Take the password out of `plan`, send the rest with `exchange`, and keep the password."""
 
-    async def show(self, document: Any, whose: Whose) -> Refusal | None:
-        """Set `password` to a boolean on every customer in `document`."""
+    def showing(self, document: Any, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
+        """Return what sets `password` to a boolean on every customer in `document`; None where there is none."""
 
 
 def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
@@ -110,7 +139,7 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     if isinstance(match, Refusal):
         return match
     trace.route = match.route.name
-    if match.route.endpoint in {Endpoint.BEARER, Endpoint.JWKS}:
+    if match.route.endpoint is not None and match.route.endpoint is not Endpoint.LOGIN:
         return Admission(target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None))
     # A login replaces the customer token, so a dead one must not stand in its way.
     caller = authenticate(snapshot, request, reads_token=match.route.endpoint is not Endpoint.LOGIN)
@@ -157,7 +186,7 @@ def authenticate(snapshot: Snapshot, request: Request, *, reads_token: bool = Tr
     customer_id = snapshot.customers.verify(tokens, request.received_at)
     if isinstance(customer_id, Refusal):
         return customer_id
-    return replace(caller, kind=CallerKind.CUSTOMER, customer_id=customer_id)
+    return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id)
 
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
@@ -165,6 +194,25 @@ def plan(snapshot: Snapshot, request: Request, admission: Admission, document: J
     return scope.make_plan(
         admission.route, admission.access, admission.whose, request, admission.target, document, snapshot.forwarded
     )
+
+
+def standard_because(request: Request, admission: Admission, planned: Plan | None) -> str | None:
+    """Say why a request without a body has to take the standard lane; None where it may take either. Pure.
+
+    `planned` is its plan where there is one already: what that asks for is known only then.
+    """
+    route = admission.route
+    if planned is not None and planned.parents:
+        return "a record is looked up first"
+    if route.endpoint is not None:
+        return "the gateway answers it itself"
+    if route.passwords not in {None, Passwords.SHOW}:
+        return "passwords are kept"
+    if request.method not in _EXPRESS_METHODS:
+        return f"{request.method} is not for the express lane"
+    if request.method == "HEAD" and not scope.is_buffered(route, admission.access):
+        return "HEAD on an open route"
+    return None
 
 
 class Flow:
@@ -210,6 +258,60 @@ class Flow:
             return await self._exchange(snapshot, body, planned, admission, trace)
 
         checked = await self._kept(route.passwords, planned, admission.whose, exchange, trace)
+        return self._judged(checked, route, trace)
+
+    def decide(self, snapshot: Snapshot, request: Request, trace: Trace) -> Ready | Reply | Refusal | None:
+        """Take a request without a body through stages 1-5 at once; None where a decision has to wait.
+
+        Nothing was done for a request that gets None: the standard lane begins anew with it.
+        """
+        if is_preflight(request.method, request.headers):
+            return preflight(snapshot, request)
+        admission = admit(snapshot, request, trace)
+        if isinstance(admission, Refusal):
+            return admission
+        if standard_because(request, admission, None) is not None:
+            return None
+        route = admission.route
+        if route.name in self._closed:
+            return Refusal(Code.ROUTE_CLOSED)
+        planned = plan(snapshot, request, admission, None)
+        if isinstance(planned, Refusal):
+            return self._refused(planned, route, trace)
+        if standard_because(request, admission, planned) is not None:
+            return None
+        credential = self._backend.credential_in_hand()
+        if credential is None:
+            return None
+        headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", request.id), credential)
+        target = wire_target.serialise(planned.path, planned.query)
+        return Ready(admission, planned, target, headers, scope.is_buffered(route, admission.access))
+
+    def conclude(
+        self, snapshot: Snapshot, ready: Ready, answer: guard.Received, trace: Trace
+    ) -> Reply | Refusal | Later:
+        """Stage 7 for a whole answer that `decide` led to.
+
+        Where customers are shown the store says who has a password: then the reply comes later.
+        """
+        admission = ready.admission
+        judged = guard.judge(admission.route, admission.access, ready.plan, admission.whose, answer, snapshot.links)
+        if isinstance(judged, Checked) and self._keeper is not None and admission.route.passwords is Passwords.SHOW:
+            showing = self._keeper.showing(judged.document, admission.whose)
+            if showing is not None:
+                return partial(self._shown, judged, showing, admission.route, trace)
+        return self._judged(judged, admission.route, trace)
+
+    async def _shown(
+        self, checked: Checked, showing: Callable[[], Awaitable[Refusal | None]], route: Route, trace: Trace
+    ) -> Reply | Refusal:
+        return self._judged(await showing() or checked, route, trace)
+
+    def reject_credential(self, ready: Ready) -> None:
+        """Doubt the bearer that `decide` took, after a 401."""
+        self._backend.reject_credential(ready.headers[-1])
+
+    def _judged(self, checked: Checked | Refusal, route: Route, trace: Trace) -> Reply | Refusal:
         if isinstance(checked, Refusal):
             return self._refused(checked, route, trace)
         return Reply(checked.status, _SCOPED_HEADERS, b"" if checked.document is None else encode(checked.document))
@@ -246,8 +348,8 @@ class Flow:
             checked = await exchange(planned)
         else:
             checked = await self._keeper.carry(mode, planned, whose, exchange, trace)
-        if isinstance(checked, Checked) and checked.document is not None:
-            return await self._keeper.show(checked.document, whose) or checked
+        if isinstance(checked, Checked) and (showing := self._keeper.showing(checked.document, whose)) is not None:
+            return await showing() or checked
         return checked
 
     async def _exchange(
@@ -271,35 +373,27 @@ class Flow:
         answer = await self._send(planned, body, route, trace, relayed=True)
         if isinstance(answer, Refusal):
             return answer
-        refusal = guard.relayable(answer.status, answer.headers, request.method)
-        if refusal is not None:
+        head = relayed(snapshot, route, request.method, answer.status, answer.headers)
+        if isinstance(head, Refusal):
             answer.abort()
-            return refusal
-        if answer.status >= 400 and request.method != "HEAD":  # noqa: PLR2004 - HTTP's own number
+            return head
+        if head.is_error:
             raw = await answer.read(guard.ERROR_LIMIT)
-            if isinstance(raw, Refusal):
-                return raw
-            return _error_reply(guard.relayed_error(guard.Received(answer.status, answer.headers, raw)))
-        headers = wire_headers.for_client(answer.headers, set_cookie=route.set_cookie)
-        headers = tuple((k, snapshot.links.location(v) if k == "location" else v) for k, v in headers)
-        length = wire_headers.first(answer.headers, "content-length")
-        rewrites = (
-            answer.status != 206  # noqa: PLR2004 - a part of a body has no whole strings in it
-            and wire_headers.is_json(wire_headers.first(answer.headers, "content-type"))
-            and wire_headers.first(answer.headers, "content-encoding") is None
-        )
-        if guard.lacks_body(answer.status, request.method):
-            async for _ in answer.chunks():  # to its end, which is at once, so that the connection is used again
-                pass
-            if length is not None and request.method == "HEAD" and not rewrites:
-                headers = (*headers, ("content-length", length))
-            return Reply(answer.status, headers)
+            return raw if isinstance(raw, Refusal) else error_reply(guard.Received(answer.status, answer.headers, raw))
         chunks = answer.chunks()
-        if rewrites:
-            return await begun(Reply(answer.status, headers), request.method, snapshot.links.stream(chunks), chunks)
-        if length is not None:
-            headers = (*headers, ("content-length", length))
-        return await begun(Reply(answer.status, headers), request.method, chunks, chunks)
+        reply = Reply(answer.status, head.headers)
+        if head.length is not None:
+            reply = Reply(answer.status, (*head.headers, ("content-length", head.length)))
+        if not head.has_body and request.method != "HEAD":
+            # Whatever came is dropped, but must have come whole.
+            dropped = await answer.read(guard.ERROR_LIMIT)
+            return dropped if isinstance(dropped, Refusal) else reply
+        if not head.has_body:
+            async for _ in chunks:  # to its end, which is at once, so that the connection is used again
+                pass
+            return reply
+        stream = snapshot.links.stream(chunks) if head.rewrites else chunks
+        return await begun(reply, request.method, stream, chunks)
 
     async def _send(
         self, planned: Plan, body: Body, route: Route, trace: Trace, *, relayed: bool = False
@@ -328,7 +422,29 @@ class Flow:
         return refusal
 
 
-def _error_reply(judged: Checked | Refusal) -> Reply | Refusal:
+def relayed(snapshot: Snapshot, route: Route, method: str, status: int, headers: Headers) -> Relayed | Refusal:
+    """Say how an answer on an open route is passed on. Pure."""
+    refusal = guard.relayable(status, headers, method)
+    if refusal is not None:
+        return refusal
+    is_error = status >= 400 and method != "HEAD"  # noqa: PLR2004 - HTTP's own number
+    rewrites = (
+        status != 206  # noqa: PLR2004 - a part of a body has no whole strings in it
+        and wire_headers.is_json(wire_headers.first(headers, "content-type"))
+        and wire_headers.first(headers, "content-encoding") is None
+    )
+    has_body = not guard.lacks_body(status, method)
+    lines = wire_headers.for_client(headers, set_cookie=route.set_cookie)
+    lines = tuple((name, snapshot.links.location(value) if name == "location" else value) for name, value in lines)
+    length = wire_headers.first(headers, "content-length")
+    if rewrites or not (has_body or method == "HEAD"):
+        length = None
+    return Relayed(lines, length, rewrites, has_body, is_error)
+
+
+def error_reply(answer: guard.Received) -> Reply | Refusal:
+    """Return what leaves of an error on an open route."""
+    judged = guard.relayed_error(answer)
     if isinstance(judged, Refusal):
         return judged
     headers = (("content-type", "application/json"), ("cache-control", "no-store"))

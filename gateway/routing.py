@@ -7,6 +7,10 @@ A path belongs to its most specific template: at each segment a literal wins ove
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+
+from msgspec import Struct
 
 from gateway.vocab.policy import Route
 from gateway.vocab.refusals import Code, Refusal
@@ -15,10 +19,10 @@ _PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)(\.\.\.)?\}")
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$'()*+,=:@-]+")
 # What a route that answers GET also answers, unless it says otherwise (RFC 9110 section 9.3.2).
 _HEAD_OF = "GET"
+_NO_PARAMETERS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """A route and the values of its path parameters."""
 
     route: Route
@@ -44,6 +48,8 @@ class Part:
     is_tail: bool = False
 
 
+# A routing file is checked, proven and compiled template by template, each of them many times.
+@lru_cache(4096)
 def parse_template(path: str) -> tuple[Part, ...]:
     """Read a path template such as `/v2/orders/{oid}/items` or `/catalog/{rest...}`.
 
@@ -87,6 +93,14 @@ class RouteTable:
         }
         for route in self.routes:
             self._add(route)
+        # No other template can win over one without parameters, so that its matches are known beforehand.
+        self._known = {
+            (method, segments): self._match(method, segments)
+            for route in self.routes
+            if not self._names[route.name]
+            for segments in [tuple(part.text for part in parse_template(route.path))]
+            for method in (*route.methods, "HEAD")
+        }
 
     def _add(self, route: Route) -> None:
         node = self._root
@@ -109,6 +123,9 @@ class RouteTable:
 
     def match(self, method: str, segments: tuple[str, ...]) -> Match | Refusal:
         """Return the one route of a method and a canonical path: ROUTE_UNKNOWN or METHOD_NOT_ALLOWED otherwise."""
+        return self._known.get((method, segments)) or self._match(method, segments)
+
+    def _match(self, method: str, segments: tuple[str, ...]) -> Match | Refusal:
         found = _descend(self._root, segments, 0, ())
         if found is None:
             return Refusal(Code.ROUTE_UNKNOWN)
@@ -116,7 +133,8 @@ class RouteTable:
         route = node.routes.get(method) or (node.routes.get(_HEAD_OF) if method == "HEAD" else None)
         if route is None:
             return Refusal(Code.METHOD_NOT_ALLOWED, allow=_allowed(node))
-        return Match(route, dict(zip(self._names[route.name], values, strict=True)))
+        # The matches that are known beforehand are shared, hence a mapping that nobody can change.
+        return Match(route, dict(zip(self._names[route.name], values, strict=True)) if values else _NO_PARAMETERS)
 
 
 def _allowed(node: _Node) -> tuple[str, ...]:

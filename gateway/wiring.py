@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TextIO
 
 import yaml
@@ -19,12 +20,14 @@ from gateway.authn.keyring import KeyRing
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
+from gateway.ops.batch import Batch
 from gateway.ops.log import EventLog
 from gateway.ops.metrics import Metrics
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import make_admin
-from gateway.server.connection import GatewayServer
+from gateway.server.connection import GatewayProtocol, GatewayServer
 from gateway.server.edge import Edge
+from gateway.server.express import ExpressProtocol
 from gateway.server.token_api import Clients, TokenApi
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
 from gateway.tokens.directory import Directory
@@ -35,9 +38,10 @@ from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.upstream.client import Timeouts, UpstreamClient
+from gateway.upstream.connection import ConnectionPool
 from gateway.upstream.credential import ServerCredential, client_credentials
 from gateway.upstream.parents import Parents
-from gateway.vocab.events import Emit, Event, Lifecycle
+from gateway.vocab.events import Emit, Lifecycle
 from gateway.vocab.policy import Endpoint
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
@@ -69,7 +73,7 @@ class Gateway:
     edge: Edge
     store: CredentialStore | None
     hasher: PasswordHasher | None
-    emit: Emit
+    emit: Batch
     _public_site: web.TCPSite
     _drain_deadline: float
 
@@ -99,13 +103,13 @@ async def running(
         log or sys.stdout, _log_key(config), now, debug=config.log.details, on_lost=metrics.count_lost_line
     )
 
-    def emit(event: Event) -> None:
-        event_log(event)
-        metrics(event)
+    emit = Batch(event_log, metrics, now)
 
     async with AsyncExitStack() as stack:
+        stack.callback(emit.flush)
+        timeouts = Timeouts(**dict(config.upstream.timeouts))
         client = await stack.enter_async_context(
-            UpstreamClient(config.upstream.url, Timeouts(**dict(config.upstream.timeouts)), config.upstream.connections)
+            UpstreamClient(config.upstream.url, timeouts, config.upstream.connections)
         )
         options = config.upstream.credential
         credential = ServerCredential(
@@ -129,10 +133,16 @@ async def running(
                 "not_draining": not edge.is_draining,
             }
 
-        application = make_admin(ready, metrics.render, lambda: dump(config))
+        application = make_admin(ready, emit.render, lambda: dump(config))
         admin_runner = web.AppRunner(application, access_log=None, handle_signals=False)
         admin_site = await _listen(stack, admin_runner, admin, shared=shared_ports)
-        server = GatewayServer(edge, keepalive_timeout=config.server.keepalive)
+        make_protocol: Callable[..., GatewayProtocol] = GatewayProtocol
+        if config.express:
+            pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections)
+            stack.push_async_callback(pool.close)
+            pool.open()
+            make_protocol = partial(ExpressProtocol, flow=flow, pool=pool)
+        server = GatewayServer(edge, keepalive_timeout=config.server.keepalive, make_protocol=make_protocol)
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_LAST_MOMENT)
         site = await _listen(stack, runner, listen, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())

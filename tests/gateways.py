@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from tests.fakes.commerce import Commerce
 ROOT = Path(__file__).parent.parent
 MOLTIN = ROOT / "config" / "moltin.yaml"
 
+# GATEWAY_TEST_LANE=standard runs what goes through a gateway without the express lane.
+LANE = os.environ.get("GATEWAY_TEST_LANE", "express")
 STOREFRONT = "canary-storefront-id"
 TRUSTED = "canary-trusted-id"
 TRUSTED_SECRET = "canary-trusted-secret"
@@ -70,11 +73,17 @@ class Site:
     gateway: Gateway
     commerce: Commerce
     session: aiohttp.ClientSession
-    log: io.StringIO
+    stream: io.StringIO
     config: Config
     bearers: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     replies: list[str] = field(default_factory=list)
+
+    @property
+    def log(self) -> io.StringIO:
+        """Return what the gateway has logged until now, to the last line."""
+        self.gateway.emit.flush()
+        return self.stream
 
     @property
     def url(self) -> str:
@@ -205,6 +214,8 @@ async def site(
         path = folder / "gateway.yaml"
         path.write_text(config.replace("extends: moltin.yaml", f"extends: {MOLTIN}"))
     loaded = load(path, environment(folder, commerce.url, **environ))
+    if LANE == "standard":
+        loaded = loaded.model_copy(update={"express": False})
     log = io.StringIO()
     async with (
         running(loaded, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log) as gateway,

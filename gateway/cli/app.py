@@ -12,15 +12,16 @@ from rich.console import Console, RenderableType
 
 from gateway.authn.key import Algorithm, generate, load_key
 from gateway.cli import explain as explaining
+from gateway.cli.cores import usable
 from gateway.cli.demo import run_demo
-from gateway.cli.serve import START_FAULT, run_server, run_workers
+from gateway.cli.serve import START_FAULT, run_server, run_workers, settled
 from gateway.cli.table import coverage_json, coverage_lines, coverage_table
 from gateway.cli.verify import verify
 from gateway.config.faults import ConfigError
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.proof import prove
-from gateway.stores import StoreUnavailable
+from gateway.stores import StoreUnavailable, upgrade
 from gateway.vocab.messages import CallerKind
 from gateway.wiring import Address, dump
 
@@ -38,6 +39,11 @@ _PUBLIC = Address("127.0.0.1", 8080)
 _ADMIN = Address("127.0.0.1", 9901)
 # Wider than any table of ours: rich takes 80 columns for a pipe, and would break words that somebody greps for.
 _PIPE_WIDTH = 10_000
+
+_WORKERS_MOST = 256
+_WORKERS = (
+    "Processes that share the ports. Each has its own cache of tokens, login throttle, password pool and closed routes."
+)
 
 ConfigFile = Annotated[Path, typer.Option("--config", metavar="FILE", help="The routing file.")]
 
@@ -81,27 +87,43 @@ def _load(path: Path) -> Config:
         fail(str(error))
 
 
+def _cannot_start(error: StoreUnavailable | OSError, listen: Address, admin: Address) -> str:
+    if isinstance(error, StoreUnavailable):
+        return f"the store cannot be used: {error}"
+    return f"cannot listen on {listen} and {admin}: {error.strerror or error}"
+
+
 @app.command()
 def serve(
     config: ConfigFile,
     listen: Listen = _PUBLIC,
     admin: Admin = _ADMIN,
-    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes that share the ports.")] = 1,
-    *,
-    as_worker: Annotated[bool, typer.Option("--as-worker", hidden=True)] = False,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=_WORKERS_MOST, help=_WORKERS, show_default="one for each CPU")
+    ] = None,
 ) -> None:
     """Run the gateway until SIGTERM or SIGINT, then finish the requests in flight."""
     checked = _load(config)
-    fault = START_FAULT if as_worker else 1
+    count = workers or min(usable(), _WORKERS_MOST)
+    shared = settled(checked)
+
+    def work(public: Address, private: Address, lifeline: int) -> int:
+        try:
+            return run_server(shared, public, private, lifeline=lifeline)
+        except (StoreUnavailable, OSError) as error:
+            err.print(_cannot_start(error, public, private), style="red", soft_wrap=True)
+            return START_FAULT
+
     try:
-        if workers > 1:
-            code = run_workers(config, listen, admin, workers)
+        if count > 1:
+            # Each worker does it too and finds nothing left to do; a store that cannot be had is told of once.
+            if checked.customers.verify != "upstream":
+                upgrade(checked.store.url)
+            code = run_workers(work, listen, admin, count)
         else:
-            code = run_server(checked, listen, admin, shared_ports=as_worker)
-    except StoreUnavailable as error:
-        fail(f"the store cannot be used: {error}", fault)
-    except OSError as error:
-        fail(f"cannot listen on {listen} and {admin}: {error.strerror or error}", fault)
+            code = run_server(checked, listen, admin)
+    except (StoreUnavailable, OSError) as error:
+        fail(_cannot_start(error, listen, admin))
     raise typer.Exit(code)
 
 

@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from msgspec import structs
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
@@ -51,11 +52,13 @@ class Answer:
 
     question: Question
     headers: Headers
+    express: bool
     document: Json | None = None
     route: Route | None = None
     caller: str = "-"
     refusal: Refusal | None = None
     plan: Plan | None = None
+    lane: str | None = None
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -101,6 +104,7 @@ class Answer:
             "before": self.before(),
             "after": self.after(),
             "looked_up_first": [parent.path for parent in self.plan.parents] if self.plan else [],
+            "lane": self.lane,
             "notes": self.notes,
             "other_routes": dict(self.others),
         }
@@ -128,6 +132,8 @@ class Answer:
             head.add_row("rule", f"{rule['rule']} {json.dumps(rule['options'])}")
         for parent in self.plan.parents if self.plan else ():
             head.add_row("looked up first", parent.path)
+        if self.lane is not None:
+            head.add_row("lane", self.lane)
         for note in self.notes:
             head.add_row("note", note)
         change = whole("", "client sends", "upstream gets", title="before and after")
@@ -150,7 +156,7 @@ def explain(config: Config, question: Question) -> Answer:
         headers = (*(line for line in headers if line[0] not in _TOKENS), *_tokens(compiled, question))
         compiled = _with_client(compiled)
     request = Request("explain", question.method.upper(), question.target, headers, "-", now())
-    answer = Answer(question, shown)
+    answer = Answer(question, shown, express=config.express)
     trace = Trace()
     admission = flow.admit(compiled, request, trace)
     answer.caller = trace.caller
@@ -186,13 +192,26 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
         return
     answer.plan = planned
     kind = "read whole and judged" if is_buffered(route, access) else "relayed as it arrives"
-    answer.notes.append(f"the answer is {kind}; access: {describe(access)}; lane: standard")
+    answer.notes.append(f"the answer is {kind}; access: {describe(access)}")
+    answer.lane = _lane(answer, request, admission, planned)
     if route.passwords in {Passwords.REGISTER, Passwords.CHANGE}:
         answer.notes.append("a password in the body is taken out and kept by the gateway")
         data = (planned.document or {}).get("data")
         if isinstance(data, dict):
             kept = {name: value for name, value in data.items() if name != "password"}
-            answer.plan = replace(planned, document={**(planned.document or {}), "data": kept})
+            answer.plan = structs.replace(planned, document={**(planned.document or {}), "data": kept})
+
+
+def _lane(answer: Answer, request: Request, admission: Admission, planned: Plan) -> str:
+    """Say which lane the request takes, and why."""
+    reason = flow.standard_because(request, admission, planned)
+    if not answer.express:
+        reason = "express is false"
+    elif answer.question.data is not None:
+        reason = "it has a body"
+    if reason is not None:
+        return f"standard: {reason}"
+    return "express: no decision has to wait, as long as our credential and a connection are in hand"
 
 
 def _headers(question: Question) -> Headers:

@@ -3,13 +3,13 @@
 It reads no network and makes no keys; key texts and the store's URL are judged as they stand.
 """
 
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterator, Sequence
 
 from gateway.authn.key import Key, KeyFault, load_key
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import JWKS_PATH, prove, unreachable
+from gateway.config.reach import Tree
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
@@ -92,9 +92,11 @@ def _clients(config: Config) -> Iterator[Finding]:
         ("implicit", [client.id for client in clients.implicit]),
         ("client_credentials", [client.id for client in clients.client_credentials]),
     ):
+        seen: set[str] = set()
         for index, client_id in enumerate(ids):
-            if client_id in ids[:index]:
+            if client_id in seen:
                 yield ("clients", name, index, "id"), "this client id stands here twice", "remove one of them"
+            seen.add(client_id)
 
 
 def _routes(config: Config) -> Iterator[Finding]:
@@ -118,14 +120,25 @@ def _routes(config: Config) -> Iterator[Finding]:
     for index in unreachable(config):
         what = "no path is left to this route: more specific ones take them all"
         yield ("routes", index, "path"), what, "remove the route, or one of those"
-    for (_, first), (index, second) in combinations(enumerate(config.routes), 2):
-        methods = set(first.methods) & set(second.methods)
-        if methods and shape(first.path) == shape(second.path):
-            what = f"overlaps with route {first.name}: {', '.join(sorted(methods))} of the same path"
-            yield ("routes", index, "path"), what, "leave each method of a path to one route"
-        elif _crosses(parse_template(first.path), parse_template(second.path)):
-            what = f"overlaps with route {first.name}: a path can match both and neither is more specific"
-            yield ("routes", index, "path"), what, "make one of them literal where the other is"
+    yield from _overlaps(config.routes)
+
+
+def _overlaps(routes: Sequence[Route]) -> Iterator[Finding]:
+    """Find the routes that share a path with one above them where nothing says whose it is."""
+    templates = [parse_template(route.path) for route in routes]
+    tree = Tree((template, index) for index, template in enumerate(templates))
+    for above, (first, template) in enumerate(zip(routes, templates, strict=True)):
+        for other, index in tree.meeting(template):
+            if index <= above:
+                continue
+            second = routes[index]
+            methods = set(first.methods) & set(second.methods)
+            if methods and shape(first.path) == shape(second.path):
+                what = f"overlaps with route {first.name}: {', '.join(sorted(methods))} of the same path"
+                yield ("routes", index, "path"), what, "leave each method of a path to one route"
+            elif _crosses(template, other):
+                what = f"overlaps with route {first.name}: a path can match both and neither is more specific"
+                yield ("routes", index, "path"), what, "make one of them literal where the other is"
 
 
 def _crosses(first: tuple[Part, ...], second: tuple[Part, ...]) -> bool:

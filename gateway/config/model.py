@@ -107,7 +107,10 @@ class Upstream(Closed):
     credential: Credential = Field(description="How the gateway obtains its own bearer.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
     connections: int = Field(
-        default=256, ge=1, le=10_000, description="Connections open at once, per worker; as many again for relays."
+        default=256,
+        ge=1,
+        le=10_000,
+        description="Connections open at once, per worker; as many again for relays, and for the express lane.",
     )
     owner_memory: Duration = Field(
         default="1s",
@@ -357,6 +360,10 @@ class Config(Closed):
     customers: Customers = Field(default_factory=Customers, description="Who customers are.")
     cors: CorsOptions = Field(default_factory=CorsOptions, description="Which browser applications may call.")
     server: Server = Field(default_factory=Server, description="The clients' side.")
+    express: Flag = Field(
+        default=True,
+        description="false: every request takes the standard lane. Nothing changes but the speed.",
+    )
     log: Log = Field(default_factory=Log, description="The log.")
     routes: tuple[Route, ...] = Field(min_length=1, description="Every path that exists; all others answer 404.")
     insecure_literal_secrets: Flag = Field(

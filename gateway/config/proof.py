@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gateway.config.evidence import Evidence, Finding, knows_the_customer, parent_position
 from gateway.config.model import Config, Route, Rules
-from gateway.config.reach import Template, is_taken, meet, rank, reaches, spelled
+from gateway.config.reach import TAIL, Template, Tree, is_taken, meet, rank, reaches, spelled
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.owner import Owner
@@ -79,10 +79,13 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What a route must know of the others: which collections have owners and who says so, and what answers where."""
+    """What a route must know of the others: which collections have owners and who says so, and what answers where.
 
-    claims: tuple[tuple[Template, str], ...]
-    nodes: Mapping[Template, Mapping[str, str]]
+    A claim stands at its collection and at all that lies below.
+    """
+
+    claims: Tree[tuple[Template, str]]
+    nodes: Tree[Mapping[str, str]]
 
 
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
@@ -92,7 +95,8 @@ def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
 
 def prove(config: Config) -> Proof:
     """Return what a routing file proves whose single values are right."""
-    file = _File(tuple(_claims(config)), _nodes(config))
+    claims = ((at, claim) for claim in _claims(config) for at in (claim[0], (*claim[0], TAIL)))
+    file = _File(Tree(claims), _nodes(config))
     decisions: list[Decision] = []
     faults: list[Finding] = []
     notes = [*_shadows(file)]
@@ -126,7 +130,8 @@ def _decide(route: Route, file: _File) -> Iterator[tuple[Decision, list[Finding]
     owned = frozenset(
         position
         for position, part in enumerate(template)
-        if part.is_parameter and any(meet(template[:position], collection) for collection, _ in file.claims)
+        if part.is_parameter
+        and any(at == collection for at, (collection, _) in file.claims.meeting(template[:position]))
     )
     for caller in (CallerKind.PUBLIC, CallerKind.CUSTOMER, CallerKind.TRUSTED):
         access = getattr(route.access, caller)
@@ -165,7 +170,8 @@ def _claim(route: Route, file: _File) -> str:
         if knows_the_customer(access):
             return f"its own rules for {caller}"
     template = parse_template(route.path)
-    return next((says for collection, says in file.claims if reaches(template, collection, file.nodes)), "")
+    claims = (claim for _, claim in file.claims.meeting(template))
+    return next((says for collection, says in claims if reaches(template, collection, file.nodes)), "")
 
 
 def _claims(config: Config) -> Iterator[tuple[Template, str]]:
@@ -204,7 +210,7 @@ def _owned_collections(route: Route, template: Template, access: object) -> Iter
         yield template[:-1] if is_by_id else template
 
 
-def _nodes(config: Config) -> Mapping[Template, Mapping[str, str]]:
+def _nodes(config: Config) -> Tree[Mapping[str, str]]:
     """Return what answers where: templates, their methods, and the route of each."""
     templates: dict[str, Template] = {}
     nodes: dict[str, dict[str, str]] = {}
@@ -213,22 +219,22 @@ def _nodes(config: Config) -> Mapping[Template, Mapping[str, str]]:
     for name, path, method in answers:
         templates.setdefault(shape(path), parse_template(path))
         nodes.setdefault(shape(path), {})[method] = name
-    return {templates[key]: node for key, node in nodes.items()}
+    return Tree((templates[key], node) for key, node in nodes.items())
 
 
 def unreachable(config: Config) -> Iterator[int]:
     """Yield the routes, by their place in the file, whose every path belongs to more specific ones."""
-    templates = _nodes(config).keys()
+    nodes = _nodes(config)
     for index, route in enumerate(config.routes):
         template = parse_template(route.path)
-        if is_taken(template, template, templates):
+        if is_taken(template, template, nodes):
             yield index
 
 
 def _shadows(file: _File) -> Iterator[Note]:
     """Yield where a more specific path takes some away from another one and does not answer all of its methods."""
-    for template, methods in file.nodes.items():
-        for other, answered in file.nodes.items():
+    for template, methods in file.nodes:
+        for other, answered in file.nodes.meeting(template):
             paths = meet(template, other) if rank(other) < rank(template) else None
             lost = {method: name for method, name in methods.items() if method not in answered}
             if paths and lost and not is_taken(paths, other, file.nodes):

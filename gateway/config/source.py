@@ -113,7 +113,7 @@ def _filled(node: Node, environ: Mapping[str, str], faults: list[Fault]) -> Node
             return _filled_branch(node, environ, faults)
         case Row():
             return Row(node.place, tuple(_filled(item, environ, faults) for item in node.items))
-        case Scalar(value=str() as text):
+        case Scalar(value=str() as text) if "$" in text:
             # The result stays text: a value from outside must not become a number or a boolean.
             outcome = interpolate(text, environ, Path(node.place.file).parent)
             faults.extend(Fault(*node.place, what, hint) for what, hint in outcome.problems)

@@ -4,9 +4,10 @@ It does not read from sockets and does not know what a single rule looks for.
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from gateway.guard.envelope import explained
@@ -44,8 +45,7 @@ class GuardOptions(BaseModel):
         """Return the document that may leave, or say no."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """An answer of the upstream, read whole and not judged yet."""
 
     status: int
@@ -76,12 +76,11 @@ def judge(
         document = rule.inspect(document, whose, plan)
     if isinstance(document, Refusal):
         return document
-    if not access.is_open and not (access.guards and all(rule.judges_bare for rule in access.guards)):
+    if not access.is_open and not access.judges_bare:
         if not isinstance(document, dict) or "data" not in document:
             return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        has_included = any(rule.judges_included for rule in access.guards)
         document = judged_members(
-            document, plan, route.query or frozenset(), links.public_url, has_included=has_included
+            document, plan, route.query or frozenset(), links.public_url, has_included=access.judges_included
         )
     return Checked(answer.status, document)
 

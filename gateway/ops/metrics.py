@@ -1,14 +1,20 @@
 """The metrics: events counted for Prometheus, in one process or over several. Labels come from closed sets only."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from itertools import accumulate
 from typing import Final, Protocol, assert_never
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generate_latest, values
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
     CredentialFailed,
@@ -34,7 +40,27 @@ _STATUSES: Final = range(100, 600)
 _FAULTS_MOST: Final = 64
 # From below the gateway's own cost (25 us of decisions) up to what clients wait for at most.
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+# The buckets as Prometheus writes them; the last one takes what is above all bounds.
+_PARTS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
+_SUM: Final = "sum"
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _EXPIRES_AT: Final = "gateway_credential_expires_at_seconds"
+_SECONDS: Final = "gateway_request_seconds"
+_UPSTREAM_SECONDS: Final = "gateway_upstream_seconds"
+
+
+def share(folder: str, worker: int) -> None:
+    """Keep the numbers of this process in files of a folder, beside those of other workers; to be called first.
+
+    A worker that takes the place of a dead one takes its number too, and counts on where that one ended.
+    """
+    os.environ[_FOLDER] = folder
+    values.ValueClass = MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]  # it has no types there
+
+
+def forget(folder: str, worker: int) -> None:
+    """Take back what a dead worker said of its present state; what it counted stays."""
+    mark_process_dead(worker, folder)  # type: ignore[no-untyped-call]  # it has no types there
 
 
 class _Source(Protocol):
@@ -47,31 +73,23 @@ class _Source(Protocol):
 class Metrics:
     """Counts events into a registry. Call it with an event.
 
-    In Prometheus' multiprocess mode the client library keeps the numbers in files that all processes share, and
-    `render` gives their sum. Whoever ends a process there calls `prometheus_client.multiprocess.mark_process_dead`.
+    After `share` the client library keeps the numbers in files, and `render` gives the sum of all workers.
     """
 
     def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
         self._registry: Final = registry
         self._now: Final = now
         self._faults_seen: Final[set[str]] = set()
-        self._children: Final[dict[tuple[str, ...], tuple[Counter, Histogram]]] = {}
-        self._requests: Final = Counter(
+        requests = Counter(
             "gateway_requests_total", "Requests answered.", ("route", "caller", "status", "lane"), registry=registry
         )
-        self._seconds: Final = Histogram(
-            "gateway_request_seconds",
-            "Time from the first byte of a request to the last of its reply.",
-            ("route",),
-            buckets=_BUCKETS,
-            registry=registry,
+        # `labels` checks, copies and locks on every call; the sets are closed, so what it gives can be kept.
+        self._requests: Final = cache(requests.labels)
+        self._seconds: Final = _Times(
+            _SECONDS, "Time from the first byte of a request to the last of its reply.", registry
         )
-        self._upstream_seconds: Final = Histogram(
-            "gateway_upstream_seconds",
-            "Time a request waited for the commerce API, all calls together.",
-            ("route",),
-            buckets=_BUCKETS,
-            registry=registry,
+        self._upstream_seconds: Final = _Times(
+            _UPSTREAM_SECONDS, "Time a request waited for the commerce API, all calls together.", registry
         )
         self._refusals: Final = Counter("gateway_refusals_total", "Refusals.", ("code",), registry=registry)
         self._violations: Final = Counter(
@@ -108,7 +126,7 @@ class Metrics:
         """Count the event."""
         match event:
             case RequestDone():
-                self._count_request(event)
+                self.count_requests([event])
             case GuardViolated():
                 self._violations.labels(event.route).inc()
             case RouteClosed():
@@ -129,36 +147,43 @@ class Metrics:
             case _:
                 assert_never(event)
 
-    def count_lost_line(self) -> None:
-        """Count a log line that could not be written; `EventLog` takes this as `on_lost`."""
-        self._lines_lost.inc()
+    def count_requests(self, requests: Iterable[RequestDone]) -> None:
+        """Count requests; many at once cost little more than one."""
+        counts: defaultdict[tuple[str, str, int, str], int] = defaultdict(int)
+        codes: defaultdict[str, int] = defaultdict(int)
+        seconds: defaultdict[str, list[float]] = defaultdict(list)
+        upstream_seconds: defaultdict[str, list[float]] = defaultdict(list)
+        for done in requests:
+            trace = done.trace
+            counts[trace.route, trace.caller, done.status, trace.lane] += 1
+            seconds[trace.route].append(done.seconds)
+            if trace.upstream_calls:
+                upstream_seconds[trace.route].append(trace.upstream_seconds)
+            if trace.code is not None:
+                codes[trace.code] += 1
+        for (route, caller, status, lane), count in counts.items():
+            shown = str(status) if status in _STATUSES else "-"
+            self._requests(route, _known(caller, _CALLERS), shown, _known(lane, _LANES)).inc(count)
+        for route, times in seconds.items():
+            self._seconds.observe(route, times)
+        for route, times in upstream_seconds.items():
+            self._upstream_seconds.observe(route, times)
+        for code, count in codes.items():
+            self._refusals.labels(_known(code, _CODES)).inc(count)
+
+    def count_lost_line(self, count: int = 1) -> None:
+        """Count log lines that could not be written; `EventLog` takes this as `on_lost`."""
+        self._lines_lost.inc(count)
 
     def render(self) -> tuple[bytes, str]:
         """Return the metrics as Prometheus text, and its content type.
 
-        Reads files in multiprocess mode: call it off the event loop there.
+        It reads files after `share`: call it off the event loop; events may be counted meanwhile.
         """
         source: _Source = self._registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        if os.environ.get(_FOLDER):
             source = MultiProcessCollector(None)  # type: ignore[no-untyped-call]  # prometheus_client has no types there
-        return generate_latest(_WithRemaining(source, self._now)), CONTENT_TYPE_PLAIN_0_0_4
-
-    def _count_request(self, done: RequestDone) -> None:
-        trace = done.trace
-        caller = _known(trace.caller, _CALLERS)
-        status = str(done.status) if done.status in _STATUSES else "-"
-        labels = (trace.route, caller, status, _known(trace.lane, _LANES))
-        found = self._children.get(labels)
-        if found is None:
-            # `labels` checks, copies and locks on every call; the sets are closed, so the children can be kept.
-            found = self._children[labels] = (self._requests.labels(*labels), self._seconds.labels(trace.route))
-        requests, seconds = found
-        requests.inc()
-        seconds.observe(done.seconds)
-        if trace.upstream_calls:
-            self._upstream_seconds.labels(trace.route).observe(trace.upstream_seconds)
-        if trace.code is not None:
-            self._refusals.labels(_known(trace.code, _CODES)).inc()
+        return generate_latest(_Shown(source, self._now)), CONTENT_TYPE_PLAIN_0_0_4
 
     def _keep_expiry(self, expires_at: float) -> None:
         if self._expires_at is None:
@@ -176,10 +201,32 @@ class Metrics:
         return _known(what, self._faults_seen)
 
 
-class _WithRemaining(Collector):
-    """The families of a source, and the seconds until the credential in them expires.
+class _Times:
+    """A histogram of seconds by route that takes many at once, which the client library's own cannot.
 
-    Computed from the stored expiry when somebody asks, for gauges with a function do not exist in multiprocess mode.
+    Its numbers are counters, one for each bucket and one for the sum, so that those of several processes add up as
+    all counters do; `_Shown` makes a histogram of them for whoever asks.
+    """
+
+    def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
+        counter = Counter(name, text, ("route", "part"), registry=registry)
+        self._part: Final = cache(counter.labels)
+
+    def observe(self, route: str, times: Sequence[float]) -> None:
+        """Count times of one route."""
+        counts: defaultdict[int, int] = defaultdict(int)
+        for seconds in times:
+            counts[bisect_left(_BUCKETS, seconds)] += 1
+        for bucket, count in counts.items():
+            self._part(route, _PARTS[bucket]).inc(count)
+        self._part(route, _SUM).inc(sum(times))
+
+
+class _Shown(Collector):
+    """The families of a source as they are shown: with histograms, and the seconds until the credential expires.
+
+    Those are computed from the stored expiry when somebody asks, for gauges with a function do not exist in
+    multiprocess mode.
     """
 
     def __init__(self, source: _Source, now: Callable[[], float]) -> None:
@@ -188,6 +235,9 @@ class _WithRemaining(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for family in self._source.collect():
+            if family.name in {_SECONDS, _UPSTREAM_SECONDS}:
+                yield _histogram(family)
+                continue
             yield family
             if family.name == _EXPIRES_AT:
                 for sample in family.samples:
@@ -196,6 +246,20 @@ class _WithRemaining(Collector):
                         "Seconds until the server credential expires; negative once it has.",
                         value=sample.value - self._now(),
                     )
+
+
+def _histogram(family: Metric) -> HistogramMetricFamily:
+    """Make a histogram of the counters of `_Times`."""
+    routes: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for sample in family.samples:
+        if sample.name.endswith("_total"):
+            routes[sample.labels["route"]][sample.labels["part"]] = sample.value
+    histogram = HistogramMetricFamily(family.name, family.documentation, labels=("route",))
+    for route, parts in routes.items():
+        # Each bucket of a histogram counts what is in the smaller ones too.
+        counts = accumulate(parts.get(part, 0.0) for part in _PARTS)
+        histogram.add_metric((route,), list(zip(_PARTS, counts, strict=True)), parts.get(_SUM, 0.0))
+    return histogram
 
 
 def _known(value: str, known: frozenset[str] | set[str]) -> str:

@@ -5,11 +5,12 @@ It does not send, and it does not know what a single rule does.
 
 from abc import abstractmethod
 from collections.abc import Collection
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 
 from gateway.scope.names import fold
-from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
+from gateway.vocab.messages import Json, Lookup, Parent, Plan, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import CONDITIONAL, for_upstream
@@ -47,7 +48,7 @@ def is_buffered(route: Route, access: Access) -> bool:
 
 def needs_document(route: Route, access: Access) -> bool:
     """Tell whether the request's body must be read as JSON before the plan can be made."""
-    return any(rule.needs_body for rule in access.scope) or route.passwords in {"register", "change"}
+    return access.needs_body or route.passwords in {"register", "change"}
 
 
 def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value of its own
@@ -63,7 +64,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
 
     `document` is the client's body where `needs_document` asks for it. `forwarded` are the header names that pass.
     """
-    draft = Draft(target, target.query, document)
+    query = target.query
+    draft = Draft(target, query, document)
     refusal = _check_override(target) if access.is_open else _check_query(route, target)
     if refusal is not None:
         return refusal
@@ -74,17 +76,18 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         draft = narrowed
     buffered = is_buffered(route, access)
     method = "GET" if buffered and request.method == "HEAD" else request.method
+    passing = _passing(
+        frozenset(forwarded),
+        keeps_filter=draft.query == query,
+        buffered=buffered,
+        sends_body=request.method not in _BODILESS,
+    )
     return Plan(
         method=method,
         path=target.path,
         query=draft.query,
-        asked=target.query,
-        headers=_headers(
-            request.headers,
-            forwarded if draft.query == target.query else {*forwarded} - _CHOOSES_FILTER_PARSER,
-            buffered=buffered,
-            sends_body=request.method not in _BODILESS,
-        ),
+        asked=query,
+        headers=for_upstream(request.headers, passing),
         document=draft.document,
         parents=draft.parents,
         narrowed=draft.narrowed,
@@ -112,10 +115,14 @@ def _check_query(route: Route, target: Target) -> Refusal | None:
     return None
 
 
-def _headers(headers: Headers, forwarded: Collection[str], *, buffered: bool, sends_body: bool) -> Headers:
-    passing = for_upstream(headers, forwarded if buffered else {*forwarded, *CONDITIONAL})
+@lru_cache(maxsize=64)
+def _passing(forwarded: frozenset[str], *, keeps_filter: bool, buffered: bool, sends_body: bool) -> frozenset[str]:
+    """Return the header names that pass; for one configuration there are eight such sets at most."""
+    names = forwarded if keeps_filter else forwarded - _CHOOSES_FILTER_PARSER
+    if not buffered:
+        names |= CONDITIONAL
     # SDKs send Content-Type without a body (docs/upstream.md section 7), where it says nothing.
-    return passing if sends_body else tuple(line for line in passing if line[0] != "content-type")
+    return names if sends_body else names - {"content-type"}
 
 
 def judge_parent(parent: Parent, answer: Lookup) -> Refusal | None:

@@ -10,7 +10,7 @@ Check = Callable[[], Awaitable[dict[str, bool]]]
 
 
 def make_admin(
-    ready: Check, render_metrics: Callable[[], tuple[bytes, str]], dump: Callable[[], str]
+    ready: Check, render_metrics: Callable[[], Awaitable[tuple[bytes, str]]], dump: Callable[[], str]
 ) -> web.Application:
     """Return the application: `ready` names each condition and says if it holds, `dump` shows the configuration."""
 
@@ -23,7 +23,7 @@ def make_admin(
         return _json(200 if good else 503, {"status": "ready" if good else "not ready", "conditions": conditions})
 
     async def metrics(_: web.Request) -> web.Response:
-        body, content_type = render_metrics()
+        body, content_type = await render_metrics()
         return web.Response(body=body, headers={"content-type": content_type})
 
     async def config(_: web.Request) -> web.Response:

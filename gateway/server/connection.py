@@ -16,6 +16,7 @@ from gateway.vocab.refusals import Code, Refusal
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
 
 class GatewayProtocol(RequestHandler):
@@ -31,12 +32,16 @@ class GatewayProtocol(RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head that has begun must come to its end."""
         super().data_received(data)
-        if self._is_waiting:
-            if self._head_timer is None and data:
-                self._head_timer = self._loop.call_later(self._edge.patience.head, self._give_up)
-        elif self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        self.watch_head(data, is_whole=not self._is_waiting)
+
+    def watch_head(self, data: bytes, *, is_whole: bool) -> None:
+        """Begin the time for a head of which `data` is a part, end it when all of it has come."""
+        if is_whole:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+        elif self._head_timer is None and data:
+            self._head_timer = self._loop.call_later(self._edge.patience.head, self._give_up)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Let go of everything."""
@@ -73,9 +78,18 @@ class GatewayProtocol(RequestHandler):
 
 
 class GatewayServer(web.Server):
-    """aiohttp's low-level server over our protocol: no router, no middleware, no access log of its own."""
+    """aiohttp's low-level server over our protocol: no router, no middleware, no access log of its own.
 
-    def __init__(self, edge: Edge, *, keepalive_timeout: float) -> None:
+    `make_protocol` makes what serves one connection.
+    """
+
+    def __init__(
+        self,
+        edge: Edge,
+        *,
+        keepalive_timeout: float,
+        make_protocol: "Callable[..., GatewayProtocol]" = GatewayProtocol,
+    ) -> None:
         silent = logging.getLogger("gateway.aiohttp")
         # Everything it would print quotes requests; what matters becomes an event.
         silent.disabled = True
@@ -88,7 +102,8 @@ class GatewayServer(web.Server):
             auto_decompress=False,
         )
         self._edge = edge
+        self._make_protocol = make_protocol
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of one connection."""
-        return GatewayProtocol(self, self._edge, loop=self._loop, **self._kwargs)
+        return self._make_protocol(self, self._edge, loop=self._loop, **self._kwargs)

@@ -4,12 +4,13 @@ It decides nothing about a request but whether it is HTTP/1.0 or 1.1; every deci
 """
 
 import asyncio
-import secrets
+import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import HttpVersion11, web
@@ -17,7 +18,7 @@ from multidict import CIMultiDict
 
 from gateway.flow import Snapshot
 from gateway.server.body import PATIENCE, Patience, RequestBody
-from gateway.server.replies import render
+from gateway.server.replies import SERVER, render
 from gateway.upstream.client import ClientBodyError, UpstreamBrokenError
 from gateway.vocab.events import Emit, Failed, RequestDone, describe
 from gateway.vocab.messages import Body, Headers, Reply, Request, Trace
@@ -26,17 +27,16 @@ from gateway.vocab.refusals import Code, Refusal
 if TYPE_CHECKING:
     from aiohttp.http import HttpVersion
 
-# aiohttp would name itself and Python with their versions.
-_SERVER = ("server", "customer-token-gateway")
 # A reader of a complete reply slower than this, in bytes a second, is held to be gone.
-_SLOWEST = 16 * 1024
+SLOWEST = 16 * 1024
 # What the transport takes without waiting for the reader (asyncio's high-water mark).
 _AT_ONCE = 64 * 1024
 _VERSIONS = frozenset({(1, 0), (1, 1)})
 # What nginx logs for a client that went away.
-_CLIENT_GONE = 499
+CLIENT_GONE = 499
 # SO_LINGER, on for no time at all: close() sends a reset (socket(7)).
 _RESET = struct.pack("ii", 1, 0)
+RawHeaders = Iterable[tuple[bytes, bytes]]
 
 
 class Carrier(Protocol):
@@ -50,7 +50,7 @@ class Carrier(Protocol):
 class _Sent:
     """What became of a reply: until it is through, its client counts as gone."""
 
-    status: int = _CLIENT_GONE
+    status: int = CLIENT_GONE
     size: int = 0
     aborted: bool = True
 
@@ -68,73 +68,76 @@ class Edge:
         patience: Patience = PATIENCE,
     ) -> None:
         self._flow = flow
-        self._snapshot = snapshot
-        self._emit = emit
-        self._now = now
-        self._clock = clock
+        self.snapshot = snapshot
+        self.emit = emit
+        self.now = now
+        self.clock = clock
         self.patience = patience
         self._in_flight = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._is_idle: asyncio.Event | None = None
         self.is_draining = False
 
     async def drained(self) -> None:
-        """Wait until no request is in flight."""
-        await self._idle.wait()
+        """Wait until no request is in flight, in whichever lane."""
+        self._is_idle = asyncio.Event()
+        if self._in_flight:
+            await self._is_idle.wait()
+
+    def enter(self) -> None:
+        """Count a request in flight."""
+        self._in_flight += 1
+
+    def leave(self) -> None:
+        """Count it no more."""
+        self._in_flight -= 1
+        if self._is_idle is not None and self._in_flight == 0:
+            self._is_idle.set()
 
     async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
-        self._in_flight += 1
-        self._idle.clear()
+        self.enter()
         try:
             return await self._answer(raw)
         finally:
-            self._in_flight -= 1
-            if self._in_flight == 0:
-                self._idle.set()
+            self.leave()
+
+    def request(self, method: str, target: str, raw_headers: RawHeaders, peer: str) -> Request:
+        """Return what aiohttp's parser took down as the value that decisions are made of."""
+        headers = tuple((field_name(name), value.decode("latin-1").strip(" \t")) for name, value in raw_headers)
+        return Request(_new_id(), method, target, headers, peer, self.now())
 
     def refuse_unreadable(self, code: Code, peer: str) -> web.Response:
         """Return the reply to bytes that are no request, and note that there were some."""
-        request_id = secrets.token_hex(8)
+        request_id = _new_id()
         reply = render(Refusal(code))
-        extra = (*self._snapshot().cors.headers(()), ("x-request-id", request_id))
+        extra = (*self.snapshot().cors.headers(()), ("x-request-id", request_id))
         trace = Trace(request_id=request_id, code=code.name)
-        self._emit(RequestDone(request_id, "-", reply.status, 0.0, peer, trace, len(reply.body)))
+        self.emit(RequestDone(request_id, "-", reply.status, 0.0, peer, trace, len(reply.body)))
         return last_response(reply, extra)
 
     async def _answer(self, raw: web.BaseRequest) -> web.StreamResponse:
-        started = self._clock()
-        snapshot = self._snapshot()
-        headers: Headers = tuple(
-            (key.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")) for key, value in raw.raw_headers
-        )
-        request = Request(
-            id=secrets.token_hex(8),
-            method=raw.method,
-            target=raw.raw_path,
-            headers=headers,
-            peer=raw.remote or "-",
-            received_at=self._now(),
-        )
+        started = self.clock()
+        snapshot = self.snapshot()
+        request = self.request(raw.method, raw.raw_path, raw.raw_headers, raw.remote or "-")
         trace = Trace(request_id=request.id)
         sent = _Sent()
         try:
-            body = RequestBody(raw, headers, self.patience)
+            body = RequestBody(raw, request.headers, self.patience)
             outcome = await self._outcome(raw, snapshot, request, body, trace)
             if isinstance(outcome, Refusal):
                 trace.code, trace.detail = outcome.code.name, outcome.detail
                 outcome = render(outcome)
-            extra = (*snapshot.cors.headers(headers), ("x-request-id", request.id), _SERVER)
-            return await self._write(raw, outcome, extra, sent)
+            lines = (*with_cors(outcome.headers, snapshot, request), ("x-request-id", request.id), SERVER)
+            return await self._write(raw, outcome, lines, sent)
         except ConnectionError:
             # The client left while its reply was on the way: no fault, and nobody is there to be told.
             raise
         except Exception as error:
-            self._emit(Failed(request.id, "reply", describe(error)))
+            self.emit(Failed(request.id, "reply", describe(error)))
             raise
         finally:
-            seconds = self._clock() - started
-            self._emit(
+            seconds = self.clock() - started
+            self.emit(
                 RequestDone(
                     request.id, request.method, sent.status, seconds, request.peer, trace, sent.size, sent.aborted
                 )
@@ -150,13 +153,12 @@ class Edge:
         except ClientBodyError as error:
             return error.refusal
         except Exception as error:  # noqa: BLE001 - the last resort: a bug is answered, counted and named, never shown
-            self._emit(Failed(request.id, "request", describe(error)))
+            self.emit(Failed(request.id, "request", describe(error)))
             return Refusal(Code.INTERNAL)
 
-    async def _write(self, raw: web.BaseRequest, reply: Reply, extra: Headers, sent: _Sent) -> web.StreamResponse:
-        """Send a reply, and keep in `sent` how far it came."""
-        # A preflight's reply says some of it already, and browsers refuse an origin that is allowed twice.
-        headers = CIMultiDict((*reply.headers, *(line for line in extra if line not in reply.headers)))
+    async def _write(self, raw: web.BaseRequest, reply: Reply, lines: Headers, sent: _Sent) -> web.StreamResponse:
+        """Send a reply with all its header lines, and keep in `sent` how far it came."""
+        headers = CIMultiDict(lines)
         if reply.stream is None:
             response: web.StreamResponse = web.Response(status=reply.status, headers=headers, body=reply.body or None)
             self._close_if_due(raw, response)
@@ -166,10 +168,10 @@ class Edge:
                 await response.write_eof()
             else:
                 try:
-                    async with asyncio.timeout(self.patience.idle + len(reply.body) / _SLOWEST):
+                    async with asyncio.timeout(self.patience.idle + len(reply.body) / SLOWEST):
                         await response.write_eof()
                 except TimeoutError:
-                    _break_off(raw)
+                    break_off(raw.transport)
                     return response
             sent.size, sent.aborted = len(reply.body) if raw.method != "HEAD" else 0, False
             return response
@@ -191,7 +193,7 @@ class Edge:
                     sent.size += len(piece)
             except (UpstreamBrokenError, TimeoutError):
                 # The head has left: only a broken connection can still tell the client that this is not all.
-                _break_off(raw)
+                break_off(raw.transport)
                 return response
         await response.write_eof()
         sent.aborted = False
@@ -224,9 +226,8 @@ def _is_spoken(raw: web.BaseRequest) -> bool:
     return not codings or (version == (1, 1) and [coding.lower() for coding in codings] == ["chunked"])
 
 
-def _break_off(raw: web.BaseRequest) -> None:
+def break_off(transport: asyncio.Transport | None) -> None:
     """End a connection so that the client cannot take what it has for the whole: by a reset."""
-    transport = raw.transport
     if transport is None:
         return
     connection = transport.get_extra_info("socket")
@@ -234,6 +235,25 @@ def _break_off(raw: web.BaseRequest) -> None:
         # The end of an HTTP/1.0 reply without a length is the end of its connection; a plain close would be a good one.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     transport.abort()
+
+
+def _new_id() -> str:
+    # It tells requests apart and guards nothing: no reason to ask the kernel for each.
+    return f"{random.getrandbits(64):016x}"
+
+
+@lru_cache(maxsize=512)
+def field_name(raw: bytes) -> str:
+    """Return a header's name in lower case. They are few, and the same in every request."""
+    return raw.decode("latin-1").lower()
+
+
+def with_cors(headers: Headers, snapshot: Snapshot, request: Request) -> Headers:
+    """Return a reply's header lines and those that let a page read it.
+
+    A preflight's reply says some of it already, and browsers refuse an origin that is allowed twice.
+    """
+    return (*headers, *[line for line in snapshot.cors.headers(request.headers) if line not in headers])
 
 
 def last_response(reply: Reply, extra: Headers) -> web.Response:

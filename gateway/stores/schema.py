@@ -5,10 +5,19 @@ It holds no queries; what changed from version to version is in `migrations/vers
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from sqlalchemy import Column, DateTime, Double, MetaData, Table, Text, UniqueConstraint, create_engine
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Double,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    inspect,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -37,6 +46,11 @@ registrations = Table(
 )
 
 
+# Alembic's own table, in which it keeps where a database stands.
+_standing = Table("alembic_version", MetaData(), Column("version_num", Text))
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
 def upgrade(url: str) -> None:
     """Create the database or bring it to the newest revision; for the start, before anything is served.
 
@@ -58,11 +72,29 @@ def upgrade(url: str) -> None:
         sqlite.prepare(engine)
         # BEGIN IMMEDIATE lets one process in; the others wait, and then find nothing left to do.
         with engine.execution_options(**sqlite.WRITING).begin() as connection:
-            config = Config(attributes={"connection": connection})
-            # The percent sign is special in Alembic's configuration.
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-            command.upgrade(config, "head")
-    except CommandError as error:
-        raise StoreUnavailable("the database was written by a newer release of the gateway") from error
+            if not _is_newest(connection):
+                _migrate(connection)
     except (SQLAlchemyError, OSError) as error:
         raise sqlite.unavailable(error) from error
+
+
+def _is_newest(connection: Connection) -> bool:
+    if not inspect(connection).has_table(_standing.name):
+        return False
+    newest = max(path.stem[1:5] for path in (_MIGRATIONS / "versions").glob("r*.py"))
+    return list(connection.scalars(select(_standing.c.version_num))) == [newest]
+
+
+def _migrate(connection: Connection) -> None:
+    # Nearly every start finds nothing to do, and Alembic takes a tenth of a second to import.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    config = Config(attributes={"connection": connection})
+    # The percent sign is special in Alembic's configuration.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        raise StoreUnavailable("the database was written by a newer release of the gateway") from error

@@ -73,6 +73,21 @@ class Directory:
             records = {key: record for key, record in records.items() if record[_EMAIL] == typed.strip(" ")}
         return Found(next(iter(records.values())) if len(records) == 1 else None, holders, is_proven)
 
+    async def confirm(self, customer_id: str, email: str, trace: Trace) -> Refusal | None:
+        """Refuse unless the customer's own record, asked for by its id, has exactly this e-mail.
+
+        What names an id beside an e-mail, as the answer to a creation does, may name somebody else's.
+        """
+        answer = await self._backend.look_up(f"{self._path}/{customer_id}", (), trace)
+        if isinstance(answer, Refusal):
+            return answer
+        if answer.status not in {200, 404}:
+            return Refusal(Code.UPSTREAM_INVALID, f"look-up by id answered {answer.status}")
+        record = answer.document.get("data", answer.document) if isinstance(answer.document, dict) else None
+        if isinstance(record, dict) and record.get("id") == customer_id and record.get(_EMAIL) == email:
+            return None
+        return Refusal(Code.UPSTREAM_INVALID, "the customer of this id is not who was said to be", violation=True)
+
     def read_id(self, record: Json) -> str | Refusal:
         """Return a customer record's id; it ends up in paths, filters and tokens, so it must fit the pattern."""
         customer_id = record.get("id")

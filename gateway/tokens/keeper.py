@@ -1,9 +1,11 @@
 """Takes passwords out of requests that carry them and shows in replies who has one. The upstream never sees any."""
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, assert_never
+
+from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
@@ -129,15 +131,16 @@ class Keeper:
             await self._store.forget(_customer_id(whose))
         return checked
 
-    async def show(self, document: Any, whose: Whose) -> Refusal | None:
-        """Set `password` on every customer in `document`, with one query.
+    def showing(self, document: Any, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
+        """Return what sets `password` on every customer in `document`, with one query; None where there is none.
 
         A customer who asks for the own record has a password, or there would be no token: that much is known even
         while the store is down.
         """
         customers = list(_customers(document))
-        if not customers:
-            return None
+        return partial(self._show, customers, whose) if customers else None
+
+    async def _show(self, customers: list[Json], whose: Whose) -> Refusal | None:
         ids = {record["id"] for record in customers if isinstance(record.get("id"), str)}
         try:
             known = await self._store.with_password(ids)

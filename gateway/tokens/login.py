@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.email import canonical
+from gateway.tokens.intents import is_recoverable
 from gateway.tokens.passwords import PasswordHasher, check_length
-from gateway.tokens.registration import is_recoverable
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.upstream.client import Answer, Call
-from gateway.vocab.events import Emit, LoginDone
+from gateway.vocab.events import Emit, GuardViolated, LoginDone
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
@@ -64,10 +64,13 @@ class StoreVerifier:
                 return is_right
             if not is_right or found.customer_id is None:
                 return Refusal(Code.LOGIN_FAILED)
-            if recoverable is not None and not await self._store.settle(
-                recoverable.id, found.customer_id, recoverable.password_hash
-            ):
-                return Refusal(Code.LOGIN_FAILED, "another password was set meanwhile")
+            if recoverable is not None:
+                # Only who has the right password comes here, so that nobody else sees the call.
+                refusal = await self._directory.confirm(found.customer_id, email, trace)
+                if refusal is not None:
+                    return refusal
+                if not await self._store.settle(recoverable.id, found.customer_id, recoverable.password_hash):
+                    return Refusal(Code.LOGIN_FAILED, "another password was set meanwhile")
             await self._strengthen(found.customer_id, password, stored)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
@@ -176,4 +179,6 @@ class Login:
             # Nobody learned anything about the password.
             self._throttle.refund(account, address)
             self._emit(LoginDone("overloaded" if outcome.code is Code.OVERLOADED else "failed"))
+            if outcome.violation:
+                self._emit(GuardViolated(trace.request_id, trace.route, outcome.detail))
         return outcome

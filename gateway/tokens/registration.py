@@ -5,7 +5,11 @@ The order of a registration, and what a crash after each step leaves behind:
     1 look-up      the upstream has no customer with this e-mail     nothing
     2 begin        the intent (e-mail, name, hash) is on the disk    an intent without a customer: a repeat goes on
     3 create       the upstream makes the customer                   an intent with a customer: a repeat, or a login
-    4 settle       the hash becomes the customer's, intent gone      a finished registration
+    4 read back    the id that was answered is this customer's       the same
+    5 settle       the hash becomes the customer's, intent gone      a finished registration
+
+An answer may give one customer's id to another, so no id is believed before its own record, asked for by it, shows the
+e-mail: step 1 proved that whoever has it now is new. Where that fails, the intent waits for a repeat or a login.
 
 An intent is written only after step 1 proved that no such customer exists, so it can never give its password to one
 that was there before. It is used only for a customer of the same e-mail and name, who has no password, within a day;
@@ -19,26 +23,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+
+from msgspec import structs
 
 from gateway.stores.ports import CredentialStore, Registration
 from gateway.tokens.directory import Directory, Found
 from gateway.tokens.email import canonical
+from gateway.tokens.intents import RECOVERABLE, UNDER_WAY, is_recoverable, made_within
 from gateway.tokens.passwords import PasswordHasher, check_length
 from gateway.tokens.throttle import Throttle
 from gateway.vocab.messages import Json, Plan, Trace
 from gateway.vocab.policy import Checked, Exchange
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import MISSING, resolve
-
-# A creation that may still be under way elsewhere is not displaced: longer than any exchange with the upstream may
-# reasonably take, short enough that a customer who mistyped the password at first can register again.
-_UNDER_WAY = 300.0
-# After a day an intent proves nothing any more: whoever has this e-mail now came by it in another way.
-_RECOVERABLE = 86400.0
-# A customer made longer before or after the intent than this was made by somebody else: `_UNDER_WAY`, and as much for
-# clocks that differ.
-_MADE_WITHIN = 2 * _UNDER_WAY
 
 # The upstream did certainly not create the customer.
 _NOT_CREATED = frozenset({
@@ -70,36 +66,6 @@ def customer_fields(plan: Plan) -> Json | Refusal:
     if email is None:
         return Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source="data.email")
     return fields | {"email": email}
-
-
-def is_recoverable(intent: Registration | None, found: Found, now: float) -> bool:
-    """Tell whether `intent` is what made the customer that was found."""
-    return (
-        intent is not None
-        and found.record is not None
-        # The customer of an intent was made with the canonical spelling; another spelling is somebody who was there.
-        and found.record.get("email") == intent.email
-        and (found.record.get("name") or "") == intent.name
-        and -1 <= now - intent.started_at <= _RECOVERABLE  # a clock may be set back a little
-        and _made_within(found.record, intent.started_at)
-    )
-
-
-def _made_within(record: Json, at: float) -> bool:
-    """Tell whether the upstream made a customer around `at` (epoch seconds), as far as it says when.
-
-    A record without the time passes; a time that cannot be read proves nothing and does not.
-    """
-    value = resolve(record, ("meta", "timestamps", "created_at"))
-    if value is MISSING or value is None:
-        return True
-    if isinstance(value, (int, float)):
-        return abs(value - at) <= _MADE_WITHIN
-    try:
-        moment = datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        return False
-    return abs((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - at) <= _MADE_WITHIN
 
 
 class Registrar:
@@ -146,8 +112,8 @@ class Registrar:
         intent = await self._store.pending(email)
         if intent is None:
             return None
-        if self._now() - intent.started_at < _UNDER_WAY:
-            return Refusal(Code.REGISTRATION_PENDING, "a registration is under way", retry_after=int(_UNDER_WAY))
+        if self._now() - intent.started_at < UNDER_WAY:
+            return Refusal(Code.REGISTRATION_PENDING, "a registration is under way", retry_after=int(UNDER_WAY))
         await self._store.abandon(intent.id)
         return None
 
@@ -170,7 +136,7 @@ class Registrar:
             if isinstance(found, Refusal):
                 return found
             password = fields.pop("password", None)
-            plan = replace(plan, document={"data": fields})
+            plan = structs.replace(plan, document={"data": fields})
             if found.record is not None:
                 return await self._repeat(plan, found, password, exchange)
             if found.holders:
@@ -179,21 +145,21 @@ class Registrar:
                 return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
             if password is None:
                 return await self._without_password(plan, fields["email"], exchange)
-            return await self._with_password(plan, fields["email"], name, password, exchange)
+            return await self._with_password(plan, fields["email"], name, password, exchange, trace)
 
     async def _with_password(
-        self, plan: Plan, email: str, name: str, password: str, exchange: Exchange
+        self, plan: Plan, email: str, name: str, password: str, exchange: Exchange, trace: Trace
     ) -> Checked | Refusal:
         hashed = await self._hasher.hash(password)
         if isinstance(hashed, Refusal):
             return hashed
         # A hash that can give nobody a password any more is not kept.
-        await self._store.purge(self._now() - _RECOVERABLE)
+        await self._store.purge(self._now() - RECOVERABLE)
         intent = Registration(uuid.uuid4().hex, email, name, hashed, self._now())
         claimed = await self._claim(intent, password)
         if isinstance(claimed, Refusal):
             return claimed
-        return await self._create(plan, claimed, exchange, is_first=claimed is intent)
+        return await self._create(plan, claimed, exchange, trace, is_first=claimed is intent)
 
     async def _claim(self, intent: Registration, password: str) -> Registration | Refusal:
         """Put the intent on the disk, or go on with the one that is there if it is the same person's."""
@@ -211,9 +177,9 @@ class Registrar:
             if await self._store.replace(present.id, present):
                 return present
             return Refusal(Code.REGISTRATION_PENDING, "settled at this moment", retry_after=1)
-        if self._now() - present.started_at >= _UNDER_WAY and await self._store.replace(present.id, intent):
+        if self._now() - present.started_at >= UNDER_WAY and await self._store.replace(present.id, intent):
             return intent
-        return Refusal(Code.REGISTRATION_PENDING, "another registration is under way", retry_after=int(_UNDER_WAY))
+        return Refusal(Code.REGISTRATION_PENDING, "another registration is under way", retry_after=int(UNDER_WAY))
 
     async def _is_same(self, intent: Registration, password: str) -> bool | Refusal:
         """Say whether a password is the intent's; guesses are counted as those of a login are."""
@@ -226,7 +192,7 @@ class Registrar:
         return is_same
 
     async def _create(
-        self, plan: Plan, intent: Registration, exchange: Exchange, *, is_first: bool
+        self, plan: Plan, intent: Registration, exchange: Exchange, trace: Trace, *, is_first: bool
     ) -> Checked | Refusal:
         checked = await exchange(plan)
         if isinstance(checked, Refusal):
@@ -242,12 +208,15 @@ class Registrar:
         if isinstance(shown, Refusal):
             return shown
         # An upstream that answers "here it is" instead of "created" may mean a customer who was there before.
-        if checked.status != 201 and not _made_within(shown.document["data"], self._now()):  # noqa: PLR2004
+        if checked.status != 201 and not made_within(shown.document["data"], self._now()):  # noqa: PLR2004
             await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who may have been there before")
         customer_id = self._directory.read_id(shown.document["data"])
         if isinstance(customer_id, Refusal):
             return customer_id
+        refusal = await self._directory.confirm(customer_id, intent.email, trace)
+        if refusal is not None:
+            return refusal
         if not await self._store.settle(intent.id, customer_id, intent.password_hash):
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who has a password")
         return shown
@@ -274,12 +243,18 @@ class Registrar:
         is_same = await self._is_same(intent, password)
         if isinstance(is_same, Refusal):
             return is_same
-        if not is_same or not await self._store.settle(intent.id, customer_id, intent.password_hash):
+        if not is_same:
             return taken
-        shown = await exchange(replace(plan, method="GET", path=f"{self._path}/{customer_id}", document=None))
+        # What the client will see is the proof as well that the id is this customer's.
+        shown = await exchange(structs.replace(plan, method="GET", path=f"{self._path}/{customer_id}", document=None))
+        if isinstance(shown, Refusal) and shown.code is Code.RECORD_NOT_FOUND:
+            return Refusal(Code.UPSTREAM_INVALID, "a customer of the list is not there by its id", violation=True)
         if isinstance(shown, Refusal) or shown.status != 200:  # noqa: PLR2004
             return shown
-        return _only(replace(shown, status=201), intent.email, customer_id)
+        shown = _only(structs.replace(shown, status=201), intent.email, customer_id)
+        if isinstance(shown, Refusal) or await self._store.settle(intent.id, customer_id, intent.password_hash):
+            return shown
+        return taken
 
 
 def _only(checked: Checked, email: str, customer_id: str | None = None) -> Checked | Refusal:
@@ -291,4 +266,4 @@ def _only(checked: Checked, email: str, customer_id: str | None = None) -> Check
         or (customer_id is not None and record.get("id") != customer_id)
     ):
         return Refusal(Code.UPSTREAM_INVALID, "registration answered another customer", violation=True)
-    return replace(checked, document={"data": record})
+    return structs.replace(checked, document={"data": record})

@@ -61,6 +61,15 @@ class Backend:
                 break
         return Refusal(Code.CREDENTIAL_UNAVAILABLE, "upstream rejected the server credential", retry_after=1)
 
+    def credential_in_hand(self) -> tuple[str, str] | None:
+        """Return our bearer's header line, without waiting for one."""
+        bearer = self._credential.peek()
+        return None if bearer is None else ("authorization", f"Bearer {bearer}")
+
+    def reject_credential(self, line: tuple[str, str]) -> None:
+        """Doubt the bearer of a header line that the upstream answered with 401."""
+        self._credential.reject(line[1].removeprefix("Bearer "))
+
     async def look_up(self, path: str, query: Query, trace: Trace) -> Lookup | Refusal:
         """GET a document for the gateway's own decisions.
 

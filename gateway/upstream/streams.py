@@ -1,7 +1,8 @@
 """Bodies on their way: a client's upload held to its limit, an upstream's answer begun before its head leaves."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.upstream.client import ClientBodyError, UpstreamBrokenError
 from gateway.vocab.messages import Body, Reply

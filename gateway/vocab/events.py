@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from gateway.vocab.messages import Trace
 
 
-@dataclass(frozen=True, slots=True)
-class RequestDone:
+class RequestDone(Struct, frozen=True):
     """A reply left, or its client did. `seconds` is from the first byte of the head to the last of the reply."""
 
     id: str

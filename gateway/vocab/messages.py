@@ -1,9 +1,13 @@
-"""The values a request passes through: what came in, what goes upstream, what goes back. No behaviour."""
+"""The values a request passes through: what came in, what goes upstream, what goes back. No behaviour.
+
+They are Structs of msgspec, frozen: making one costs 0.1 us, where a frozen dataclass costs 1 or 2.
+"""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 Json = dict[str, Any]
 """A JSON object as the decoders give it."""
@@ -23,8 +27,7 @@ class CallerKind(StrEnum):
     TRUSTED = "trusted"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(Struct, frozen=True):
     """Who asks, proven. `customer_id` is set exactly for customers."""
 
     kind: CallerKind
@@ -32,8 +35,7 @@ class Caller:
     customer_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """The one canonical reading of a request target.
 
     `path` is percent-encoded and is what goes upstream; `segments` are its parts, decoded once, and are what routes
@@ -67,8 +69,7 @@ class Body(Protocol):
         """Take the body piece by piece, with back-pressure."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """The head of a client's request as the edge received it. `received_at` is in epoch seconds."""
 
     id: str
@@ -79,8 +80,7 @@ class Request:
     received_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Parent:
+class Parent(Struct, frozen=True):
     """A record that must be the caller's before the plan may run: fetched from `path`, it must be `record_id`.
 
     `owner` is the customer id it must carry at `pointer`, or None where only a record without any owner will do;
@@ -97,16 +97,14 @@ class Parent:
     below: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(Struct, frozen=True):
     """The answer to a look-up of our own: `document` is its JSON, None where it is no success."""
 
     status: int
     document: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The upstream request that the deciders produced.
 
     `document` is the body where a rule needed it; without it the client's body, if any, is streamed untouched.
@@ -139,8 +137,7 @@ class Stream(Protocol):
         """Give it up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What the edge sends back: `body` complete, or `stream` piece by piece. HEAD replies carry neither."""
 
     status: int
@@ -149,8 +146,7 @@ class Reply:
     stream: Stream | None = None
 
 
-@dataclass(slots=True)
-class Trace:
+class Trace(Struct):
     """What is known about a request so far, for events only: no decision reads it. Times are in seconds."""
 
     request_id: str = "-"
@@ -164,8 +160,7 @@ class Trace:
     upstream_calls: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Whose:
+class Whose(Struct, frozen=True):
     """For whom rules and guards decide: the customer (None for public callers) and the path's parameters."""
 
     customer_id: str | None

@@ -26,6 +26,7 @@ class LinkRewriter:
         self._links = dict(pairs)
         # One pass, the longest origin first: what became a link of ours is never taken for one of the upstream's.
         self._needles = tuple(sorted(self._links, key=len, reverse=True))
+        self._unescaped = tuple(needle for needle in self._needles if b"\\" not in needle)
         self._pattern = re.compile(b"|".join(map(re.escape, self._needles)))
         self._longest = max(map(len, self._needles), default=0)
         self._origins = tuple(sorted(origins, key=len, reverse=True))
@@ -33,9 +34,19 @@ class LinkRewriter:
 
     def rewrite(self, body: bytes) -> bytes:
         """Rewrite a complete body."""
-        # Most answers hold none, and looking for fixed bytes is many times faster than matching a pattern.
-        if not any(needle in body for needle in self._needles):
+        # Looking for one byte is ten times faster than for fixed bytes, and that many times faster than for a pattern:
+        # no URL begins long before the first slash, and most answers have no backslash.
+        slash = body.find(b"/")
+        if slash < 0:
             return body
+        start = max(0, slash - self._longest)
+        needles = self._needles if b"\\" in body else self._unescaped
+        found = [(needle, at) for needle in needles if (at := body.find(needle, start)) >= 0]
+        if not found:
+            return body
+        if len(found) == 1:
+            needle, at = found[0]
+            return b"".join((memoryview(body)[:at], body[at:].replace(needle, self._links[needle])))
         return self._pattern.sub(lambda found: self._links[found[0]], body)
 
     def location(self, value: str) -> str:
@@ -47,20 +58,16 @@ class LinkRewriter:
         return value
 
     async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Rewrite a body piece by piece, holding back fewer bytes than one URL is long; closes `chunks`."""
-        held = b""
+        """Rewrite a body piece by piece; closes `chunks`."""
+        rewriting = Rewriting(self)
         async with aclosing(chunks) as pieces:
             async for chunk in pieces:
-                held += chunk
-                # A URL has one quotation mark, at its beginning: none reaches over a cut made at such a mark.
-                cut = len(held) - self._unfinished(held)
-                if cut:
-                    yield self.rewrite(held[:cut])
-                    held = held[cut:]
-        if held:
-            yield self.rewrite(held)
+                if piece := rewriting.feed(chunk):
+                    yield piece
+        if piece := rewriting.end():
+            yield piece
 
-    def _unfinished(self, body: bytes) -> int:
+    def unfinished(self, body: bytes) -> int:
         """Return how many bytes at the end could be the beginning of a URL."""
         tail = body[-(self._longest - 1) :] if self._longest > 1 else b""
         start = tail.find(b'"')
@@ -71,14 +78,35 @@ class LinkRewriter:
         return 0
 
 
+class Rewriting:
+    """One body on its way through a `LinkRewriter`, holding back fewer bytes than one URL is long."""
+
+    def __init__(self, links: LinkRewriter) -> None:
+        self._links = links
+        self._held = b""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return what is complete with this chunk; it may be nothing."""
+        body = self._held + chunk
+        # A URL has one quotation mark, at its beginning: none reaches over a cut made at such a mark.
+        cut = len(body) - self._links.unfinished(body)
+        self._held = body[cut:]
+        return self._links.rewrite(body[:cut])
+
+    def end(self) -> bytes:
+        """Return what was held back."""
+        return self._links.rewrite(self._held)
+
+
 def restored(query: Query, *, sent: Query, asked: Query) -> Query:
     """Return a link's parameters with what the client `asked` where they repeat what was `sent` instead.
 
     Parameters that the upstream added, such as the offset of the next page, stay.
     """
     ours = [pair for pair in sent if pair not in asked]
-    if not any(pair in ours for pair in query):
+    kept = [pair for pair in query if pair not in ours]
+    if len(kept) == len(query):
         return query
-    names = {pair[0] for pair in query if pair not in ours}
+    names = {pair[0] for pair in kept}
     theirs = [pair for pair in asked if pair not in sent and pair[0] not in names]
-    return tuple(theirs + [pair for pair in query if pair not in ours])
+    return tuple(theirs + kept)

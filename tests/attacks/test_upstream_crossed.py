@@ -2,28 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-
-import pytest
-import pytest_asyncio
 
 from gateway.demo.data import LESLIE, LESLIE_CART, RON, RON_CART, Person
 from gateway.demo.shop import Shop
 from tests.attacks.field import ON_ONE_LOOP, every, order_of, telling
-from tests.attacks.upstream import Siege, Way, answer, besieged, shown_in
+from tests.attacks.upstream import Siege, Way, answer, shown_in
 from tests.fakes.commerce import Recorded
 from tests.fakes.wire import answer_bytes
 
 pytestmark = ON_ONE_LOOP
 
 ROUNDS = 120
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
 
 
 def targets(person: Person, cart: str) -> dict[str, str]:

@@ -1,36 +1,12 @@
 """Errors of an upstream that misbehaves (D2.8): their texts tell nothing of anybody."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from gateway.demo.data import LESLIE
 from tests.attacks.field import ON_ONE_LOOP, every
-from tests.attacks.upstream import (
-    SINGLE,
-    SINGLES,
-    WAYS,
-    Siege,
-    Way,
-    answer,
-    besieged,
-    record,
-)
+from tests.attacks.upstream import SINGLE, SINGLES, WAYS, Siege, Way, answer, record, statuses
 
-pytestmark = ON_ONE_LOOP
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def _families(siege: Siege, request: pytest.FixtureRequest) -> None:
-    await siege.begin(request.node.originalname)
+pytestmark = [ON_ONE_LOOP, pytest.mark.usefixtures("families")]
 
 
 # --- Errors -----------------------------------------------------------------------------------------------------------
@@ -47,10 +23,7 @@ TELLING = {
     "id": LESLIE.canary,
     LESLIE.canary: True,
 }
-ERRORS = {
-    str(status): status
-    for status in (400, 402, 403, 404, 405, 409, 410, 412, 415, 418, 422, 423, 429, 451, 500, 503, 599)
-}
+ERRORS = statuses(400, 402, 403, 404, 405, 409, 410, 412, 415, 418, 422, 423, 429, 451, 500, 503, 599)
 
 
 @every(status=ERRORS, way=WAYS)
@@ -106,7 +79,7 @@ BAD_ENVELOPES: dict[str, object] = {
 }
 
 
-@every(envelope=BAD_ENVELOPES, status={"400": 400, "403": 403, "409": 409, "422": 422, "500": 500})
+@every(envelope=BAD_ENVELOPES, status=statuses(400, 403, 409, 422, 500))
 async def test_errors_of_another_shape(siege: Siege, envelope: object, status: int) -> None:
     """An error that is not in the API's envelope has a status and nothing to say."""
     suffered = await siege.suffer(WAYS["customer-change"], answer(envelope, status))

@@ -1,10 +1,7 @@
 """Frames of an upstream that misbehaves (D5.1, D5.7): an answer is whole and the caller's, or none."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-
-import pytest
-import pytest_asyncio
 
 from gateway.demo.data import RON
 from tests.attacks.field import ON_ONE_LOOP, every
@@ -20,7 +17,6 @@ from tests.attacks.upstream import (
     assert_own,
     assert_own_or_failed,
     assert_withheld,
-    besieged,
     body_of,
     chunks,
     foreign_list,
@@ -30,15 +26,9 @@ from tests.attacks.upstream import (
     record,
     writes,
 )
+from tests.fakes.commerce import not_a_grant
 
 pytestmark = ON_ONE_LOOP
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
 
 
 # --- Frames -----------------------------------------------------------------------------------------------------------
@@ -191,8 +181,6 @@ LINES: dict[str, bytes] = {
 @every(line=LINES, way=["orders-list", "order-items", "customer-delete"])
 async def test_answers_that_are_no_http(siege: Siege, line: bytes, way: str) -> None:
     """What does not begin as an answer in HTTP/1 is none, and what follows is nobody's."""
-    suffered = await siege.suffer(
-        WAYS[way], line + foreign_list(), when=lambda request: not request.is_grant, close=True
-    )
+    suffered = await siege.suffer(WAYS[way], line + foreign_list(), when=not_a_grant, close=True)
     assert_withheld(suffered, 502, 503, 504, 404)
     assert await siege.is_sound()

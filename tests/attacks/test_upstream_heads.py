@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 
-import pytest
 import pytest_asyncio
 
 from gateway.demo.data import LESLIE, RON
@@ -18,23 +17,16 @@ from tests.attacks.upstream import (
     assert_failed,
     assert_own_or_failed,
     assert_withheld,
-    besieged,
     body_of,
     foreign_list,
     framed,
     record,
+    statuses,
     writes,
 )
 from tests.fakes.commerce import Commerce
 
 pytestmark = ON_ONE_LOOP
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -48,33 +40,9 @@ async def elsewhere() -> AsyncIterator[Commerce]:
 # --- Statuses ---------------------------------------------------------------------------------------------------------
 
 
-UNEXPECTED = {
-    str(status): status
-    for status in (
-        101,
-        203,
-        205,
-        206,
-        207,
-        208,
-        214,
-        226,
-        250,
-        299,
-        300,
-        301,
-        302,
-        303,
-        304,
-        305,
-        307,
-        308,
-        399,
-        600,
-        700,
-        999,
-    )
-}
+UNEXPECTED = statuses(
+    101, 203, 205, 206, 207, 208, 214, 226, 250, 299, 300, 301, 302, 303, 304, 305, 307, 308, 399, 600, 700, 999
+)
 
 
 @every(status=UNEXPECTED, way=WAYS)
@@ -84,7 +52,7 @@ async def test_statuses_that_nobody_expects(siege: Siege, status: int, way: Way)
     assert_failed(await siege.suffer(way, said, close=True))
 
 
-@every(status={"304": 304, "204": 204, "205": 205, "101": 101}, way=["orders-list", "order", "customer-delete"])
+@every(status=statuses(304, 204, 205, 101), way=["orders-list", "order", "customer-delete"])
 async def test_bodies_where_there_is_none(siege: Siege, status: int, way: str) -> None:
     """What stands behind an answer that has no body is nobody's answer (D5.1 response side)."""
     said = framed(b"", status) + foreign_list()
@@ -125,7 +93,7 @@ PLACES: dict[str, Callable[[str], str]] = {
 
 
 @every(
-    status={str(status): status for status in (300, 301, 302, 303, 305, 307, 308, 201, 200)},
+    status=statuses(300, 301, 302, 303, 305, 307, 308, 201, 200),
     place=PLACES,
     way=["orders-list", "customer-change", "customer-delete", "order-payments"],
 )
@@ -149,7 +117,7 @@ async def test_cve_2026_41181_redirects(
         assert_failed(suffered)
 
 
-@every(status={"302": 302, "307": 307, "308": 308})
+@every(status=statuses(302, 307, 308))
 async def test_redirects_of_look_ups_and_relays(siege: Siege, elsewhere: Commerce, status: int) -> None:
     """Nor is one followed for a look-up of our own, or on a route that is open."""
     said = answer({"data": record("order", RON)}, status, ("location", f"{elsewhere.url}/v2/orders"))

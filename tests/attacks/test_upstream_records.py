@@ -1,9 +1,6 @@
 """Records of an upstream that misbehaves (D4, D6, D2.8): nobody else's leaves, in whatever it is wrapped."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from gateway.demo.data import GUEST, LESLIE, RON
 from gateway.vocab.messages import Json
@@ -17,28 +14,16 @@ from tests.attacks.upstream import (
     answer,
     assert_own,
     assert_withheld,
-    besieged,
     owned_by,
     record,
     twice,
+    without,
 )
 from tests.fakes.commerce import Fault
 
-pytestmark = ON_ONE_LOOP
+pytestmark = [ON_ONE_LOOP, pytest.mark.usefixtures("families")]
 
 CALLERS = {"customer": "customer", "trusted and customer": "limited"}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def _families(siege: Siege, request: pytest.FixtureRequest) -> None:
-    await siege.begin(request.node.originalname)
 
 
 # --- Somebody else's record -------------------------------------------------------------------------------------------
@@ -49,7 +34,7 @@ ANOTHERS: dict[str, Shape] = {
     "in a list": lambda way: {"data": [way.foreign]},
     "behind the own one": lambda way: {"data": [way.own, way.foreign]},
     "in a list in a list": lambda way: {"data": [[way.foreign]]},
-    "without its type": lambda way: way.document({name: part for name, part in way.foreign.items() if name != "type"}),
+    "without its type": lambda way: way.document(without(way.foreign, "type")),
 }
 
 
@@ -227,7 +212,7 @@ UNSEEN: dict[str, Json] = {
 @every(named_at=UNSEEN, way=["addresses-list", "address"])
 async def test_owners_in_places_that_nobody_looks_at(siege: Siege, named_at: Json, way: str) -> None:
     """A record that names no owner where it should is not taken for the customer's while it names another elsewhere."""
-    unnamed = {name: part for name, part in WAYS[way].own.items() if name != "relationships"}
+    unnamed = without(WAYS[way].own, "relationships")
     assert_withheld(await siege.suffer(WAYS[way], answer(WAYS[way].document(unnamed | named_at))))
 
 

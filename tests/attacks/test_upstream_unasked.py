@@ -31,18 +31,12 @@ from tests.attacks.upstream import (
     framed,
     record,
     shown_in,
+    statuses,
 )
-from tests.fakes.commerce import Fault
+from tests.fakes.commerce import Fault, not_a_grant
 from tests.fakes.wire import Recorded
 
 pytestmark = ON_ONE_LOOP
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -274,12 +268,12 @@ async def test_rejected_bearers(tmp_path_factory: pytest.TempPathFactory, way: s
         assert await siege.is_sound()
 
 
-@every(status={"500": 500, "502": 502, "503": 503, "504": 504}, way=["orders-list", "order-items", "customer-change"])
+@every(status=statuses(500, 502, 503, 504), way=["orders-list", "order-items", "customer-change"])
 async def test_bursts_of_failures(siege: Siege, status: int, way: str) -> None:
     """Many failures at once are as many replies of 502, and no connection is the worse for it."""
     siege.commerce.forget()
     told = answer({"errors": [{"status": status, "title": LESLIE.canary}]}, status, ("retry-after", LESLIE.canary))
-    siege.commerce.script(lambda request: not request.is_grant, told)
+    siege.commerce.script(not_a_grant, told)
     replies = await asyncio.gather(*(siege.ask(WAYS[way]) for _ in range(30)))
     for raw in replies:
         assert raw.startswith(b"HTTP/1.1 502 "), raw

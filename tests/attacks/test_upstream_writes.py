@@ -1,47 +1,35 @@
 """Look-ups before writes (D2.8, D4): an upstream that lies when asked whose a record is, is asked to change nothing."""
 
 import json
-from collections.abc import AsyncIterator, Callable
 
 import pytest
-import pytest_asyncio
 
 from gateway.demo.data import APRIL, GUEST, LESLIE, RON
 from gateway.vocab.messages import Json
 from tests.attacks.field import ON_ONE_LOOP, address_of, every
 from tests.attacks.upstream import (
     LOOKED_UP,
+    MEGABYTE,
     WAYS,
+    Shape,
     Siege,
+    Spell,
     Suffered,
     Way,
     answer,
     assert_own,
     assert_withheld,
-    besieged,
     framed,
     owned_by,
     packed,
     record,
+    statuses,
     twice,
+    without,
     writes,
 )
 
-pytestmark = ON_ONE_LOOP
-
-MEGABYTE = 1024 * 1024
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def siege(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Siege]:
-    """Give a gateway on config/moltin.yaml with an upstream that says what it is told to."""
-    async with besieged(tmp_path_factory.mktemp("siege")) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="module", autouse=True)
-async def _families(siege: Siege, request: pytest.FixtureRequest) -> None:
-    await siege.begin(request.node.originalname)
+pytestmark = [ON_ONE_LOOP, pytest.mark.usefixtures("families")]
 
 
 def parent(way: Way) -> Json:
@@ -67,9 +55,6 @@ async def test_the_truth_is_believed(siege: Siege, way: Way) -> None:
     assert len(writes(suffered)) == 1
 
 
-Lie = Callable[[Way], object]
-
-
 def other(way: Way) -> Json:
     """Return somebody else's record of the kind that is looked up."""
     return record("address" if way.kind == "address" else "order", LESLIE)
@@ -85,7 +70,7 @@ def disowned(way: Way, owner: object) -> Json:
     return {"data": parent(way) | {"relationships": {"customer": {"data": {"type": "customer", "id": owner}}}}}
 
 
-LIES: dict[str, Lie] = {
+LIES: dict[str, Shape] = {
     "another's": lambda way: {"data": other(way)},
     "another's under this id": claimed,
     "another's under both ids": lambda way: claimed(way, customer_id=way.me.id),
@@ -98,7 +83,7 @@ LIES: dict[str, Lie] = {
     "a text": lambda way: {"data": json.dumps(parent(way))},
     "true": lambda _: {"data": True},
     "nothing": lambda _: {},
-    "without id": lambda way: {"data": {name: part for name, part in parent(way).items() if name != "id"}},
+    "without id": lambda way: {"data": without(parent(way), "id")},
     "a null for the id": lambda way: {"data": parent(way) | {"id": None}},
     "a list for the id": lambda way: {"data": parent(way) | {"id": [parent(way)["id"]]}},
     "an id in upper case": lambda way: {"data": parent(way) | {"id": parent(way)["id"].upper()}},
@@ -124,12 +109,12 @@ LIES: dict[str, Lie] = {
 
 
 @every(lie=LIES, way=LOOKED_UP)
-async def test_lies_about_the_owner(siege: Siege, lie: Lie, way: Way) -> None:
+async def test_lies_about_the_owner(siege: Siege, lie: Shape, way: Way) -> None:
     """Nothing is written, and nothing below is asked for, unless the look-up proves whose the record is."""
     assert_nothing_written(await siege.suffer(way, answer(lie(way)), when=way.looks_up))
 
 
-UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
+UNREADABLE: dict[str, Spell] = {
     "half of it": lambda body: answer(body[: len(body) // 2]),
     "two of it": lambda body: answer(body + body),
     "a byte order mark": lambda body: answer(b"\xef\xbb\xbf" + body),
@@ -157,40 +142,15 @@ UNREADABLE: dict[str, Callable[[bytes], bytes]] = {
 
 
 @every(spelled=UNREADABLE, way=["address-change", "address-delete", "order-payments", "guest-payments", "order-items"])
-async def test_look_ups_that_cannot_be_read(siege: Siege, spelled: Callable[[bytes], bytes], way: str) -> None:
+async def test_look_ups_that_cannot_be_read(siege: Siege, spelled: Spell, way: str) -> None:
     """The truth, told in a way that could be read as something else, proves nothing."""
     told = spelled(json.dumps({"data": parent(WAYS[way])}).encode())
     assert_nothing_written(await siege.suffer(WAYS[way], told, when=WAYS[way].looks_up))
 
 
-STATUSES = {
-    str(status): status
-    for status in (
-        101,
-        201,
-        202,
-        203,
-        204,
-        206,
-        207,
-        226,
-        300,
-        301,
-        302,
-        304,
-        307,
-        308,
-        400,
-        403,
-        404,
-        409,
-        410,
-        422,
-        429,
-        500,
-        503,
-    )
-}
+STATUSES = statuses(
+    101, 201, 202, 203, 204, 206, 207, 226, 300, 301, 302, 304, 307, 308, 400, 403, 404, 409, 410, 422, 429, 500, 503
+)
 
 
 @every(status=STATUSES, way=["address-change", "address-delete", "order-payments", "guest-payments", "order-items"])
@@ -224,7 +184,7 @@ ELSEWHERE: dict[str, Json] = {
 @every(named_at=ELSEWHERE, way=["address-change", "address-delete"])
 async def test_addresses_named_in_another_place(siege: Siege, named_at: Json, way: str) -> None:
     """An address that names somebody else, where the guard of the same route looks for it, is not written to."""
-    told = {name: part for name, part in parent(WAYS[way]).items() if name != "relationships"} | named_at
+    told = without(parent(WAYS[way]), "relationships") | named_at
     assert_nothing_written(await siege.suffer(WAYS[way], answer({"data": told}), when=WAYS[way].looks_up))
 
 

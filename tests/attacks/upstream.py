@@ -122,6 +122,11 @@ def record(kind: str, person: Person) -> Json:
             return {"type": "customer", "id": person.id, "note": person.canary}
 
 
+def without(body: Json, name: str) -> Json:
+    """Return a record that lacks a member."""
+    return {key: part for key, part in body.items() if key != name}
+
+
 def owned_by(person: Person) -> Json:
     """Return relationships that name a customer."""
     return {"customer": {"data": {"type": "customer", "id": person.id}}}
@@ -188,6 +193,11 @@ def answer(document: object, status: int = 200, *headers: tuple[str, str]) -> by
 def framed(body: bytes, status: int = 200, *lines: str) -> bytes:
     """Write an answer with exactly these header lines."""
     return "\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode("latin-1") + body
+
+
+def statuses(*numbers: int) -> dict[str, int]:
+    """Name statuses as vectors."""
+    return {str(number): number for number in numbers}
 
 
 def body_of(way: Way, *records: object) -> bytes:

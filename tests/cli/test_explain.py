@@ -72,6 +72,33 @@ def test_a_parent_is_named(run: Run) -> None:
     assert said["looked_up_first"] == ["/v2/orders/123"]
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "data", "lane"),
+    [
+        ("GET", "/v2/orders", None, "express: no decision has to wait"),
+        ("HEAD", "/v2/orders", None, "express: no decision has to wait"),
+        ("DELETE", "/v2/carts/abc", None, "express: no decision has to wait"),
+        ("HEAD", "/v2/products", None, "standard: HEAD on an open route"),
+        ("GET", f"/v2/customers/{RON_ID}", None, "express: no decision has to wait"),
+        ("DELETE", f"/v2/customers/{RON_ID}", None, "standard: passwords are kept"),
+        ("GET", "/v2/orders/123/items", None, "standard: a record is looked up first"),
+        ("POST", "/v2/carts/abc/items", "{}", "standard: it has a body"),
+        ("POST", "/v2/carts/abc/items", None, "standard: POST is not for the express lane"),
+    ],
+)
+def test_the_lane_is_named(run: Run, method: str, target: str, data: str | None, lane: str) -> None:
+    """Which lane a request takes, and why."""
+    said = _explain(run, "--customer", RON_ID, method, target, *(["--data", data] if data else []))
+    assert (said["refusal"], said["lane"][: len(lane)]) == (None, lane)
+
+
+def test_the_express_lane_may_be_off(run: Run, tmp_path: Path) -> None:
+    """With `express: false` there is one lane."""
+    (tmp_path / "gateway.yaml").write_text(f"extends: {MOLTIN}\nexpress: false\n")
+    result = run("explain", "--config", tmp_path / "gateway.yaml", "--json", "--customer", RON_ID, "GET", "/v2/orders")
+    assert json.loads(result.stdout)["lane"] == "standard: express is false"
+
+
 def test_a_body_is_shown_before_and_after(run: Run) -> None:
     """--data shows what is stamped into the body."""
     data = json.dumps({"data": {"billing_address": {}, "shipping_address": {}}})

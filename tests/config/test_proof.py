@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.proof import JWKS_PATH, Decision, Proof, Verdict, prove, unreachable
+from gateway.config.reach import is_taken, meet, rank, reaches, spelled
+from gateway.routing import parse_template, shape
 from gateway.vocab.messages import CallerKind, Plan, Target, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Refusal
 from gateway.wiring import insecure_settings
-from tests.config.writing import minimal, route
+from tests.config.writing import methods, minimal, route, templates
 from tests.gateways import MOLTIN, ROOT, environment
 
 ISOLATED, GUESTS, PUBLIC, TRUSTED, DENIED, UNPROVEN = Verdict
@@ -186,6 +188,14 @@ def test_customers_have_owners_without_any_rule() -> None:
     assert proven(registers, customers={"path": "/people"}).faults == ()
 
 
+def test_a_write_below_a_record_with_an_owner() -> None:
+    """What stands in the collection is a record of it; what stands deeper, below a word of the API, is not."""
+    stamped = {"scope": [{"body_stamp": {"pointer": "/data/customer"}}], **OWN}
+    below = {"methods": ["POST"], "access": {"customer": stamped}}
+    assert proven({"path": "/v2/customers/groups/{gid}/entries", **below}).faults == ()
+    assert faulty(proven({"path": "/v2/customers/{id}/entries", **below})) == ["routes.0.access.customer"]
+
+
 def test_a_tail_beside_owned_paths() -> None:
     """It gives away exactly what no other route takes from it."""
     tail = {"path": "/v2/{rest...}", "access": EVERYBODY}
@@ -332,3 +342,50 @@ def test_every_decision_has_a_verdict_that_fits(access: list[Any]) -> None:
         if decision.verdict is PUBLIC and decision.caller is not CallerKind.TRUSTED:
             assert OWN not in (named[CallerKind.PUBLIC], named[CallerKind.CUSTOMER])
     assert sum(proof.counts.values()) == 3
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(templates(), methods(), st.booleans()), min_size=1, max_size=10, unique_by=lambda one: shape(one[0])
+    )
+)
+def test_what_routes_say_of_each_other(table: list[tuple[str, list[str], bool]]) -> None:
+    """A look at each pair of routes finds the same owners of records and the same shadows, in the same order."""
+    proof = proven(
+        *(
+            {"path": path, "methods": served, "access": {"customer": OWN} if owned else {"public": "open"}}
+            for path, served, owned in table
+        )
+    )
+    nodes = [(parse_template(path), [method], "the gateway itself") for method, path in proof.answered_here]
+    nodes += [(parse_template(path), served, f"r{index}") for index, (path, served, _) in enumerate(table)]
+    everything = [template for template, _, _ in nodes]
+
+    claims = [("/v2/customers", "customers.path")]
+    for index, (path, served, owned) in enumerate(table):
+        is_by_id = path.endswith("}")
+        if owned and (is_by_id or "GET" in served):
+            claims.append((path.rpartition("/")[0] if is_by_id else path, f"route r{index}"))
+    for index, (path, _, owned) in enumerate(table):
+        reached = (
+            f"({says})"
+            for collection, says in claims
+            if collection and reaches(parse_template(path), parse_template(collection), everything)
+        )
+        told = [what for where, what, _ in proof.faults if where[:4] == ("routes", index, "access", "public")]
+        claim = next(reached, "")
+        if not owned:
+            assert bool(told) == bool(claim)
+            assert all(claim in what for what in told)
+
+    shadows = [
+        f"{', '.join(lost)}: {spelled(paths)} answers 405, for it belongs to {owner}"
+        for template, served, _ in nodes
+        for other, answered, owner in nodes
+        if rank(other) < rank(template)
+        and (lost := [method for method in served if method not in answered])
+        and (paths := meet(template, other))
+        and not is_taken(paths, other, everything)
+    ]
+    assert [note.what for note in proof.notes if "answers 405" in note.what] == shadows

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.config.reach import Template, covers, is_taken, meet, reaches, spelled
+from gateway.config.reach import Template, Tree, covers, is_taken, meet, reaches, spelled
 from gateway.routing import Match, RouteTable, parse_template, shape
 from gateway.vocab.policy import Route
+from tests.config.writing import templates
 
 
 def parsed(*paths: str) -> list[Template]:
@@ -87,16 +88,6 @@ def test_what_belongs_to_others_is_not_reached() -> None:
 
 # Properties
 
-segments = st.sampled_from(["a", "b", "{}"])
-
-
-@st.composite
-def templates(draw: st.DrawFn) -> str:
-    """Make a template of a few segments with names of its own."""
-    parts = draw(st.lists(segments, min_size=1, max_size=3)) + draw(st.sampled_from([[], ["{...}"]]))
-    return "".join(f"/{part.replace('{', f'{{x{index}')}" for index, part in enumerate(parts))
-
-
 paths = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5).map(tuple)
 
 
@@ -126,3 +117,15 @@ def test_a_template_without_paths_never_matches(written: list[str], path: tuple[
         assert owner(written, path) != template
     if owner(written, path) == template:
         assert not is_taken(parse_template("/" + "/".join(path)), parse_template(template), parsed(*others))
+
+
+@settings(deadline=None)
+@given(st.lists(templates(), max_size=12), templates(), templates())
+def test_a_tree_finds_what_a_look_at_each_template_finds(written: list[str], first: str, second: str) -> None:
+    """In the same order, a template that stands there twice included; what is taken and reached is the same."""
+    template, paths = parsed(first, second)
+    several = parsed(*written)
+    tree = Tree((one, index) for index, one in enumerate(several))
+    assert tree.meeting(template) == [(one, i) for i, one in enumerate(several) if meet(one, template) is not None]
+    assert is_taken(paths, template, tree) == is_taken(paths, template, several)
+    assert reaches(template, paths, tree) == reaches(template, paths, several)

@@ -3,6 +3,8 @@
 from functools import cache
 from typing import Any
 
+from hypothesis import strategies as st
+
 from gateway.authn.key import Algorithm, generate
 
 
@@ -35,3 +37,16 @@ def route(**keys: Any) -> dict[str, Any]:
         "access": {"public": "open"},
         **keys,
     }
+
+
+@st.composite
+def templates(draw: st.DrawFn) -> str:
+    """Make a template of a few segments with names of its own."""
+    segments = st.sampled_from(["a", "b", "{}"])
+    parts = draw(st.lists(segments, min_size=1, max_size=3)) + draw(st.sampled_from([[], ["{...}"]]))
+    return "".join(f"/{part.replace('{', f'{{x{index}')}" for index, part in enumerate(parts))
+
+
+def methods() -> st.SearchStrategy[list[str]]:
+    """Make the methods of a route."""
+    return st.lists(st.sampled_from(["GET", "POST", "PUT"]), min_size=1, max_size=3, unique=True)

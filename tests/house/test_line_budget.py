@@ -14,13 +14,14 @@ LARGEST_FILE = 500
 QUESTION = 300
 ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
-    "gateway/flow.py": "the one page: every stage of a request in order, and nothing else",
+    "gateway/flow.py": "the one page: every stage of a request in order, in both lanes, and nothing else",
 }
 # Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. Measured
-# at 5,740 when the main job was complete (8,402 with everything); the express lane and the shared stores come on top.
+# at 5,740 when the main job was complete (8,402 with everything); the static proof and the guards of isolation brought
+# 1,100, the express lane 700, workers and batches 200; the shared stores come on top.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 7_200
+CORE = 8_100
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -538,8 +538,9 @@ async def test_anybody_may_register_and_no_password_goes_upstream(table: Table, 
     )
     assert answer.status == 201
     assert answer.json()["data"]["password"] is True
-    *look_ups, create = seen(table.site.commerce.requests)
+    *look_ups, create, read_back = seen(table.site.commerce.requests)
     assert create == ("POST", "/v2/customers", {"data": fields})
+    assert read_back == ("GET", f"/v2/customers/{answer.json()['data']['id']}", None)
     assert all(method == "GET" for method, _, _ in look_ups)
     assert not any(b"pw-canary" in request.raw for request in table.site.commerce.requests)
     check_upstream_headers(table.site)

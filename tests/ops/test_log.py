@@ -5,13 +5,14 @@ import io
 import json
 import os
 import re
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
@@ -158,6 +159,60 @@ def test_a_long_text_is_cut() -> None:
     assert line["method"] == "M" * 500 + "..."
 
 
+def test_many_requests_at_once_are_the_same_lines() -> None:
+    """A batch gives, line by line, what its requests give alone, each with its own time."""
+    hostile = replace(DONE, id=HOSTILE, trace=replace(TRACE, route="b\u00fccher"))
+    times = [0.0, 0.0009, 0.001, 1.5, 1.5, 0.25, 1_700_000_000.0625]
+    batch = [(at, replace(hostile if number == 3 else DONE, status=number)) for number, at in enumerate(times)]
+    stream, alone = io.StringIO(), io.StringIO()
+    EventLog(stream, KEY, lambda: -1.0, debug=True).write_requests(batch)
+    for at, done in batch:
+        EventLog(alone, KEY, partial(float, at), debug=True)(done)
+    assert stream.getvalue() == alone.getvalue()
+    assert [json.loads(line)["ts"][17:] for line in stream.getvalue().splitlines()] == [
+        "00.000Z",
+        "00.000Z",
+        "00.001Z",
+        "01.500Z",
+        "01.500Z",
+        "00.250Z",
+        "20.062Z",
+    ]
+
+
+class Writes(io.StringIO):
+    """A stream that keeps each write apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Write."""
+        self.texts.append(text)
+        return len(text)
+
+
+def test_no_write_can_be_mixed_with_that_of_another_worker() -> None:
+    """Workers share a pipe, which keeps 4096 bytes together (pipe(7)): no write is larger, and none ends inside a line.
+
+    Only a line that is larger itself goes out as it is.
+    """
+    stream = Writes()
+    log = EventLog(stream, KEY, lambda: 0.0)
+    log.write_requests([(0.0, replace(DONE, method="M" * (number % 400))) for number in range(200)])
+    assert all(len(text) <= 4096 and text.endswith("}\n") for text in stream.texts)
+    assert len(stream.texts) < 30
+    assert [json.loads(line)["method"] for text in stream.texts for line in text.splitlines()] == [
+        "M" * (number % 400) for number in range(200)
+    ]
+    stream.texts.clear()
+    large = replace(DONE, id="\x7f" * 501, method="\u2028" * 501, peer="\x85" * 501)
+    log.write_requests([(0.0, DONE), (0.0, large), (0.0, DONE)])
+    assert [text.count("\n") for text in stream.texts] == [1, 1, 1]
+    assert len(stream.texts[1]) > 4096
+
+
 class Broken(io.StringIO):
     """A stream that fails with what it is given, until it is repaired."""
 
@@ -176,13 +231,13 @@ class Broken(io.StringIO):
 def test_a_failing_stream_costs_lines_only(fault: Exception) -> None:
     """Lines that cannot be written are counted and told of, and logging goes on when the stream does."""
     stream = Broken(fault)
-    told: list[None] = []
-    log = EventLog(stream, KEY, lambda: 0.0, on_lost=lambda: told.append(None))
+    told: list[int] = []
+    log = EventLog(stream, KEY, lambda: 0.0, on_lost=told.append)
     log(DONE)
     log(LoginDone("granted"))
     stream.fault = None
     log(LoginDone("refused"))
-    assert (log.lines_lost, len(told)) == (2, 2)
+    assert (log.lines_lost, sum(told)) == (2, 2)
     assert json.loads(stream.getvalue())["outcome"] == "refused"
 
 

@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.ops.metrics import Metrics
+from gateway.ops.metrics import Metrics, forget
 from gateway.vocab.events import (
     CredentialFailed,
     CredentialRenewed,
@@ -66,6 +66,40 @@ def test_a_request_is_counted_by_route_caller_status_and_lane() -> None:
     assert numbers["gateway_request_seconds_bucket", "le=0.5", "route=orders"] == 2
     assert numbers["gateway_upstream_seconds_sum", "route=orders"] == pytest.approx(0.4)
     assert numbers["gateway_refusals_total", "code=GUARD_VIOLATION"] == 2
+
+
+def test_many_requests_at_once_are_counted_as_one_by_one() -> None:
+    """A batch gives the numbers that its requests give alone, in every bucket, its bounds included."""
+    times = (0.0, 0.0005, 0.00051, 0.3, 0.3, 30.0, 31.0)
+    batch = [
+        replace(DONE, seconds=seconds, status=200 + number % 2, trace=replace(TRACE, route=route, upstream_calls=calls))
+        for route in ("orders", "carts")
+        for calls in (0, 1)
+        for number, seconds in enumerate(times)
+    ]
+    together = Metrics(CollectorRegistry(), lambda: 0.0)
+    together.count_requests(batch)
+    numbers = read(together.render()[0].decode())
+    alone = counted(*batch)
+    assert {name for name in numbers if not name[0].endswith("_created")} == {
+        name for name in alone if not name[0].endswith("_created")
+    }
+    assert all(numbers[name] == pytest.approx(alone[name]) for name in numbers if not name[0].endswith("_created"))
+    buckets = [numbers["gateway_request_seconds_bucket", f"le={le}", "route=carts"] for le in ("0.0005", "0.001")]
+    assert buckets == [4, 6]
+    assert numbers["gateway_request_seconds_bucket", "le=30.0", "route=carts"] == 12
+    assert numbers["gateway_request_seconds_bucket", "le=+Inf", "route=carts"] == 14
+    assert numbers["gateway_request_seconds_count", "route=carts"] == 14
+    assert numbers["gateway_upstream_seconds_count", "route=orders"] == 7
+
+
+def test_the_times_are_shown_as_histograms_only() -> None:
+    """How they are kept is nobody's business: no counter of buckets is shown beside them."""
+    metrics = Metrics(CollectorRegistry(), lambda: 0.0)
+    metrics(DONE)
+    families = {family.name: family.type for family in text_string_to_metric_families(metrics.render()[0].decode())}
+    assert (families["gateway_request_seconds"], families["gateway_upstream_seconds"]) == ("histogram", "histogram")
+    assert not any("part=" in line for line in metrics.render()[0].decode().splitlines())
 
 
 def test_a_request_that_never_went_upstream_has_no_upstream_time() -> None:
@@ -160,34 +194,57 @@ def test_the_content_type_is_the_text_format() -> None:
 WORKER = """
 import sys
 from prometheus_client import CollectorRegistry
-from gateway.ops.metrics import Metrics
+from gateway.ops.metrics import Metrics, share
 from gateway.vocab.events import CredentialRenewed, LoginDone, PasswordQueue, RequestDone
 from gateway.vocab.messages import Trace
 
+folder, number, expires = sys.argv[1:]
+share(folder, int(number))
 metrics = Metrics(CollectorRegistry(), lambda: 100.0)
-if sys.argv[1] != "idle":
+if expires != "never":
     metrics(RequestDone("r", "GET", 200, 0.3, "p", Trace(route="orders", caller="public", upstream_calls=1), 1))
     metrics(LoginDone("granted"))
     metrics(PasswordQueue(2))
-    metrics(CredentialRenewed(float(sys.argv[1])))
+    metrics(CredentialRenewed(float(expires)))
     metrics.count_lost_line()
 sys.stdout.write(metrics.render()[0].decode())
 """
 
 
-def test_several_processes_add_up(tmp_path: Path) -> None:
-    """In multiprocess mode any process shows the sum of all, and the credential that expires first."""
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    text = ""
-    for argument in ("400", "300", "idle"):
-        command = [sys.executable, "-c", WORKER, argument]
-        text = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout  # noqa: S603
-    numbers = read(text)
+def worked(folder: Path, number: int, expires: str) -> Numbers:
+    """Let a worker count in a process of its own, and return what it shows."""
+    command = [sys.executable, "-c", WORKER, str(folder), str(number), expires]
+    return read(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603 - our own text
+
+
+def test_several_workers_add_up(tmp_path: Path) -> None:
+    """Any worker shows the sum of all, and the credential that expires first."""
+    worked(tmp_path, 0, "400")
+    worked(tmp_path, 1, "300")
+    numbers = worked(tmp_path, 2, "never")
     labels = ("caller=public", "lane=standard", "route=orders", "status=200")
     assert numbers["gateway_requests_total", *labels] == 2
     assert numbers["gateway_request_seconds_count", "route=orders"] == 2
+    assert numbers["gateway_request_seconds_bucket", "le=0.25", "route=orders"] == 0
+    assert numbers["gateway_request_seconds_bucket", "le=0.5", "route=orders"] == 2
+    assert numbers["gateway_request_seconds_sum", "route=orders"] == pytest.approx(0.6)
     assert numbers["gateway_logins_total", "outcome=granted"] == 2
     assert numbers[("gateway_password_queue_depth",)] == 4
     assert numbers[("gateway_log_lines_lost_total",)] == 2
     assert numbers[("gateway_credential_expires_at_seconds",)] == 300
     assert numbers[("gateway_credential_expiry_seconds",)] == 200
+
+
+def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
+    """What a dead worker counted stays, its present state does not, and its successor counts on in the same files."""
+    worked(tmp_path, 0, "300")
+    worked(tmp_path, 1, "400")
+    forget(str(tmp_path), 0)
+    numbers = worked(tmp_path, 1, "never")
+    assert numbers[("gateway_log_lines_lost_total",)] == 2
+    assert numbers[("gateway_password_queue_depth",)] == 2
+    assert numbers[("gateway_credential_expires_at_seconds",)] == 400
+    numbers = worked(tmp_path, 0, "500")
+    assert numbers[("gateway_log_lines_lost_total",)] == 3
+    assert numbers["gateway_request_seconds_count", "route=orders"] == 3
+    assert sorted(path.name for path in tmp_path.glob("counter_*")) == ["counter_0.db", "counter_1.db"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.commerce import Commerce, Fault, at
+from tests.fakes.commerce import Commerce, Fault, Recorded, at
 from tests.process.processes import Relay, Served, locked, rows, serving
 
 EMAIL, PASSWORD, NAME = "april@pawnee.example", "canary-password-april", "April Ludgate"
@@ -22,6 +22,11 @@ MIXED = "April@Pawnee.Example"
 OTHER = "canary-password-other"
 IS_POST = at("/v2/customers", "POST")
 IS_LOOK_UP = at("/v2/customers", "GET")
+
+
+def is_read_back(request: Recorded) -> bool:
+    """Say "requests for one customer by the id"."""
+    return request.method == "GET" and request.path.startswith("/v2/customers/")
 
 
 class Point(StrEnum):
@@ -41,13 +46,15 @@ class Point(StrEnum):
     """Half of the answer has reached the gateway."""
     ANSWERED = auto()
     """The whole answer has reached the gateway; the store cannot be written yet."""
+    READ_BACK = auto()
+    """The gateway asks for the customer whose id was answered, and hears nothing."""
     DONE = auto()
     """The client has its 201."""
 
 
 # The upstream has no customer after a death there.
 WITHOUT_CUSTOMER = [Point.LOOK_UP, Point.BEGIN, Point.INTENT, Point.HELD]
-UNSETTLED = [Point.CREATED, Point.HALF, Point.ANSWERED]
+UNSETTLED = [Point.CREATED, Point.HALF, Point.ANSWERED, Point.READ_BACK]
 
 
 @pytest.fixture
@@ -95,6 +102,8 @@ async def _die(
             commerce.fault(Fault.SILENT, when=IS_LOOK_UP)
         elif point is Point.HELD:
             commerce.fault(Fault.SILENT, when=IS_POST)
+        elif point is Point.READ_BACK:
+            commerce.fault(Fault.SILENT, when=is_read_back)
         elif point is Point.HALF:
             commerce.fault(Fault.SLOW_BODY, when=IS_POST, gate=gate)
         elif point is Point.ANSWERED:
@@ -114,7 +123,8 @@ async def _reached(
         if point in {Point.INTENT, Point.CREATED}:
             await relay.held.wait()
         else:
-            await commerce.wait(lambda: any(map(IS_POST, commerce.requests)))
+            awaited = is_read_back if point is Point.READ_BACK else IS_POST
+            await commerce.wait(lambda: any(map(awaited, commerce.requests)))
         assert rows(store, "registrations") == 1
         if point is Point.ANSWERED:
             stack.enter_context(locked(store))

@@ -10,7 +10,8 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.vocab.messages import Target
-from gateway.wire.target import encode_path, parse, parse_query, serialise
+from gateway.vocab.refusals import Refusal
+from gateway.wire.target import encode_path, encode_query, parse, parse_query, serialise
 
 TRICKS = (
     "/", "//", ".", "..", "...", "%2e", "%2E%2e", "%2f", "%5c", "\\", ";", "%3b", "#", "%23", "?", "%3f", "%00",
@@ -95,3 +96,34 @@ def test_a_query_is_read_alike_alone_and_in_a_target(text: str) -> None:
     alone = parse_query(text)
     if isinstance(whole, Target):
         assert whole.query == alone
+
+
+@given(st.sampled_from("av2Z~-"), st.one_of(TRICKY, st.text("aZ0.~-_/?&=[],()", max_size=60)))
+@settings(max_examples=1500, derandomize=True, deadline=None)
+@example("v", "2/orders?filter=eq(status,paid)&page[limit]=25&sort=-created_at")
+@example("a", "?=b&c")
+@example("a", "?a=b=c")
+@example("a", "?" + "&".join(["a=b"] * 101))
+def test_plain_targets_have_no_reading_of_their_own(letter: str, rest: str) -> None:
+    """What is read at a glance because all of it is plain is read as the same when one escape forbids that."""
+    at_a_glance, at_length = parse(f"/{letter}{rest}"), parse(f"/%{ord(letter):02X}{rest}")
+    if isinstance(at_a_glance, Refusal) or isinstance(at_length, Refusal):
+        assert isinstance(at_a_glance, Refusal)
+        assert isinstance(at_length, Refusal)
+        assert at_a_glance.code == at_length.code
+    else:
+        event("plain" if "%" not in rest else "escaped")
+        assert at_a_glance == at_length
+
+
+@given(QUERIES)
+@settings(max_examples=500, derandomize=True, deadline=None)
+@example([("page[limit]", "5"), ("filter", "eq(a,b)")])
+@example([("a", "b&c"), ("d", "e")])
+def test_parameters_are_spelled_alike_alone_and_together(query: list[tuple[str, str]]) -> None:
+    """Whether the others are plain changes nothing in how one is spelled."""
+    try:
+        alone = [encode_query((pair,)) for pair in query]
+    except UnicodeEncodeError:
+        return
+    assert encode_query(tuple(query)) == "&".join(alone)

@@ -74,7 +74,7 @@ async def test_metrics(site: Site) -> None:
     assert status == 200
     assert content_type.startswith("text/plain; version=0.0.4")
     for name in (
-        'gateway_requests_total{caller="public",lane="standard",route="orders-list",status="403"} 1.0',
+        'gateway_requests_total{caller="public",lane="express",route="orders-list",status="403"} 1.0',
         'gateway_refusals_total{code="ACCESS_DENIED"} 1.0',
         'gateway_logins_total{outcome="refused"} 1.0',
         "gateway_upstream_seconds_count",

@@ -55,7 +55,8 @@ async def test_slow_relays_do_not_keep_logins_and_guarded_routes_waiting(upstrea
             writer.write(head.encode())
             writers.append(writer)
         await upstream.wait(lambda: len([r for r in upstream.unfinished if r.path == f"{CART}/items"]) == 2)
-        assert (await site.public("GET", "/v2/products")).status == 504
+        # Of relays this one takes the standard lane, whose pool for them is used up.
+        assert (await site.public("HEAD", "/v2/products")).status == 504
         assert (await site.customer(RON.email, "GET", "/v2/orders")).status == 200
         for writer in writers:
             writer.close()

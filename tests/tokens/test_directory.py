@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from gateway.demo.data import LESLIE_ID, RON, RON_ID
+from gateway.demo.data import LESLIE, LESLIE_ID, RON, RON_ID
 from gateway.scope.filters import DIALECTS
 from gateway.tokens.directory import Directory, Found
 from gateway.upstream.backend import Backend
-from gateway.vocab.messages import Trace
+from gateway.vocab.messages import Json, Trace
 from gateway.vocab.refusals import Code, Refusal
 from tests.fakes.commerce import Commerce, Fault, at
 
@@ -30,11 +30,15 @@ async def find(backend: Backend, email: str, typed: str | None = None) -> Found:
     return found
 
 
+def answer(document: object, status: int = 200) -> bytes:
+    """Write an answer with a document."""
+    body = json.dumps(document).encode()
+    return b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body)) + body
+
+
 def answers(upstream: Commerce, data: object, status: int = 200) -> None:
     """Let the upstream answer look-ups with these records."""
-    body = json.dumps({"data": data} if not isinstance(data, bytes) else {}).encode()
-    head = b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
-    upstream.script(LOOK_UP, head + body)
+    upstream.script(LOOK_UP, answer({"data": data} if not isinstance(data, bytes) else {}, status))
 
 
 async def test_customer_is_found(backend: Backend) -> None:
@@ -115,9 +119,7 @@ async def test_answer_without_a_list(backend: Backend, upstream: Commerce, data:
 
 async def test_bare_list_is_read(backend: Backend, upstream: Commerce) -> None:
     """A backend that answers a list without an envelope is read too."""
-    body = json.dumps([{"id": "ron", "email": RON.email}]).encode()
-    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
-    upstream.script(LOOK_UP, head + body)
+    upstream.script(LOOK_UP, answer([{"id": "ron", "email": RON.email}]))
     assert (await find(backend, RON.email)).customer_id == "ron"
 
 
@@ -127,6 +129,75 @@ async def test_failure_of_one_question_is_the_failure_of_all(backend: Backend, u
     found = await directory(backend).find(RON.email, RON.email.upper(), Trace())
     assert isinstance(found, Refusal)
     assert found.code is Code.UPSTREAM_FAILED
+
+
+async def test_id_is_confirmed_by_its_own_record(backend: Backend, upstream: Commerce) -> None:
+    """One call, by the id, says that a customer has this e-mail."""
+    assert await directory(backend).confirm(RON_ID, RON.email, Trace()) is None
+    assert [(one.method, one.target) for one in upstream.requests] == [("GET", f"{PATH}/{RON_ID}")]
+
+
+async def test_bare_record_confirms_too(backend: Backend, upstream: Commerce) -> None:
+    """A backend that answers a record without an envelope is read too, as its lists are."""
+    upstream.script(at(f"{PATH}/{RON_ID}"), answer({"id": RON_ID, "email": RON.email}))
+    assert await directory(backend).confirm(RON_ID, RON.email, Trace()) is None
+
+
+OWN: Json = {"id": RON_ID, "email": RON.email}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"data": OWN | {"id": LESLIE_ID}},
+        {"data": OWN | {"id": [RON_ID]}},
+        {"data": OWN | {"email": LESLIE.email}},
+        {"data": OWN | {"email": RON.email.title()}},
+        {"data": OWN | {"email": None}},
+        {"data": {"id": RON_ID}},
+        {"data": [OWN]},
+        {"data": {"data": OWN}},
+        {"data": None, **OWN},
+        {"customer": OWN},
+        [OWN],
+        {},
+        None,
+        "text",
+    ],
+    ids=str,
+)
+async def test_id_that_is_somebody_elses(backend: Backend, upstream: Commerce, document: object) -> None:
+    """A record of another id or e-mail, in whatever shape, is a broken isolation."""
+    upstream.script(at(f"{PATH}/{RON_ID}"), answer(document))
+    refusal = await directory(backend).confirm(RON_ID, RON.email, Trace())
+    assert refusal is not None
+    assert (refusal.code, refusal.violation) == (Code.UPSTREAM_INVALID, True)
+
+
+async def test_id_that_nobody_has(backend: Backend) -> None:
+    """An id that was said to be a customer's and is not there is nobody's."""
+    refusal = await directory(backend).confirm("nobody", RON.email, Trace())
+    assert refusal is not None
+    assert (refusal.code, refusal.violation) == (Code.UPSTREAM_INVALID, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (500, Code.UPSTREAM_FAILED),
+        (503, Code.UPSTREAM_FAILED),
+        (429, Code.UPSTREAM_FAILED),
+        (201, Code.UPSTREAM_INVALID),
+        (302, Code.UPSTREAM_INVALID),
+        (403, Code.UPSTREAM_INVALID),
+    ],
+)
+async def test_id_that_cannot_be_asked_for(backend: Backend, upstream: Commerce, status: int, code: Code) -> None:
+    """An upstream that does not say has not lied: a refusal, and no broken isolation."""
+    upstream.script(at(f"{PATH}/{RON_ID}"), answer({"data": OWN}, status))
+    refusal = await directory(backend).confirm(RON_ID, RON.email, Trace())
+    assert refusal is not None
+    assert (refusal.code, refusal.violation) == (code, False)
 
 
 @pytest.mark.parametrize(

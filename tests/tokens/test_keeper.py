@@ -151,7 +151,7 @@ async def test_every_customer_says_it(keeper: Keeper, store: CredentialStore, do
     """Every customer of a document, included ones too, says whether it has a password; other records say nothing."""
     await store.set_password("ann-id", "hash")
     copied: Json = _copy(document)
-    assert await keeper.show(copied, Whose(None)) is None
+    assert await _show(keeper, copied, Whose(None)) is None
     said = {one["id"]: one["password"] for one in _dicts(copied) if "password" in one}
     assert said == {"ann-id": True, "ben-id": False}
     assert all(one["type"] == "customer" for one in _dicts(copied) if "password" in one)
@@ -161,32 +161,38 @@ async def test_every_customer_says_it(keeper: Keeper, store: CredentialStore, do
 async def test_customer_without_a_proper_id(keeper: Keeper, ident: object) -> None:
     """A customer whose id is no text has no password, and breaks nothing."""
     document: Json = {"data": [{"type": "customer", "id": ident}]}
-    assert await keeper.show(document, Whose(None)) is None
+    assert await _show(keeper, document, Whose(None)) is None
     assert document["data"][0]["password"] is False
 
 
 @pytest.mark.parametrize("document", [None, [], [ANN], {}, {"data": None}, {"data": []}, {"data": "x", "included": 7}])
 async def test_nothing_to_show_asks_nothing(keeper: Keeper, store: CredentialStore, document: object) -> None:
-    """Without a customer in the document the store is not asked."""
+    """Without a customer in the document the store is not asked, and nothing has to be waited for."""
     await store.close()
-    assert await keeper.show(_copy(document), Whose(None)) is None
+    assert keeper.showing(_copy(document), Whose(None)) is None
 
 
 async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore) -> None:
     """A logged-in customer has a password: that is shown while the store is down; others are not guessed at."""
     await store.close()
     own: Json = {"data": dict(ANN)}
-    assert await keeper.show(own, Whose("ann-id")) is None
+    assert await _show(keeper, own, Whose("ann-id")) is None
     assert own["data"]["password"] is True
     for document, whose in (
         ({"data": [dict(ANN)]}, Whose(None)),
         ({"data": [dict(ANN), dict(BEN)]}, Whose("ann-id")),
         ({"data": [dict(BEN)]}, Whose("ann-id")),
     ):
-        refusal = await keeper.show(document, whose)
+        refusal = await _show(keeper, document, whose)
         assert refusal is not None
         assert refusal.code is Code.STORE_UNAVAILABLE
         assert "password" not in str(document)
+
+
+async def _show(keeper: Keeper, document: Any, whose: Whose) -> Refusal | None:
+    showing = keeper.showing(document, whose)
+    assert showing is not None
+    return await showing()
 
 
 def _copy(document: Any) -> Any:

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.tokens.login import Login
 from gateway.tokens.throttle import Throttle
-from gateway.vocab.events import Event, LoginDone
+from gateway.vocab.events import Event, GuardViolated, LoginDone
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code, Refusal
 
@@ -148,3 +148,10 @@ async def test_broken_machinery_is_told_to_throttled_accounts_as_well() -> None:
     assert await bench.code() is Code.LOGIN_FAILED
     bench.verifier.outcome = Refusal(Code.OVERLOADED)
     assert await bench.code() is Code.OVERLOADED
+
+
+async def test_violation_is_told() -> None:
+    """A login before an upstream that lies about who somebody is tells of it, as any other request does."""
+    bench = Bench(Refusal(Code.UPSTREAM_INVALID, "why", violation=True))
+    assert await bench.code() is Code.UPSTREAM_INVALID
+    assert bench.events == [LoginDone("failed"), GuardViolated("-", "-", "why")]

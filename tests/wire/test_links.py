@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -164,3 +165,28 @@ def test_a_link_asks_what_the_client_asked(sent: Query, asked: Query, link: str,
     query = parse_query(text)
     assert not isinstance(query, Refusal)
     assert serialise(place, restored(query, sent=sent, asked=asked)) == expected
+
+
+ORIGINS = ("http://a", "http://a/b", "https://up.example")
+PIECES = (
+    '"http://a/',
+    '"http:\\/\\/a\\/',
+    '"http://a/b/',
+    '"https://up.example/',
+    '"https:',
+    "/",
+    "\\",
+    '"',
+    "x",
+    "http://a/",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.sampled_from([ORIGINS, ORIGINS[:1], ORIGINS[2:]]))
+def test_every_body_is_rewritten_as_by_one_pattern(body: str, origins: tuple[str, ...]) -> None:
+    """However the beginnings of URLs are looked for: each is replaced once, from left to right, the longest first."""
+    links = {f'"{origin}/': f'"{GW}/' for origin in origins}
+    links |= {url.replace("/", "\\/"): ours.replace("/", "\\/") for url, ours in links.items()}
+    pattern = "|".join(map(re.escape, sorted(links, key=len, reverse=True)))
+    expected = re.sub(pattern, lambda found: links[found[0]], body)
+    assert LinkRewriter(origins, GW).rewrite(body.encode()).decode() == expected

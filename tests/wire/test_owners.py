@@ -3,8 +3,11 @@
 from typing import Any
 
 import pytest
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
 
-from gateway.wire.owners import names_another
+from gateway.wire.owners import PlainRecords, names_another
+from gateway.wire.pointer import owner_at
 
 PLACES = (("customer_id",), ("customer",), ("relationships", "customers"))
 BELOW = "/v2/customers"
@@ -64,3 +67,67 @@ def test_deep_nesting_is_no_danger() -> None:
     for _ in range(100_000):
         value = {"data": value}
     assert names_another({"customer": value}, "c1", PLACES, None)
+
+
+POINTER = ("relationships", "customer", "data", "id")
+WORDS = st.sampled_from(["id", "data", "customer", "customers", "relationships", "customer_id"])
+PATHS = st.lists(WORDS, min_size=1, max_size=4).map(tuple)
+VALUES = st.recursive(
+    st.sampled_from([None, "c1", "c1", "c2", "", 1, True, 1.5]),
+    lambda values: st.one_of(st.dictionaries(WORDS, values, max_size=3), st.lists(values, max_size=2)),
+    max_leaves=5,
+)
+
+
+def written(record: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """Return a record that holds a value at a path as well."""
+    inner = record.get(path[0])
+    below = written(inner if isinstance(inner, dict) else {}, path[1:], value) if len(path) > 1 else value
+    return {**record, path[0]: below}
+
+
+@given(
+    PATHS,
+    st.lists(PATHS, max_size=4),
+    st.lists(st.tuples(PATHS, VALUES), max_size=3),
+    st.sampled_from(["first", "last"]),
+)
+@settings(max_examples=1500, derandomize=True, deadline=None)
+@example(POINTER, [("relationships", "customer")], [(("relationships", "customer", "id"), "c2")], "first")
+@example(POINTER, [("relationships", "customer")], [((*POINTER[:3], "data"), "c2")], "first")
+@example(POINTER, [("relationships",)], [(("relationships", "data", "id"), "c2")], "first")
+@example(POINTER, [("relationships", "customers")], [(("relationships", "customers"), ["c2"])], "first")
+@example(POINTER, [("customer", "id")], [(("customer",), {"id": "c2"})], "first")
+@example(("id",), [("data", "id"), ("data",)], [(("data",), {"id": "c1", "data": {"id": "c2"}})], "first")
+def test_plainly_own_is_own(
+    pointer: tuple[str, ...],
+    places: list[tuple[str, ...]],
+    beside: list[tuple[tuple[str, ...], Any]],
+    written_when: str,
+) -> None:
+    """A record that passes at a glance also passes when each of its places is read on its own."""
+    record: dict[str, Any] = {}
+    owner = (pointer, "c1")
+    for path, value in [owner, *beside] if written_when == "first" else [*beside, owner]:
+        record = written(record, path, value)
+    plain = PlainRecords(pointer, tuple(places)).are_all("c1", [record])
+    event("plain" if plain else "to be read")
+    if plain:
+        assert owner_at(record, pointer) == "c1"
+        assert not names_another(record, "c1", tuple(places), None)
+
+
+def test_what_the_api_sends_is_plain() -> None:
+    """The records that lists consist of need no second look; one that is not plain says so for all."""
+    plain = PlainRecords(POINTER, (*PLACES, ("relationships", "customer")))
+    own = {"customer": {"name": "Ron"}, "relationships": {"customer": {"data": {"type": "customer", "id": "c1"}}}}
+    assert plain.are_all("c1", [own, {**own, "customer_id": None}])
+    assert not plain.are_all("c1", [own, {**own, "customer_id": "c2"}])
+    assert not plain.are_all("c2", [own])
+    assert not plain.are_all("", [written(own, POINTER, "")])
+
+
+def test_names_that_only_json_knows_are_read_one_by_one() -> None:
+    """A pointer through a member with a quotation mark works, if slower."""
+    assert not PlainRecords(('a"b',), ()).are_all("c1", [{'a"b': "c1"}])
+    assert PlainRecords(("",), ()).are_all("c1", [{"": "c1"}])

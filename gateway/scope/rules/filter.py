@@ -1,9 +1,9 @@
 """Scoping rule `filter`: restricts a list to the customer's records by a filter of the upstream."""
 
-from dataclasses import replace
 from functools import cached_property
 from typing import Literal, Self
 
+from msgspec.structs import replace
 from pydantic import Field, model_validator
 
 from gateway.scope.core import RuleOptions

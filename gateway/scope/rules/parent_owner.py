@@ -1,11 +1,11 @@
 """Scoping rule `parent_owner`: a record, looked up first, must be the caller's."""
 
 import re
-from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, Field
 
 from gateway.scope.core import RuleOptions

@@ -1,7 +1,6 @@
 """Scoping rule `path_owner`: a path parameter must be the customer's own id."""
 
-from dataclasses import replace
-
+from msgspec.structs import replace
 from pydantic import Field
 
 from gateway.scope.core import RuleOptions

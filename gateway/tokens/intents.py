@@ -1,0 +1,47 @@
+"""Which customer an intent made: how long it counts, and what of a record must fit it. Pure."""
+
+from datetime import UTC, datetime
+
+from gateway.stores.ports import Registration
+from gateway.tokens.directory import Found
+from gateway.vocab.messages import Json
+from gateway.wire.pointer import MISSING, resolve
+
+# A creation that may still be under way elsewhere is not displaced: longer than any exchange with the upstream may
+# reasonably take, short enough that a customer who mistyped the password at first can register again.
+UNDER_WAY = 300.0
+# After a day an intent proves nothing any more: whoever has this e-mail now came by it in another way.
+RECOVERABLE = 86400.0
+# A customer made longer before or after the intent than this was made by somebody else: `UNDER_WAY`, and as much for
+# clocks that differ.
+_MADE_WITHIN = 2 * UNDER_WAY
+
+
+def is_recoverable(intent: Registration | None, found: Found, now: float) -> bool:
+    """Tell whether `intent` is what made the customer that was found."""
+    return (
+        intent is not None
+        and found.record is not None
+        # The customer of an intent was made with the canonical spelling; another spelling is somebody who was there.
+        and found.record.get("email") == intent.email
+        and (found.record.get("name") or "") == intent.name
+        and -1 <= now - intent.started_at <= RECOVERABLE  # a clock may be set back a little
+        and made_within(found.record, intent.started_at)
+    )
+
+
+def made_within(record: Json, at: float) -> bool:
+    """Tell whether the upstream made a customer around `at` (epoch seconds), as far as it says when.
+
+    A record without the time passes; a time that cannot be read proves nothing and does not.
+    """
+    value = resolve(record, ("meta", "timestamps", "created_at"))
+    if value is MISSING or value is None:
+        return True
+    if isinstance(value, (int, float)):
+        return abs(value - at) <= _MADE_WITHIN
+    try:
+        moment = datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        return False
+    return abs((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - at) <= _MADE_WITHIN
