@@ -18,13 +18,15 @@ class Patience:
     `head`: from the first byte of a head to its last. `idle`: a body that brings nothing, or a reader that takes
     nothing, for this long is gone. `body`: a body that is read whole (at most some hundred KiB) must be there by then,
     however steadily it trickles. A body must bring `body_rate` bytes a second, and may fall behind by `idle` seconds;
-    the time that the upstream takes to accept it does not count.
+    the time that the upstream takes to accept it does not count. `not_found`: how long at most a client waits for the
+    news that a record is not there.
     """
 
     head: float = 10.0
     idle: float = 30.0
     body: float = 60.0
     body_rate: float = 1024.0
+    not_found: float = 0.01
 
 
 PATIENCE = Patience()

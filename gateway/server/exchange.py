@@ -99,7 +99,14 @@ class Exchange:
         self._release()
         if isinstance(outcome, Refusal):
             self.trace.code, self.trace.detail = outcome.code.name, outcome.detail
+            if pause := self.edge.hesitation(outcome):
+                self._patience = asyncio.get_running_loop().call_later(pause, self._write_whole, render(outcome))
+                return
             outcome = render(outcome)
+        self._write_whole(outcome)
+
+    def _write_whole(self, outcome: Reply) -> None:
+        self._stop_patience()
         body = b"" if self.request.method == "HEAD" else outcome.body
         self._written = len(body)
         self._write(self._reply_head(outcome.status, outcome.headers, len(outcome.body)) + body, outcome.status)

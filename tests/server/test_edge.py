@@ -11,10 +11,45 @@ from gateway.demo.data import RON, RON_ID
 from gateway.server.body import Patience
 from gateway.vocab.events import Failed, RequestDone
 from gateway.vocab.messages import Reply
+from gateway.vocab.refusals import Code, Refusal
 from tests.fakes.commerce import Fault, at
 from tests.gateways import Site
-from tests.server.raw import connected
+from tests.server.raw import connected, until
 from tests.server.stage import CANARY, MIB, Stage, assert_error, done, stage
+
+# --- What is not there ------------------------------------------------------------------------------------------------
+
+
+async def test_what_is_not_there_is_said_after_a_random_while(bare: Site) -> None:
+    """Only "there is no such record" is held back, by no more than was said, and never by the same twice."""
+    edge = bare.gateway.edge
+    for code in set(Code) - {Code.RECORD_NOT_FOUND}:
+        assert edge.hesitation(Refusal(code)) == 0.0
+    assert edge.hesitation(Reply(404)) == 0.0
+    pauses = [edge.hesitation(Refusal(Code.RECORD_NOT_FOUND)) for _ in range(1000)]
+    assert 0.0 <= min(pauses) < 0.1 * edge.patience.not_found
+    assert 0.9 * edge.patience.not_found < max(pauses) <= edge.patience.not_found
+    assert len(set(pauses)) == 1000
+
+
+@pytest.mark.parametrize("target", ["/v2/orders/not-there", f"/v2/customers/{RON_ID}/addresses/not-there"])
+async def test_a_client_that_leaves_while_it_is_held_back(site: Site, target: str) -> None:
+    """Nothing is left of a reply that waited for its time when its client went."""
+    site.gateway.edge.patience = Patience(not_found=3600.0)
+    await site.token(RON.email)
+    before = len(asyncio.all_tasks())
+    async with connected(site) as client:
+        lines = (
+            f"Authorization: Bearer {site.bearers['public']}",
+            f"X-Moltin-Customer-Token: {site.tokens[RON.email]}",
+        )
+        client.ask("GET", target, *lines)
+        await site.commerce.wait(lambda: any(request.path == target for request in site.commerce.requests))
+        client.leave()
+    line = (await done(site, 3))[-1]
+    assert (line["status"], line["code"], line["aborted"]) == (499, "RECORD_NOT_FOUND", True)
+    await until(lambda: len(asyncio.all_tasks()) <= before)
+
 
 # --- Clients that leave ---------------------------------------------------------------------------------------------
 
