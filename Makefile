@@ -8,7 +8,7 @@ BENCHES := scoped workers catalogue latency logins idle stream routes start stab
 PEERS := bench/peers/node_modules/.installed
 
 .PHONY: help setup run test lint unit verify fuzz storm login-timing record-timing docs lock clean
-.PHONY: bench bench-all bench-report bench-peers bench-profile bench-deciders $(addprefix bench-,$(BENCHES))
+.PHONY: bench bench-all bench-report bench-peers bench-profile bench-deciders bench-lane $(addprefix bench-,$(BENCHES))
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -100,6 +100,9 @@ bench-peers: ## install what the gateway is measured beside, and wrk (packages o
 $(PEERS): bench/peers/package-lock.json
 	cd bench/peers && npm ci --silent --no-audit --no-fund
 	@touch $@
+
+bench-lane: setup ## where the microseconds of the express lane go, without sockets
+	$(BIN)/python -m bench.lane
 
 bench-deciders: setup ## what deciding costs a request, in microseconds, and the guard's judging
 	$(BIN)/python -m bench.deciders

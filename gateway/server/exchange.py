@@ -109,7 +109,7 @@ class Exchange:
         self._stop_patience()
         body = b"" if self.request.method == "HEAD" else outcome.body
         self._written = len(body)
-        self._write(self._reply_head(outcome.status, outcome.headers, len(outcome.body)) + body, outcome.status)
+        self._write(outcome.status, self._reply_head(outcome.status, outcome.headers, len(outcome.body)) + body)
         self._end()
 
     def fail(self, error: Exception) -> None:
@@ -195,7 +195,7 @@ class Exchange:
             self.reply(Reply(204) if is_deleted else Refusal(Code.UPSTREAM_INVALID, "empty body"))
             return
         if self._is_chunked:
-            self._write(b"0\r\n\r\n", self._status)
+            self._write(self._status, b"0\r\n\r\n")
         self._end()
 
     @_guarded
@@ -244,25 +244,25 @@ class Exchange:
     def _pass_on(self, piece: bytes) -> None:
         if not piece or self._head is None:
             return
-        start = b""
+        # Pieces are large: they are handed to the kernel in their place, not copied behind the bytes before them.
+        parts = []
         if self._sent is None:
             length = self._head.length
             self._is_chunked = length is None
-            start = self._reply_head(self._status, self._head.headers, None if length is None else int(length))
+            parts.append(self._reply_head(self._status, self._head.headers, None if length is None else int(length)))
+        parts += (b"%x\r\n" % len(piece), piece, b"\r\n") if self._is_chunked else (piece,)
         self._written += len(piece)
-        if self._is_chunked:
-            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
-        self._write(start + piece, self._status)
+        self._write(self._status, *parts)
 
     def _reply_head(self, status: int, headers: Headers, length: int | None) -> bytes:
         lines = with_cors(headers, self.snapshot, self.request)
         self._is_last = self.edge.is_draining
         return reply_head(status, lines, self.request.id, length, self.edge.now(), is_last=self._is_last)
 
-    def _write(self, data: bytes, status: int) -> None:
+    def _write(self, status: int, *parts: bytes) -> None:
         self._sent = status
         if self.client.transport is not None:
-            self.client.transport.write(data)
+            self.client.transport.writelines(parts)
 
     def _end(self) -> None:
         """Know that everything is written; the reply is through when the client has taken enough of it."""
