@@ -191,7 +191,7 @@ class Hashing(Closed):
     memory: Size = Field(default="19MiB", validate_default=True, description="Memory of one computation.")
     passes: int = Field(default=2, ge=1, le=16, description="Passes over the memory.")
     lanes: int = Field(default=1, ge=1, le=16, description="Parallel lanes.")
-    workers: int = Field(default=2, ge=1, le=64, description="Computations at once, per worker.")
+    workers: int = Field(default=1, ge=1, le=64, description="Computations at once, per worker process.")
     queue: int = Field(default=16, ge=0, le=10_000, description="Computations that may wait; more answer 503.")
 
 
