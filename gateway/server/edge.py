@@ -32,6 +32,9 @@ SLOWEST = 16 * 1024
 # What the transport takes without waiting for the reader (asyncio's high-water mark).
 _AT_ONCE = 64 * 1024
 _VERSIONS = frozenset({(1, 0), (1, 1)})
+# The kernel's, not the generator of request ids: a few hundred ids tell all that one will ever say (it is a Mersenne
+# Twister), and a pause that can be foreseen can be subtracted.
+_UNFORESEEN = random.SystemRandom()
 # What nginx logs for a client that went away.
 CLIENT_GONE = 499
 # SO_LINGER, on for no time at all: close() sends a reset (socket(7)).
@@ -91,7 +94,7 @@ class Edge:
         tries; making the two equal is not possible, for half of it is the upstream's.
         """
         if isinstance(outcome, Refusal) and outcome.code is Code.RECORD_NOT_FOUND:
-            return random.uniform(0.0, self.patience.not_found)  # noqa: S311 - the spread counts, not who could guess it
+            return _UNFORESEEN.uniform(0.0, self.patience.not_found)
         return 0.0
 
     def enter(self) -> None:
