@@ -10,6 +10,7 @@ from gateway.guard.core import ERROR_LIMIT, Received
 from gateway.server.edge import CLIENT_GONE, SLOWEST, Edge, break_off, with_cors
 from gateway.server.replies import render, reply_head
 from gateway.upstream.connection import Break, UpstreamConnection
+from gateway.upstream.streams import empty
 from gateway.vocab.events import Failed, RequestDone, describe
 from gateway.vocab.messages import Headers, Reply, Request, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -190,9 +191,7 @@ class Exchange:
         if self._rewriting is not None:
             self._pass_on(self._rewriting.end())
         if self._sent is None:
-            # No answer that old SDKs can stand (docs/upstream.md section 7).
-            is_deleted = self.request.method == "DELETE"
-            self.reply(Reply(204) if is_deleted else Refusal(Code.UPSTREAM_INVALID, "empty body"))
+            self.reply(empty(self.request.method))
             return
         if self._is_chunked:
             self._write(self._status, b"0\r\n\r\n")

@@ -20,6 +20,9 @@ from gateway.wire.headers import first
 
 # One read's worth; aiohttp pauses the upstream's socket above twice this, so it bounds memory per exchange.
 _CHUNK = 64 * 1024
+KEPT_IDLE = 15.0
+"""How long an unused connection is kept, in seconds; upstreams close theirs after a minute or so."""
+
 # aiohttp would add these by itself; what goes upstream is what the plan says.
 _NOTHING_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
@@ -149,7 +152,7 @@ class UpstreamClient:
 
     def _open(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=QuietConnector(limit=self._connections, keepalive_timeout=15),
+            connector=QuietConnector(limit=self._connections, keepalive_timeout=KEPT_IDLE),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,

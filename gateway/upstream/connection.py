@@ -12,14 +12,12 @@ from typing import Protocol, cast
 
 import yarl
 
-from gateway.upstream.client import Timeouts
+from gateway.upstream.client import KEPT_IDLE, Timeouts
 from gateway.upstream.reader import AnswerReader
 from gateway.vocab.messages import Headers
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.head import END, render_lines
 
-# How long an unused connection is kept, as in the standard lane; upstreams close theirs after a minute or so.
-_KEPT_IDLE = 15.0
 # Connections made at once, and the pause after one could not be made.
 _OPENING_MOST = 8
 _PAUSE = 1.0
@@ -85,8 +83,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def rest(self) -> None:
         """Wait, for some seconds, in the pool."""
-        self._until_total = self._loop.time() + _KEPT_IDLE
-        self._expect_within(_KEPT_IDLE)
+        self._until_total = self._loop.time() + KEPT_IDLE
+        self._expect_within(KEPT_IDLE)
         self._pool.put(self)
 
     def send(self, method: str, target: str, headers: Headers, receiver: Receiver) -> None:

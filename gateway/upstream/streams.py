@@ -19,6 +19,14 @@ async def bounded(body: Body, limit: int | None) -> AsyncIterator[bytes]:
         yield chunk
 
 
+def empty(method: str) -> Reply | Refusal:
+    """Return what becomes of an open answer whose body turned out empty: old SDKs stand that of a delete alone.
+
+    Source: docs/upstream.md section 7.
+    """
+    return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
+
+
 async def begun(
     reply: Reply, method: str, stream: AsyncIterator[bytes], source: AsyncGenerator[bytes, None]
 ) -> Reply | Refusal:
@@ -28,8 +36,7 @@ async def begun(
     except UpstreamBrokenError as error:
         return error.refusal
     if not first_piece:
-        # No answer that old SDKs can stand (docs/upstream.md section 7).
-        return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
+        return empty(method)
     return replace(reply, stream=_Pieces(first_piece, stream, source))
 
 
