@@ -37,7 +37,8 @@ from gateway.server.express import ExpressProtocol
 from gateway.server.replies import reply_head
 from gateway.upstream.backend import Backend
 from gateway.upstream.client import Timeouts, UpstreamClient
-from gateway.upstream.connection import ConnectionPool, UpstreamConnection
+from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.connections import ConnectionPool
 from gateway.upstream.credential import Grant, ServerCredential
 from gateway.upstream.parents import Parents
 from gateway.upstream.reader import AnswerReader
@@ -139,7 +140,9 @@ async def drive(
 
     def whole() -> None:
         protocol.data_received(asked)
+        pool.outbox._end_turn()  # noqa: SLF001 - no turn of the loop in between
         connection.data_received(answer)
+        pool.outbox._end_turn()  # noqa: SLF001
 
     whole()
     if not client.written.startswith(b"HTTP/1.1 200 OK"):

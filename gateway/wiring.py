@@ -38,7 +38,7 @@ from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.upstream.client import Timeouts, UpstreamClient
-from gateway.upstream.connection import ConnectionPool
+from gateway.upstream.connections import ConnectionPool
 from gateway.upstream.credential import ServerCredential, client_credentials
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, Lifecycle

@@ -58,12 +58,10 @@ class Verifier(Generic[Value]):
 
     def verify(self, token: str, now: float) -> Value | Refusal:
         """Return the value of a good token, or a refusal with the profile's code."""
-        known = self._cache.get(token)
-        if known is None:
-            proven = self._prove(token)
-            if isinstance(proven, Refusal):
-                return proven
-            known = proven
+        remembered = self._cache.get(token)
+        known = remembered or self._prove(token)
+        if isinstance(known, Refusal):
+            return known
         claims, value = known
         # Checked on each use, remembered or not. RFC 7519 section 4.1.4: not "on or after" the expiration time.
         if now >= claims.expires_at:
@@ -72,7 +70,10 @@ class Verifier(Generic[Value]):
         if self._is_revoked is not None and self._is_revoked(claims.subject, claims.token_id, claims.issued_at):
             self._cache.pop(token, None)
             return self._refuse("revoked")
-        self._remember(token, known)
+        if remembered is None:
+            self._remember(token, known)
+        else:
+            self._cache.move_to_end(token)
         return value
 
     def mint(self, subject: str, token_id: str, now: float, life: float, **extra: Any) -> tuple[str, int]:
@@ -113,6 +114,5 @@ class Verifier(Generic[Value]):
         # Only good tokens come here, and only we can make those: nobody else can fill the cache.
         cache = self._cache
         cache[token] = known
-        cache.move_to_end(token)
         if len(cache) > self._cache_size:
             cache.popitem(last=False)

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
-from gateway.server.edge import Edge, last_response
+from gateway.server.edge import Edge, break_off, last_response
 from gateway.server.replies import render
 from gateway.vocab.refusals import Code, Refusal
 
@@ -48,6 +48,13 @@ class GatewayProtocol(RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
         super().connection_lost(exc)
+
+    def _process_keepalive(self) -> None:
+        transport = self.transport
+        super()._process_keepalive()
+        if self.transport is None and transport is not None and transport.get_write_buffer_size():
+            # All this time was not enough for the client to take the last reply; to close would mean to wait for ever.
+            break_off(transport)
 
     @property
     def _is_waiting(self) -> bool:

@@ -117,7 +117,7 @@ class Edge:
 
     def request(self, method: str, target: str, raw_headers: RawHeaders, peer: str) -> Request:
         """Return what aiohttp's parser took down as the value that decisions are made of."""
-        headers = tuple((field_name(name), value.decode("latin-1").strip(" \t")) for name, value in raw_headers)
+        headers = tuple([(field_name(name), value.decode("latin-1").strip(" \t")) for name, value in raw_headers])
         return Request(_new_id(), method, target, headers, peer, self.now())
 
     def refuse_unreadable(self, code: Code, peer: str) -> web.Response:
@@ -269,7 +269,8 @@ def with_cors(headers: Headers, snapshot: Snapshot, request: Request) -> Headers
 
     A preflight's reply says some of it already, and browsers refuse an origin that is allowed twice.
     """
-    return (*headers, *[line for line in snapshot.cors.headers(request.headers) if line not in headers])
+    added = [line for line in snapshot.cors.headers(request.headers) if line not in headers]
+    return (*headers, *added) if added else headers
 
 
 def last_response(reply: Reply, extra: Headers) -> web.Response:

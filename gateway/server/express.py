@@ -7,7 +7,7 @@ decisions are flow's: this module says which requests the lane takes, server/exc
 import asyncio
 from typing import Any
 
-from aiohttp import HttpVersion11
+from aiohttp import HttpVersion11, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import RequestHandler
@@ -16,13 +16,10 @@ from gateway.flow import Flow, Ready
 from gateway.server.connection import GatewayProtocol, GatewayServer
 from gateway.server.edge import Edge
 from gateway.server.exchange import Exchange
-from gateway.upstream.connection import ConnectionPool
+from gateway.upstream.connections import ConnectionPool
 from gateway.vocab.events import Failed, describe
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code, Refusal
-
-# Requests that are answered at once before other connections have their turn.
-_IN_A_ROW = 16
 
 
 class ExpressProtocol(GatewayProtocol):
@@ -32,15 +29,16 @@ class ExpressProtocol(GatewayProtocol):
     standard lane finds it there if it has to take over, and replies leave in the order of the requests.
     """
 
-    __slots__ = ("_exchange", "_flow", "_held", "_is_serving", "_peer", "_pool")
+    __slots__ = ("_exchange", "_flow", "_held", "_is_handed_over", "_peer", "_pool", "outbox")
 
     def __init__(self, server: GatewayServer, edge: Edge, *, flow: Flow, pool: ConnectionPool, **options: Any) -> None:
         super().__init__(server, edge, **options)
         self._flow = flow
         self._pool = pool
+        self.outbox = pool.outbox
         self._exchange: Exchange | None = None
-        self._is_serving = False
         self._held = b""
+        self._is_handed_over = False
         self._peer = "-"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,14 +70,17 @@ class ExpressProtocol(GatewayProtocol):
         count = self._request_count
         RequestHandler.data_received(self, data)
         self._waiter = waiter
-        self.watch_head(data, is_whole=self._request_count > count or not self._is_waiting)
-        self._serve()
+        if self._head_timer is not None or self._request_count == count:
+            self.watch_head(data, is_whole=self._request_count > count or not self._is_waiting)
+        if self._messages:
+            self._serve()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is under way."""
         if self._exchange is not None:
             self._exchange.abandon()
             self._exchange = None
+        self._taken_over()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -107,38 +108,37 @@ class ExpressProtocol(GatewayProtocol):
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if self._buffer_paused and len(self._messages) <= self._msg_queue_resume_size:
             self._resume_reading_if_drained()
-        self._serve()
+        if self._messages:
+            self._serve()
 
     def handed_over(self) -> None:
-        """Let the standard lane have the request, which was not answered."""
+        """Let the standard lane have the request, which was not answered; until it has it, it counts as in flight."""
         self._exchange = None
+        self._edge.enter()
+        self._is_handed_over = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _serve(self) -> None:
-        """Answer the requests in the queue, up to one that takes time or the other lane."""
-        if self._is_serving:
-            return
-        self._is_serving = True
+    async def _handle_request(self, *given: Any, **named: Any) -> tuple[web.StreamResponse, bool]:
         try:
-            for _ in range(_IN_A_ROW):
-                if not self._serve_next():
-                    return
-            self._loop.call_soon(self._serve)
+            return await super()._handle_request(*given, **named)
         finally:
-            self._is_serving = False
+            self._taken_over()
 
-    def _serve_next(self) -> bool:
-        """Answer one request; False where there is none, or where its end must be waited for."""
+    def _taken_over(self) -> None:
+        if self._is_handed_over:
+            self._is_handed_over = False
+            self._edge.leave()
+
+    def _serve(self) -> None:
+        """Begin with the first request in the queue, in this lane or in the other."""
         waiter = self._waiter
         if self._exchange is not None or not self._messages or waiter is None or waiter.done():
-            return False
+            return
         message, payload = self._messages[0]
         # What is no request (aiohttp's word for bytes it could not read) or has a body is not for this lane.
         if not isinstance(message, RawRequestMessage) or payload is not EMPTY_PAYLOAD or not self._take(message):
             waiter.set_result(None)
-            return False
-        return self._exchange is None
 
     def _take(self, message: RawRequestMessage) -> bool:
         """Carry a request, and say so; False for one that the standard lane has to carry."""
@@ -159,15 +159,17 @@ class ExpressProtocol(GatewayProtocol):
             outcome = Refusal(Code.INTERNAL)
         if outcome is None:
             return False
-        if not isinstance(outcome, Ready):
-            self._exchange = Exchange(self, edge, self._flow, snapshot, request, trace, started)
-            self._exchange.reply(outcome)
-            return True
-        connection = self._pool.take()
-        if connection is None:
+        connection = None
+        if isinstance(outcome, Ready) and (connection := self._pool.take()) is None:
             return False
-        self._exchange = Exchange(self, edge, self._flow, snapshot, request, trace, started)
-        self._exchange.send(outcome, connection)
+        self._exchange = exchange = Exchange(self, edge, self._flow, snapshot, request, trace, started)
+        try:
+            if isinstance(outcome, Ready) and connection is not None:
+                exchange.send(outcome, connection)
+            elif not isinstance(outcome, Ready):
+                exchange.reply(outcome)
+        except Exception as error:  # noqa: BLE001 - the last resort
+            exchange.failed(error)
         return True
 
     def _process_keepalive(self) -> None:

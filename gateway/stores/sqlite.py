@@ -5,6 +5,8 @@ It holds no queries and no tables.
 
 import contextlib
 import os
+import sqlite3
+import tempfile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -19,6 +21,8 @@ BUSY_SECONDS = 5.0
 
 WRITING = {"gateway_writing": True}
 """Execution options of a connection that writes."""
+
+_WRITE_AHEAD = "PRAGMA journal_mode = WAL"
 
 
 def check_url(url: str) -> str | None:
@@ -43,19 +47,27 @@ def path_of(url: str) -> Path:
 
 
 def create_file(path: Path) -> None:
-    """Make the database file for its owner only; a file that is there already is left as it is.
+    """Make an empty database, for its owner only and with a write-ahead log; one that is there is left as it is.
 
-    SQLite would make it under the process's umask, and gives `-wal` and `-shm` the mode of this file. The file is
-    never opened when it exists: closing a second descriptor drops the locks that SQLite holds in this process
-    (sqlite.org/howtocorrupt.html 2.2).
+    SQLite would make it under the process's umask, and gives `-wal` and `-shm` the mode of this file. It is made beside
+    its place and appears there complete: of several processes that turn one new file to a write-ahead log at once,
+    SQLite tells some at once, without any wait, that it is locked. The file is never opened when it exists: closing a
+    second descriptor drops the locks that SQLite holds in this process (sqlite.org/howtocorrupt.html 2.2).
     """
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
+    if path.exists():
+        return
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.new-", dir=path.parent)
+    made = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb"):
             # A umask may have taken bits from the owner as well.
             os.fchmod(descriptor, 0o600)
-        finally:
-            os.close(descriptor)
+        with contextlib.closing(sqlite3.connect(made)) as connection:
+            connection.execute(_WRITE_AHEAD)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(made)
+    finally:
+        made.unlink()
 
 
 def engine_url(driver: str, path: Path) -> URL:
@@ -106,8 +118,8 @@ def _set_pragmas(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     try:
         # FULL syncs the log on each commit: what was acknowledged survives a power cut (sqlite.org/pragma.html).
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-            cursor.execute(f"PRAGMA {pragma}")
+        for pragma in (_WRITE_AHEAD, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"):
+            cursor.execute(pragma)
             cursor.fetchall()
     finally:
         cursor.close()

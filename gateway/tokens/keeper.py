@@ -1,7 +1,7 @@
 """Takes passwords out of requests that carry them and shows in replies who has one. The upstream never sees any."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, assert_never
 
@@ -137,7 +137,7 @@ class Keeper:
         A customer who asks for the own record has a password, or there would be no token: that much is known even
         while the store is down.
         """
-        customers = list(_customers(document))
+        customers = _customers(document)
         return partial(self._show, customers, whose) if customers else None
 
     async def _show(self, customers: list[Json], whose: Whose) -> Refusal | None:
@@ -163,13 +163,16 @@ def _shows(document: Any, customer_id: str) -> bool:
     return isinstance(record, dict) and record.get("id") == customer_id
 
 
-def _customers(document: Any) -> Iterator[Json]:
-    """Find the customers among the records and included records of a document."""
+def _customers(document: Any) -> list[Json]:
+    """Return the customers among the records and included records of a document."""
     if not isinstance(document, dict):
-        return
-    included = document.get("included")
-    groups = [document.get("data"), *(included.values() if isinstance(included, dict) else [included])]
-    for group in groups:
-        for record in group if isinstance(group, list) else [group]:
-            if isinstance(record, dict) and record.get("type") == _CUSTOMER:
-                yield record
+        return []
+    groups = [document.get("data")]
+    if included := document.get("included"):
+        groups += included.values() if isinstance(included, dict) else [included]
+    return [
+        record
+        for group in groups
+        for record in (group if isinstance(group, list) else [group])
+        if isinstance(record, dict) and record.get("type") == _CUSTOMER
+    ]

@@ -14,15 +14,16 @@ LARGEST_FILE = 500
 QUESTION = 300
 ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
+    "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/flow.py": "the one page: every stage of a request in order, in both lanes, and nothing else",
     "gateway/server/exchange.py": "one request of the express lane: all its ways to end must be seen together",
 }
 # Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. Measured
 # at 5,740 when the main job was complete (8,402 with everything); the static proof and the guards of isolation brought
-# 1,100, the express lane 700, workers and batches 200; the shared stores come on top.
+# 1,100, the express lane 900, workers and batches 200; the shared stores come on top.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 8_100
+CORE = 8_200
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -1,11 +1,8 @@
-"""The loop of these tests is the one that serves; the others run on asyncio's."""
+"""The loop of these tests is the one that serves."""
 
-import asyncio
-from collections.abc import Callable, Mapping
-
-from gateway.cli.loop import new_event_loop
+from tests.loops import SERVING, Loops
 
 
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories() -> Loops:
     """Give what makes the loops: uvloop's where it is installed."""
-    return {"serving": new_event_loop}
+    return SERVING

@@ -235,6 +235,14 @@ def test_several_workers_add_up(tmp_path: Path) -> None:
     assert numbers[("gateway_credential_expiry_seconds",)] == 200
 
 
+def test_a_worker_that_begins(tmp_path: Path) -> None:
+    """Its files are empty for a moment; whoever asks then gets what is known."""
+    before = worked(tmp_path, 0, "400")
+    for kind in ("counter", "gauge_livesum", "gauge_livemin", "gauge_livemax"):
+        (tmp_path / f"{kind}_1.db").touch()
+    assert worked(tmp_path, 2, "never") == before
+
+
 def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     """What a dead worker counted stays, its present state does not, and its successor counts on in the same files."""
     worked(tmp_path, 0, "300")

@@ -8,6 +8,12 @@ import pytest
 from tests.fakes.commerce import Commerce
 from tests.gateways import Site
 from tests.gateways import site as run_site
+from tests.loops import Loops, both_for
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Loops:
+    """Give what makes the loops: for the express lane, both."""
+    return both_for(item, "test_express.py", "test_exchange.py")
 
 
 @pytest.fixture

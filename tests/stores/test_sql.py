@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from gateway.stores import CredentialStore, StoreUnavailable, check_url, open_store, upgrade
-from gateway.stores.sqlite import BUSY_SECONDS
+from gateway.stores.sqlite import BUSY_SECONDS, create_file
 
 WRITER = """
 import asyncio, sys
@@ -109,6 +109,17 @@ async def test_file_is_in_write_ahead_mode(url: str, store: CredentialStore) -> 
     other = sqlite3.connect(url.removeprefix("sqlite:///"))
     assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     other.close()
+
+
+def test_a_new_file_is_complete_at_once(tmp_path: Path) -> None:
+    """It is in write-ahead mode when it appears: several processes that turn one file to it at once fail."""
+    path = tmp_path / "store.db"
+    create_file(path)
+    # sqlite.org/fileformat2.html section 1.3.3: the versions for writing and for reading.
+    assert path.read_bytes()[18:20] == bytes((2, 2))
+    inode = path.stat().st_ino
+    create_file(path)
+    assert (path.stat().st_ino, [*tmp_path.iterdir()]) == (inode, [path])
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o777])

@@ -1,98 +1,18 @@
-"""Connections of the express lane: one request, one answer; silent between them; at most so many."""
+"""Connections of the express lane: one request, one answer; silent between them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
 from gateway.upstream.client import Timeouts
-from gateway.upstream.connection import Break, ConnectionPool, UpstreamConnection
+from gateway.upstream.connection import Break
 from gateway.vocab.messages import Headers
 from gateway.vocab.refusals import Code
-from tests.server.raw import Serve, served, until
+from tests.server.raw import until
+from tests.upstream.connected import OK, Taken, asked, pooled, saying, taken
 
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
-TIMES = Timeouts(connect=0.2, first_byte=0.2, idle=0.2, total=0.7)
 MIB = 1024 * 1024
-
-
-@dataclass(eq=False)
-class Taken:
-    """Takes an answer and keeps what it was told."""
-
-    told: list[str] = field(default_factory=list)
-    headers: Headers = ()
-    body: bytes = b""
-    reason: Break | None = None
-    is_done: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def answered(self, status: int, headers: Headers) -> None:
-        """Keep the head."""
-        self.told.append(f"answered {status}")
-        self.headers = headers
-
-    def received(self, piece: bytes) -> None:
-        """Keep a piece."""
-        self.body += piece
-
-    def ended(self) -> None:
-        """Keep that it ended."""
-        self.told.append("ended")
-        self.is_done.set()
-
-    def broken(self, reason: Break) -> None:
-        """Keep that it broke."""
-        self.told.append(f"broken {reason.name}")
-        self.reason = reason
-        self.is_done.set()
-
-
-@asynccontextmanager
-async def pooled(
-    serve: Serve, *, most: int = 4, path: str = "", times: Timeouts = TIMES
-) -> AsyncIterator[ConnectionPool]:
-    """Run a server, and a pool of connections to it."""
-    async with served(serve) as url:
-        pool = ConnectionPool(url + path, times, most)
-        try:
-            yield pool
-        finally:
-            await pool.close()
-
-
-async def taken(pool: ConnectionPool) -> UpstreamConnection:
-    """Take a connection, when there is one."""
-    async with asyncio.timeout(5):
-        while (connection := pool.take()) is None:  # noqa: ASYNC110 - a pool makes nobody wait
-            await asyncio.sleep(0.002)
-    return connection
-
-
-async def asked(pool: ConnectionPool, method: str = "GET", headers: Headers = ()) -> Taken:
-    """Ask for something, and return what came when all has come."""
-    receiver = Taken()
-    (await taken(pool)).send(method, "/a?b=c", headers, receiver)
-    async with asyncio.timeout(5):
-        await receiver.is_done.wait()
-    return receiver
-
-
-def saying(*answers: bytes, is_kept: bool = True, heads: list[bytes] | None = None) -> Serve:
-    """Answer each request of a connection with the next of these, in pieces that come one after the other."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in answers:
-            head = await reader.readuntil(b"\r\n\r\n")
-            if heads is not None:
-                heads.append(head)
-            writer.write(answer)
-            await writer.drain()
-        if is_kept:
-            await reader.read()
-
-    return serve
 
 
 async def test_what_is_sent() -> None:
@@ -153,7 +73,7 @@ async def test_a_connection_is_not_used_again(answer: bytes) -> None:
 
 
 async def test_what_comes_at_rest_closes_the_connection() -> None:
-    """It answers nobody, neither when it was noticed nor when it was not yet."""
+    """It answers nobody, least of all the one who is about to ask."""
     writers = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -164,14 +84,51 @@ async def test_what_comes_at_rest_closes_the_connection() -> None:
         await asked(pool)
         resting = pool.take()
         assert resting is not None
-        resting.rest()
-        writers[0].write(OK)
+        receiver = Taken()
         # The bytes are in the socket at once on this machine; the loop has not looked yet.
-        assert not resting.is_quiet
-        assert pool.take() is None
-        receiver = await asked(pool)
-        assert receiver.told == ["answered 200", "ended"]
-        assert writers[0].is_closing() or len(writers) > 1
+        writers[0].write(OK)
+        resting.send("GET", "/", (), receiver)
+        await asyncio.wait_for(receiver.is_done.wait(), 5)
+        assert receiver.told == ["broken STALE"]
+        assert not resting.is_open
+        assert (await asked(pool)).told == ["answered 200", "ended"]
+        assert len(writers) > 1
+
+
+async def test_an_answer_before_its_question() -> None:
+    """What comes before the request has left is no answer to it."""
+    heads: list[bytes] = []
+    async with pooled(saying(OK, heads=heads)) as pool:
+        receiver = Taken()
+        connection = await taken(pool)
+        connection.send("GET", "/", (), receiver)
+        connection.data_received(OK)
+        assert receiver.told == ["broken STALE"]
+        await asyncio.sleep(0)
+        assert (await asked(pool)).told == ["answered 200", "ended"]
+    assert len(heads) == 1
+
+
+@pytest.mark.parametrize("word", ["answered", "received", "ended", "broken"])
+async def test_a_receiver_with_a_bug(word: str) -> None:
+    """It is told of its own bug, and the pool goes on."""
+
+    class Faulty(Taken):
+        def failed(self, error: Exception) -> None:
+            self.told.append(f"failed {error}")
+            self.is_done.set()
+
+    def raise_fault(*given: object) -> None:
+        del given
+        raise ValueError(word)
+
+    answers = [OK[:20]] if word == "broken" else [OK, OK]
+    async with pooled(saying(*answers, is_kept=word != "broken")) as pool:
+        receiver = Faulty()
+        setattr(receiver, word, raise_fault)
+        (await taken(pool)).send("GET", "/", (), receiver)
+        await asyncio.wait_for(receiver.is_done.wait(), 5)
+        assert receiver.told[-1] == f"failed {word}"
 
 
 async def test_an_end_at_rest() -> None:
@@ -332,42 +289,6 @@ async def test_the_receiver_of_one_answer_may_ask_the_next() -> None:
         (await taken(pool)).send("GET", "/", (), first)
         await asyncio.wait_for(second.is_done.wait(), 5)
     assert first.told == second.told == ["answered 200", "ended"]
-
-
-async def test_the_pool_has_a_limit() -> None:
-    """It gives what it has and no more; what was closed makes room."""
-    async with pooled(saying(OK), most=2) as pool:
-        first, second = await taken(pool), await taken(pool)
-        for _ in range(20):
-            assert pool.take() is None
-            await asyncio.sleep(0)
-        first.close()
-        assert await taken(pool) not in {first, second}
-
-
-async def test_the_pool_of_an_upstream_that_is_gone() -> None:
-    """It gives none, does not try again and again, and leaves no task."""
-    async with served(saying(OK)) as url:
-        pass
-    pool = ConnectionPool(url, TIMES, 4)
-    tasks = asyncio.all_tasks()
-    for _ in range(20):
-        assert pool.take() is None
-        await asyncio.sleep(0.005)
-    assert asyncio.all_tasks() == tasks
-    await pool.close()
-
-
-async def test_a_closed_pool_opens_nothing() -> None:
-    """Neither what was being opened nor what is asked for afterwards."""
-    async with served(saying(OK)) as url:
-        pool = ConnectionPool(url, TIMES, 4)
-        tasks = asyncio.all_tasks()
-        assert pool.take() is None
-        await pool.close()
-        assert pool.take() is None
-        await asyncio.sleep(0)
-        assert asyncio.all_tasks() <= tasks | {asyncio.current_task()}
 
 
 def test_what_an_end_means_for_the_client() -> None:
