@@ -1,7 +1,7 @@
 """`make bench-routes`: scoped GETs with a routing file of 2,000 routes beside one of 20; the same request on both.
 
 Both gateways run one worker on core 0 and take turns; the upstream and wrk (32 connections) share core 1. Each is
-started several times: two processes with the same routing file differ by up to a tenth, by where their memory lies.
+started several times: two processes with nearly the same routing file differ by up to a sixth (`--many 21 --starts 1`).
 """
 
 from collections import defaultdict

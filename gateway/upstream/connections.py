@@ -28,6 +28,7 @@ class ConnectionPool:
         self.host = ("Host", base.host_port_subcomponent or "")
         self._limits = limits
         self._most = most
+        # Clients of the lane are written to through it as well.
         self.outbox = Outbox(asyncio.get_running_loop())
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
