@@ -17,6 +17,7 @@ from gateway.demo.shop import Shop
 from gateway.vocab.messages import Json
 from gateway.vocab.refusals import Refusal
 from tests.fakes.commerce import Commerce
+from tests.fakes.shop import add_customer, add_order
 from tests.fakes.wire import Recorded
 from tests.gateways import Site
 from tests.gateways import site as run_site
@@ -199,11 +200,11 @@ class Stage:
         site, shop = self.site, self.site.commerce.shop
         site.commerce.forget()
         shop.reset()
-        shop.add_customer("Ron Swanson", EMAIL, CUSTOMER)
-        shop.add_address(CUSTOMER)
+        add_customer(shop, "Ron Swanson", EMAIL, CUSTOMER)
+        shop.place_address(CUSTOMER, {})
         (address,) = shop.addresses.pop(CUSTOMER).values()
         shop.addresses[CUSTOMER] = {"addr1": {**address, "id": "addr1"}}
-        order = shop.add_order(CUSTOMER)
+        order = add_order(shop, CUSTOMER)
         records: tuple[dict[str, Any], ...] = (shop.orders, shop.order_items, shop.transactions)
         for kept in records:
             kept[ORDER] = kept.pop(order["id"])

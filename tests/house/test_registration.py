@@ -10,6 +10,7 @@ import pytest
 from gateway.demo.data import APRIL_ID, DEMO_PASSWORDS, LESLIE, LESLIE_ID, RON, RON_ID
 from gateway.vocab.messages import Json
 from tests.fakes.commerce import Commerce, Fault, Recorded, at
+from tests.fakes.shop import add_customer
 from tests.gateways import Site
 from tests.gateways import site as run_site
 from tests.tokens.accounts import (
@@ -105,7 +106,7 @@ async def test_email_that_is_taken_where_the_upstream_does_not_check(site: Site)
 
 async def test_upstream_knows_the_email_and_the_look_up_does_not(site: Site) -> None:
     """A 409 of the upstream itself is a 409 to the client, and no intent stays behind."""
-    site.commerce.shop.add_customer(NAME, ANN.upper())
+    add_customer(site.commerce.shop, NAME, ANN.upper())
     answer = await register(site)
     assert (answer.status, answer.code) == (409, "EMAIL_TAKEN")
     assert await store_of(site).pending(ANN) is None
