@@ -282,10 +282,17 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, Any]:
 @pytest.fixture
 async def stage(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Stage]:
     """Give a stage; the client of the recordings asks for both kinds of bearer with one id."""
-    environ = {"STOREFRONT_CLIENT_ID": CLIENT, "TRUSTED_CLIENT_ID": CLIENT, "TRUSTED_CLIENT_SECRET": SECRET}
     # Each request is answered as if it were alone: nothing is remembered of the one before it.
     forgetful = "extends: moltin.yaml\nupstream: {owner_memory: 0s}\n"
-    async with run_site(upstream, tmp_path, config=forgetful, passwords=False, **environ) as site:
+    async with run_site(
+        upstream,
+        tmp_path,
+        config=forgetful,
+        passwords=False,
+        STOREFRONT_CLIENT_ID=CLIENT,
+        TRUSTED_CLIENT_ID=CLIENT,
+        TRUSTED_CLIENT_SECRET=SECRET,
+    ) as site:
         stage = Stage(site)
         await stage.login()
         yield stage

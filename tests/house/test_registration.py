@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from tests.gateways import Site
 from tests.gateways import site as run_site
 from tests.tokens.accounts import (
     ANN,
-    CHEAP,
     NAME,
     OTHER,
     PASSWORD,
@@ -33,12 +31,6 @@ from tests.tokens.accounts import (
 CREATION = at("/v2/customers", "POST")
 OWN = f"/v2/customers/{RON_ID}"
 DAY = 86400
-
-
-@pytest.fixture(name="site")
-async def _site(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
-    async with run_site(upstream, tmp_path, config=CHEAP) as running:
-        yield running
 
 
 def permissive(commerce: Commerce) -> None:
