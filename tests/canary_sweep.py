@@ -16,8 +16,10 @@ from multidict import CIMultiDict
 
 # Shorter values are words that stand anywhere: tests also try "x" for a password and "a.b.c" for a token.
 SHORTEST = 12
-# Where to look closer: the first characters of every secret.
-_START = 8
+# Where to look closer: so many characters of a secret. A text is looked at in steps, for wherever a secret stands, one
+# of the steps falls on one of its first characters, and so many follow there.
+_PIECE = 8
+_STEP = SHORTEST - _PIECE + 1
 # Grants are what their client asked for; the secret in them is named here.
 _GRANTS = ("/oauth/access_token", "/v2/customers/tokens")
 # Replies above this are downloads of made-up bytes.
@@ -34,14 +36,15 @@ class Sweep:
 
     counts: Counter[str] = field(default_factory=Counter)
     _secrets: dict[str, str] = field(default_factory=dict)
-    _starts: dict[str, list[str]] = field(default_factory=dict)
+    _pieces: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def name(self, what: str, value: object) -> None:
         """Name a secret; a token's payload and signature are secrets as well. What is no text or too short is none."""
         if not isinstance(value, str) or len(value) < SHORTEST or value in self._secrets:
             return
         self._secrets[value] = what
-        self._starts.setdefault(value[:_START], []).append(value)
+        for offset in range(_STEP):
+            self._pieces.setdefault(value[offset : offset + _PIECE], []).append((offset, value))
         parts = value.split(".")
         if len(parts) == 3:
             for part, called in zip(parts[1:], ("payload", "signature"), strict=True):
@@ -83,10 +86,10 @@ class Sweep:
     def shown(self, text: str) -> list[str]:
         """Say which secrets stand in a text."""
         hits: set[str] = set()
-        # Each secret is looked for where it could begin, so that the time does not grow with their number.
-        for at in range(len(text) - _START + 1):
-            for secret in self._starts.get(text[at : at + _START], ()):
-                if text.startswith(secret, at):
+        # Each secret is looked for where it could stand, so that the time does not grow with their number.
+        for at in range(0, len(text) - _PIECE + 1, _STEP):
+            for offset, secret in self._pieces.get(text[at : at + _PIECE], ()):
+                if at >= offset and text.startswith(secret, at - offset):
                     hits.add(self._secrets[secret])
         return sorted(hits)
 

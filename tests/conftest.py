@@ -1,6 +1,7 @@
 """Fixtures for tests that go through the door: a real gateway and a real, recording upstream, on free ports."""
 
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,21 @@ from tests.gateways import site as run_site
 
 # The sweep of the whole suite: its hooks of pytest work where pytest finds them.
 __all__ = ["pytest_runtest_makereport", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave what is collected to itself: thousands of tests stay until the end, and looking through them takes long.
+
+    Garbage is looked for among what the tests make.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture

@@ -6,19 +6,20 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import argon2
 import yarl
 
 from gateway.authn.key import Algorithm, generate
 from gateway.config.load import load
-from gateway.config.model import Config
+from gateway.config.model import Config, Hashing
 from gateway.demo.answers import ShopAnswer
 from gateway.demo.data import DEMO_PASSWORDS, PEOPLE
 from gateway.demo.shop import Shop
-from gateway.vocab.refusals import Refusal
 from gateway.wiring import Address, Gateway, running
 from tests.canary_sweep import SWEEP, private_parts
 from tests.fakes.commerce import Commerce
@@ -34,6 +35,10 @@ TRUSTED_SECRET = "canary-trusted-secret"
 UPSTREAM_SECRET = "canary-upstream-secret"
 for _secret in (TRUSTED_SECRET, UPSTREAM_SECRET, *DEMO_PASSWORDS.values()):
     SWEEP.name("a constant of the tests", _secret)
+
+
+# The real algorithm at next to no cost: what a password costs is no matter of most tests, and else most of their time.
+CHEAP = Hashing.model_validate({"memory": "64KiB", "passes": 1})
 
 
 class CanaryShop(Shop):
@@ -201,13 +206,27 @@ def environment(folder: Path, upstream: str, **overrides: str) -> dict[str, str]
     }
 
 
+@cache
+def _demo_hashes(hashing: Hashing) -> Mapping[str, str]:
+    """Hash the demo passwords at this cost, once in a session; return the hashes by customer."""
+    hasher = argon2.PasswordHasher(hashing.passes, hashing.memory // 1024, hashing.lanes, type=argon2.Type.ID)
+    return {person.id: hasher.hash(DEMO_PASSWORDS[person.email]) for person in PEOPLE}
+
+
 @asynccontextmanager
 async def site(
-    commerce: Commerce, folder: Path, *, config: str | None = None, passwords: bool = True, **environ: str
+    commerce: Commerce,
+    folder: Path,
+    *,
+    config: str | None = None,
+    passwords: bool = True,
+    hashing: Hashing = CHEAP,
+    **environ: str,
 ) -> AsyncIterator[Site]:
     """Run a gateway on config/moltin.yaml, or on `config`, a YAML text that may say `extends: moltin.yaml`.
 
-    With `passwords` the demo customers have their demo passwords.
+    With `passwords` the demo customers have their demo passwords. Where the file says nothing of its own, passwords
+    cost what `hashing` says.
     """
     path = MOLTIN
     if config is not None:
@@ -216,16 +235,17 @@ async def site(
     loaded = load(path, environment(folder, commerce.url, **environ))
     if LANE == "standard":
         loaded = loaded.model_copy(update={"express": False})
+    if loaded.customers.hashing == Hashing():
+        customers = loaded.customers.model_copy(update={"hashing": hashing})
+        loaded = loaded.model_copy(update={"customers": customers})
     log = io.StringIO()
     async with (
         running(loaded, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log) as gateway,
         aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
-        if passwords and gateway.store is not None and gateway.hasher is not None:
-            for person in PEOPLE:
-                hashed = await gateway.hasher.hash(DEMO_PASSWORDS[person.email])
-                assert not isinstance(hashed, Refusal)
-                await gateway.store.set_password(person.id, hashed)
+        if passwords and gateway.store is not None:
+            for customer_id, hashed in _demo_hashes(loaded.customers.hashing).items():
+                await gateway.store.set_password(customer_id, hashed)
         running_site = Site(gateway, commerce, session, log, loaded)
         try:
             yield running_site

@@ -17,10 +17,10 @@ _KINDS: Final = {kind.value: kind for kind in (CallerKind.PUBLIC, CallerKind.TRU
 class BearerVerifier:
     """Mints bearers and turns `Authorization` values into callers."""
 
-    def __init__(self, ring: KeyRing, issuer: str, audience: str, max_life: float, cache_size: int = 4096) -> None:
+    def __init__(self, ring: KeyRing, issuer: str, audience: str, max_life: float) -> None:
         # The type keeps customer tokens out, which the same keys sign (RFC 8725 section 3.11).
         profile = Profile(Code.BEARER_INVALID, "bearer+jwt", issuer, audience, max_life)
-        self._verifier: Final = Verifier(ring, profile, _read, cache_size)
+        self._verifier: Final = Verifier(ring, profile, _read)
 
     def verify(self, header_value: str, now: float) -> Caller | Refusal:
         """Return the caller that the header value proves, or BEARER_INVALID."""
@@ -35,10 +35,6 @@ class BearerVerifier:
         if kind.value not in _KINDS:
             raise ValueError("a bearer is for public and trusted callers")
         return self._verifier.mint(client_id, secrets.token_hex(16), now, life, kind=kind.value)
-
-    def forget(self) -> None:
-        """Empty the cache of verified bearers."""
-        self._verifier.forget()
 
 
 def _read(claims: Claims) -> Caller | None:

@@ -16,7 +16,7 @@ class CustomerVerifier:
     `pattern` is what a whole customer id looks like: it ends up in paths and filters.
     """
 
-    def __init__(  # noqa: PLR0913  each of them is one input of the decision
+    def __init__(
         self,
         ring: KeyRing,
         issuer: str,
@@ -24,13 +24,12 @@ class CustomerVerifier:
         max_life: float,
         pattern: re.Pattern[str],
         *,
-        cache_size: int = 4096,
         is_revoked: Revoked | None = None,
     ) -> None:
         # The type keeps bearers out, which the same keys sign (RFC 8725 section 3.11).
         profile = Profile(Code.CUSTOMER_TOKEN_INVALID, "customer+jwt", issuer, audience, max_life)
         self._pattern: Final = pattern
-        self._verifier: Final = Verifier(ring, profile, self._read, cache_size, is_revoked)
+        self._verifier: Final = Verifier(ring, profile, self._read, is_revoked)
 
     def verify(self, values: Sequence[str], now: float) -> str | Refusal:
         """Return the customer id that the header lines prove, or CUSTOMER_TOKEN_INVALID."""
@@ -50,10 +49,6 @@ class CustomerVerifier:
         token_id = secrets.token_hex(16)
         token, expires_at = self._verifier.mint(customer_id, token_id, now, life)
         return token, token_id, expires_at
-
-    def forget(self) -> None:
-        """Empty the cache of verified tokens."""
-        self._verifier.forget()
 
     def _read(self, claims: Claims) -> str | None:
         return claims.subject if self._pattern.fullmatch(claims.subject) else None

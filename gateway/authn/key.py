@@ -3,10 +3,8 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -57,11 +55,6 @@ _PUBLIC_MEMBERS = {
 _PRIVATE_MEMBERS = {"OKP": ("d",), "EC": ("d",), "RSA": ("d", "p", "q", "dp", "dq", "qi"), "oct": ()}
 _KTY = {Algorithm.EDDSA: "OKP", Algorithm.ES256: "EC", Algorithm.RS256: "RSA", Algorithm.HS256: "oct"}
 _CURVE = {Algorithm.EDDSA: "Ed25519", Algorithm.ES256: "P-256"}
-_READERS: Mapping[Algorithm, Callable[[Json], object]] = {
-    Algorithm.EDDSA: OKPAlgorithm.from_jwk,
-    Algorithm.ES256: ECAlgorithm.from_jwk,
-    Algorithm.RS256: RSAAlgorithm.from_jwk,
-}
 
 
 class KeyFault(Exception):  # noqa: N818  a fault of the configuration, named as the other faults are
@@ -152,12 +145,12 @@ def _from_jwk(text: str) -> Key:
     if algorithm is Algorithm.HS256:
         return _from_secret(members, kid)
     try:
-        private = _READERS[algorithm](members)
+        # `members` holds the private part, so that a private key is the only thing it can become.
+        private: PrivateKey = jwt.PyJWK(members, algorithm).key
     # The libraries' messages may quote the members, so none of them is passed on.
-    except (jwt.PyJWTError, ValueError, TypeError, OverflowError, UnsupportedAlgorithm):
+    except (jwt.PyJWTError, OverflowError, UnsupportedAlgorithm):
         raise KeyFault("the JWK's members are not a valid private key") from None
-    # `members` holds the private part, so that a private key is the only thing it can become.
-    return _from_private(cast("PrivateKey", private), kid)
+    return _from_private(private, kid)
 
 
 def _from_secret(members: Json, kid: str | None) -> Key:

@@ -1,14 +1,18 @@
 """Verified tokens, remembered: what bearers and customer tokens have in common. It reads no headers."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
+
+from cachetools import LRUCache
 
 from gateway.authn.keyring import Claims, KeyRing
 from gateway.vocab.refusals import Code, Refusal
 
 Value = TypeVar("Value")
+
+# A little more than a KiB each: 5 MiB of each kind at the most.
+_TOKENS = 4096
 
 Revoked = Callable[[str, str, int], bool]
 """Tells whether the token of this subject, with this jti and iat, was called back."""
@@ -44,22 +48,25 @@ class Verifier(Generic[Value]):
         ring: KeyRing,
         profile: Profile,
         read: Callable[[Claims], Value | None],
-        cache_size: int,
         is_revoked: Revoked | None = None,
+        cache_size: int = _TOKENS,
     ) -> None:
         self._ring: Final = ring
         self._profile: Final = profile
         self._read: Final = read
-        self._cache_size: Final = cache_size
         self._is_revoked: Final = is_revoked
         # Keyed by the whole token: all tokens of one key begin alike (docs/threats.md D4.1). All other inputs of the
         # decision are fixed for the life of this object (D4.2); what changes is checked on each use (D4.3).
-        self._cache: Final[OrderedDict[str, tuple[Claims, Value]]] = OrderedDict()
+        self._cache: Final[LRUCache[str, tuple[Claims, Value]]] = LRUCache(cache_size)
 
     def verify(self, token: str, now: float) -> Value | Refusal:
         """Return the value of a good token, or a refusal with the profile's code."""
-        remembered = self._cache.get(token)
-        known = remembered or self._prove(token)
+        known: tuple[Claims, Value] | Refusal
+        try:
+            # `get` would look twice, and this is done twice for each request.
+            known, is_remembered = self._cache[token], True
+        except KeyError:
+            known, is_remembered = self._prove(token), False
         if isinstance(known, Refusal):
             return known
         claims, value = known
@@ -70,10 +77,9 @@ class Verifier(Generic[Value]):
         if self._is_revoked is not None and self._is_revoked(claims.subject, claims.token_id, claims.issued_at):
             self._cache.pop(token, None)
             return self._refuse("revoked")
-        if remembered is None:
-            self._remember(token, known)
-        else:
-            self._cache.move_to_end(token)
+        # Only good tokens come here, and only we can make those: nobody else can fill the cache.
+        if not is_remembered and self._cache.maxsize:
+            self._cache[token] = known
         return value
 
     def mint(self, subject: str, token_id: str, now: float, life: float, **extra: Any) -> tuple[str, int]:
@@ -95,10 +101,6 @@ class Verifier(Generic[Value]):
         }
         return self._ring.sign(claims, self._profile.typ), issued_at + seconds
 
-    def forget(self) -> None:
-        """Empty the cache."""
-        self._cache.clear()
-
     def _prove(self, token: str) -> tuple[Claims, Value] | Refusal:
         profile = self._profile
         claims = self._ring.verify(token, profile.typ, profile.issuer, profile.audience, profile.max_life)
@@ -109,10 +111,3 @@ class Verifier(Generic[Value]):
 
     def _refuse(self, detail: str) -> Refusal:
         return Refusal(self._profile.code, detail)
-
-    def _remember(self, token: str, known: tuple[Claims, Value]) -> None:
-        # Only good tokens come here, and only we can make those: nobody else can fill the cache.
-        cache = self._cache
-        cache[token] = known
-        if len(cache) > self._cache_size:
-            cache.popitem(last=False)

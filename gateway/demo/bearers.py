@@ -25,24 +25,20 @@ class Bearers:
         self._secret = client_secret.encode()
         self._life = life
         self._clock = clock
-        self._issued: dict[str, Bearer] = {}
+        self.issued: dict[str, Bearer] = {}
 
     def issue(self, grant: str) -> tuple[str, Bearer]:
         """Make a bearer: 40 hexadecimal digits, as in the upstream's samples."""
         token = secrets.token_hex(20)
-        self._issued[token] = Bearer(grant, int(self._clock()) + self._life)
-        return token, self._issued[token]
-
-    def revoke(self) -> None:
-        """Forget every bearer, so that each gets 401 from now on."""
-        self._issued.clear()
+        self.issued[token] = Bearer(grant, int(self._clock()) + self._life)
+        return token, self.issued[token]
 
     def grant(self, header: str | None) -> str:
         """Give the grant of an `Authorization` header (`Bearer t`, `Bearer: t`, bare `t`), or answer 401."""
         token = (header or "").strip()
         if token.lower().startswith("bearer"):
             token = token[len("bearer") :].removeprefix(":").strip()
-        bearer = self._issued.get(token)
+        bearer = self.issued.get(token)
         if bearer is None or bearer.expires <= self._clock():
             raise ShopError(401, "The access token is missing, unknown or expired", "Unable to validate access token")
         return bearer.grant

@@ -70,10 +70,6 @@ class FilterError(ValueError):
     """The text is no filter, or names a field that cannot be filtered."""
 
 
-class UnsupportedFieldError(FilterError):
-    """The text is a filter, but names a field that this kind of record cannot be filtered by."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Test:
     operator: str
@@ -103,7 +99,7 @@ class Filter:
         for name in _fields(self._tree):
             if self._paths is not None and name not in self._paths:
                 allowed = " ".join(sorted(self._paths))
-                raise UnsupportedFieldError(
+                raise FilterError(
                     f"error validating filter: unknown field [{name}] specified in search filter, "
                     f"allowed fields are [{allowed}]"
                 )

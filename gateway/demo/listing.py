@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.demo.answers import Call, ShopAnswer, ShopError, json_answer
-from gateway.demo.filters import FIELDS, Filter, FilterError, UnsupportedFieldError
+from gateway.demo.filters import FIELDS, Filter, FilterError
 from gateway.demo.state import State
 from gateway.vocab.messages import Json
 
@@ -26,7 +26,7 @@ def listed(
     included: Callable[[list[Json]], Json] | None = None,
 ) -> ShopAnswer:
     """Answer a list: filtered, then sorted, then cut to the page."""
-    chosen = _sorted(call, kind, _filtered(state, call, kind, records))
+    chosen = _sorted(call, kind, _filtered(call, kind, records))
     limit = min(_number(call, "page[limit]", DEFAULT_LIMIT, 1), MOST)
     offset = _number(call, "page[offset]", 0, 0)
     if offset > DEEPEST_OFFSET:
@@ -58,16 +58,12 @@ def listed(
     return json_answer(document)
 
 
-def _filtered(state: State, call: Call, kind: str, records: Iterable[Json]) -> list[Json]:
+def _filtered(call: Call, kind: str, records: Iterable[Json]) -> list[Json]:
     text = call.parameter("filter")
     if text is None:
         return list(records)
     try:
         wanted = Filter(text, kind)
-    except UnsupportedFieldError as error:
-        if state.ignores_unsupported_filters:
-            return list(records)
-        raise ShopError(400, str(error)) from None
     except FilterError as error:
         raise ShopError(400, str(error)) from None
     return [record for record in records if wanted.accepts(record)]

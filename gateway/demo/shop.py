@@ -21,7 +21,7 @@ class Shop(State):
     With `passwords` (e-mail to password) it also checks logins and issues customer tokens.
     """
 
-    def __init__(  # noqa: PLR0913  every argument is a keyword with a default, and stands for one switch of the demo
+    def __init__(
         self,
         client_id: str = "demo-client",
         client_secret: str = "demo-secret",  # noqa: S107  public demo data, for tests and tutorials
@@ -30,20 +30,11 @@ class Shop(State):
         base_url: str = "http://127.0.0.1",
         passwords: dict[str, str] | None = None,
         clock: Clock = wall_clock,
-        seeded: bool = True,
     ) -> None:
-        super().__init__(base_url=base_url, clock=clock, passwords=passwords, seeded=seeded)
+        super().__init__(base_url=base_url, clock=clock, passwords=passwords)
         self.client_id = client_id
         self.client_secret = client_secret
-        self._bearers = Bearers(client_id, client_secret, bearer_seconds, clock)
-
-    def issue_bearer(self, grant: str = "client_credentials") -> str:
-        """Give a bearer without a request, for tests."""
-        return self._bearers.issue(grant)[0]
-
-    def revoke_bearers(self) -> None:
-        """Make every bearer invalid."""
-        self._bearers.revoke()
+        self.bearers = Bearers(client_id, client_secret, bearer_seconds, clock)
 
     def answer(
         self, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: bytes
@@ -64,8 +55,8 @@ class Shop(State):
         if call.path == "/oauth/access_token":
             if call.method != "POST":
                 raise ShopError(405, "The method is not allowed here")
-            return self._bearers.answer(call)
-        grant = self._bearers.grant(call.headers.get("authorization"))
+            return self.bearers.answer(call)
+        grant = self.bearers.grant(call.headers.get("authorization"))
         route, parameters = _match(call)
         if route.trusted and grant == "implicit":
             raise ShopError(403, "An implicit token may not do this")

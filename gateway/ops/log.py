@@ -65,7 +65,7 @@ class EventLog:
 
     `key` hides customer ids; the same key gives the same hash, so that the requests of one customer can be found.
     `debug` adds details, which may hold what clients or the upstream sent. A stream that fails costs lines, never
-    requests: `lines_lost` counts them and `on_lost` is told how many. A slow stream does hold up the caller.
+    requests: `on_lost` is told how many. A slow stream does hold up the caller.
     """
 
     def __init__(
@@ -79,7 +79,6 @@ class EventLog:
     ) -> None:
         if not _KEY_BYTES_LEAST <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
             raise ValueError(f"the log key must have {_KEY_BYTES_LEAST} to {hashlib.blake2b.MAX_KEY_SIZE} bytes")
-        self.lines_lost = 0
         self._stream: Final = stream
         self._now: Final = now
         self._debug: Final = debug
@@ -103,9 +102,7 @@ class EventLog:
                 self._stream.flush()
             except (OSError, ValueError):
                 # A closed pipe or a full disk (OSError), or a closed file (ValueError).
-                lost = text.count("\n")
-                self.lines_lost += lost
-                self._on_lost(lost)
+                self._on_lost(text.count("\n"))
 
     def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:
         fields: dict[str, Any]

@@ -5,9 +5,10 @@ It keeps no clock and no lock: callers pass the time and use it from one thread.
 
 import ipaddress
 import math
-from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
+
+from cachetools import Cache, LRUCache
 
 _NANOSECONDS = 1_000_000_000
 
@@ -45,8 +46,7 @@ class Throttle:
     ) -> None:
         self._accounts = _Buckets(account_burst, account_per_minute, max_keys)
         self._addresses = _Buckets(address_burst, address_per_minute, max_keys)
-        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._max_keys = max_keys
+        self._known: LRUCache[tuple[str, str], None] = LRUCache(max_keys)
 
     def reserve(self, account: str, address: str, now: float) -> Wait | None:
         """Count one attempt against both, or say how long to wait.
@@ -75,11 +75,7 @@ class Throttle:
     def welcome(self, account: str, address: str) -> None:
         """Give the attempt back after a successful login, and know the address. Earlier failures stay counted."""
         self.refund(account, address)
-        pair = (account, _network(address))
-        self._known[pair] = None
-        self._known.move_to_end(pair)
-        if len(self._known) > self._max_keys:
-            self._known.popitem(last=False)
+        self._known[account, _network(address)] = None
 
     def _key(self, account: str, address: str) -> tuple[str, ...]:
         return (account, address) if (account, address) in self._known else (account,)
@@ -106,25 +102,19 @@ class _Buckets:
             raise ValueError("a throttle needs a burst, a rate and a number of keys above zero")
         self._interval = max(1, round(60 * _NANOSECONDS / per_minute))
         self._capacity = self._interval * burst
-        self._max_keys = max_keys
-        self._full_at: OrderedDict[Hashable, int] = OrderedDict()
+        self._full_at: LRUCache[Hashable, int] = LRUCache(max_keys)
 
     def wait(self, key: Hashable, now: int) -> int:
         """Return the nanoseconds until the key has an attempt left; zero or less if it has one."""
         full_at = self._full_at.get(key)
-        if full_at is None:
-            return 0
-        self._full_at.move_to_end(key)
-        return max(full_at, now) + self._interval - self._capacity - now
+        return 0 if full_at is None else max(full_at, now) + self._interval - self._capacity - now
 
     def take(self, key: Hashable, now: int) -> None:
         """Count one attempt."""
         self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval
-        self._full_at.move_to_end(key)
-        if len(self._full_at) > self._max_keys:
-            self._full_at.popitem(last=False)
 
     def give_back(self, key: Hashable) -> None:
         """Undo one attempt, if the key is still remembered."""
         if key in self._full_at:
-            self._full_at[key] -= self._interval
+            # By the methods of the base class, which know no order: a key is seen when somebody tries, not now.
+            Cache.__setitem__(self._full_at, key, Cache.__getitem__(self._full_at, key) - self._interval)

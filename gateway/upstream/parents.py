@@ -7,6 +7,8 @@ each time, so that "not yours" takes as long as "not there".
 import asyncio
 from collections.abc import Callable
 
+from cachetools import TTLCache
+
 from gateway.scope.core import judge_parent
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Lookup, Parent, Trace
@@ -28,16 +30,14 @@ class Parents:
 
     def __init__(self, backend: Backend, memory: float, clock: Callable[[], float]) -> None:
         self._backend = backend
-        self._memory = memory
-        self._clock = clock
-        self._good: dict[Parent, tuple[float, Referred]] = {}
+        self._good: TTLCache[Parent, Referred] = TTLCache(_MOST, memory, timer=clock)
         self._flights: dict[str, asyncio.Task[Lookup | Refusal]] = {}
 
     async def check(self, parent: Parent, trace: Trace) -> Referred | Refusal:
         """Return what the parent refers to, or say no. Equal look-ups at the same moment are one call."""
         known = self._good.get(parent)
-        if known is not None and known[0] > self._clock():
-            return known[1]
+        if known is not None:
+            return known
         looked_up = await self._look_up(parent.path, trace)
         if isinstance(looked_up, Refusal):
             return looked_up
@@ -45,8 +45,7 @@ class Parents:
         if refusal is not None:
             self._good.pop(parent, None)
             return refusal
-        referred = references(looked_up.document["data"])
-        self._remember(parent, referred)
+        self._good[parent] = referred = references(looked_up.document["data"])
         return referred
 
     async def _look_up(self, path: str, trace: Trace) -> Lookup | Refusal:
@@ -58,12 +57,6 @@ class Parents:
             flight.add_done_callback(lambda _: self._flights.pop(path, None))
         # One client that leaves must not take the answer from the others.
         return await asyncio.shield(flight)
-
-    def _remember(self, parent: Parent, referred: Referred) -> None:
-        self._good.pop(parent, None)
-        while len(self._good) >= _MOST:
-            del self._good[next(iter(self._good))]
-        self._good[parent] = (self._clock() + self._memory, referred)
 
     async def close(self) -> None:
         """End the look-ups under way."""

@@ -52,11 +52,10 @@ from tests.server.raw import PATIENCE, RawClient, RawReply, connected
 ON_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
 """Tests that share the fixture `field` share its event loop."""
 
-# Hashing costs next to nothing and nobody is throttled: the attacks that are about either set up their own gateway.
+# Nobody is throttled: the attacks that are about that set up their own gateway.
 CONFIG = """\
 extends: moltin.yaml
 customers:
-  hashing: {memory: 64KiB, passes: 1}
   throttle:
     account: {burst: 100000, per_minute: 100000}
     address: {burst: 100000, per_minute: 100000}

@@ -108,17 +108,6 @@ def test_a_bearer_expires() -> None:
     assert is_refused(tokens.verify(token, expires))
 
 
-def test_a_forgotten_bearer_is_proven_again() -> None:
-    """Emptying the cache does not call tokens back."""
-    tokens = bearers()
-    token, _ = tokens.mint(CallerKind.PUBLIC, "client-1", now(), 60)
-    first = tokens.verify(token, now())
-    tokens.forget()
-    second = tokens.verify(token, now())
-    assert first == second
-    assert first is not second
-
-
 @given(st.text() | st.text().map("Bearer {}".format) | st.text("eyJ._-=aZ ", max_size=200).map("Bearer: {}".format))
 def test_any_header_gives_an_answer(value: str) -> None:
     """No text raises and none is a caller."""

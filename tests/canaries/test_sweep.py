@@ -85,6 +85,18 @@ def test_grants_are_not_searched() -> None:
     assert "refused" in sweep.reply("/oauth/access_token", 401, [("x", "y")], b'{"errors":["refused"]}')
 
 
+@pytest.mark.parametrize("secret", ["twelve-chars", "a longer secret than that"])
+@pytest.mark.parametrize("after", ["", ".", "x" * 40])
+def test_a_secret_is_found_wherever_it_stands(secret: str, after: str) -> None:
+    """At the start, at the end, and at each place between; all but its last or first character is not it."""
+    sweep = Sweep()
+    sweep.name("it", secret)
+    for before in range(20):
+        assert sweep.shown("-" * before + secret + after) == ["it"]
+        assert sweep.shown("-" * before + secret[:-1] + "-" + after) == []
+        assert sweep.shown("-" * before + secret[1:] + after) == []
+
+
 def test_secrets_that_begin_alike_are_told_apart() -> None:
     """Every token of one key begins alike, and one secret may be the beginning of another."""
     sweep = Sweep()

@@ -17,6 +17,7 @@ from gateway.demo.shop import Shop
 from gateway.vocab.messages import Json
 from gateway.vocab.refusals import Refusal
 from tests.fakes.commerce import Commerce
+from tests.fakes.shop import add_customer, add_order
 from tests.fakes.wire import Recorded
 from tests.gateways import Site
 from tests.gateways import site as run_site
@@ -199,11 +200,11 @@ class Stage:
         site, shop = self.site, self.site.commerce.shop
         site.commerce.forget()
         shop.reset()
-        shop.add_customer("Ron Swanson", EMAIL, CUSTOMER)
-        shop.add_address(CUSTOMER)
+        add_customer(shop, "Ron Swanson", EMAIL, CUSTOMER)
+        shop.place_address(CUSTOMER, {})
         (address,) = shop.addresses.pop(CUSTOMER).values()
         shop.addresses[CUSTOMER] = {"addr1": {**address, "id": "addr1"}}
-        order = shop.add_order(CUSTOMER)
+        order = add_order(shop, CUSTOMER)
         records: tuple[dict[str, Any], ...] = (shop.orders, shop.order_items, shop.transactions)
         for kept in records:
             kept[ORDER] = kept.pop(order["id"])
@@ -281,10 +282,17 @@ async def read_answer(reader: asyncio.StreamReader) -> tuple[int, Any]:
 @pytest.fixture
 async def stage(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Stage]:
     """Give a stage; the client of the recordings asks for both kinds of bearer with one id."""
-    environ = {"STOREFRONT_CLIENT_ID": CLIENT, "TRUSTED_CLIENT_ID": CLIENT, "TRUSTED_CLIENT_SECRET": SECRET}
     # Each request is answered as if it were alone: nothing is remembered of the one before it.
     forgetful = "extends: moltin.yaml\nupstream: {owner_memory: 0s}\n"
-    async with run_site(upstream, tmp_path, config=forgetful, passwords=False, **environ) as site:
+    async with run_site(
+        upstream,
+        tmp_path,
+        config=forgetful,
+        passwords=False,
+        STOREFRONT_CLIENT_ID=CLIENT,
+        TRUSTED_CLIENT_ID=CLIENT,
+        TRUSTED_CLIENT_SECRET=SECRET,
+    ) as site:
         stage = Stage(site)
         await stage.login()
         yield stage

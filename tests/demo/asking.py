@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.demo.answers import ShopAnswer, split_target
 from gateway.demo.shop import Shop
+from tests.fakes.shop import issue_bearer
 
 BASE = "https://upstream.example"
 
@@ -14,7 +15,7 @@ class Client:
 
     def __init__(self, shop: Shop, grant: str = "client_credentials") -> None:
         self.shop = shop
-        self.bearer = shop.issue_bearer(grant)
+        self.bearer = issue_bearer(shop, grant)
 
     def ask(self, method: str, target: str, data: object = None, **headers: str) -> ShopAnswer:
         """Send a request; `data` goes under the key of that name."""

@@ -10,6 +10,7 @@ from gateway.demo.data import (
     RON_ID,
 )
 from tests.demo.asking import BASE, Client
+from tests.fakes.shop import add_order
 
 
 def test_pages_cover_the_list_once(client: Client) -> None:
@@ -37,14 +38,6 @@ def test_bad_list_parameters(client: Client, query: str) -> None:
     assert client.ask("GET", f"/v2/orders?{query}").status == 400
 
 
-def test_documented_leak(client: Client) -> None:
-    """The shop can be told to answer an unsupported filter with everything, as the real API may."""
-    client.shop.ignores_unsupported_filters = True
-    everything = client.get("/v2/orders?filter=eq(customer.id,x)")
-    assert everything["meta"]["results"]["total"] == len(client.shop.orders)
-    assert client.ask("GET", "/v2/orders?filter=eq(").status == 400
-
-
 def test_guest_order(client: Client) -> None:
     """A guest's order names no customer."""
     assert "customer" not in client.get(f"/v2/orders/{GUEST_ORDER_ID}")["data"]["relationships"]
@@ -59,7 +52,7 @@ def test_included_items_are_the_page_s(client: Client) -> None:
 
 def test_payment(client: Client) -> None:
     """A payment marks the order paid, adds a transaction, and is not taken twice."""
-    order = client.shop.add_order(LESLIE_ID)
+    order = add_order(client.shop, LESLIE_ID)
     payment = {"gateway": "manual", "method": "purchase"}
     answer = client.ask("POST", f"/v2/orders/{order['id']}/payments", payment)
     assert answer.status == 200
@@ -78,7 +71,7 @@ def test_last_of_a_repeated_filter_wins(client: Client) -> None:
 
 def test_below_an_order(client: Client) -> None:
     """Items and transactions are found below their order only; an order includes its items when asked to."""
-    order = client.shop.add_order(RON_ID)["id"]
+    order = add_order(client.shop, RON_ID)["id"]
     (item,) = client.get(f"/v2/orders/{order}/items")["data"]
     assert client.get(f"/v2/orders/{order}?include=items")["included"] == {"items": [item]}
     for path in (f"{order}/transactions/none", "none", "none/items", "none/transactions"):

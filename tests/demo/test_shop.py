@@ -13,6 +13,7 @@ from gateway.demo.data import (
 )
 from gateway.demo.shop import Shop
 from tests.demo.asking import BASE, Client
+from tests.fakes.shop import issue_bearer, revoke_bearers
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
@@ -53,7 +54,7 @@ def test_refused_grants(shop: Shop, form: str, status: int) -> None:
 @pytest.mark.parametrize("scheme", ["Bearer {}", "Bearer: {}", "{}"])
 def test_authorization_spellings(shop: Shop, scheme: str) -> None:
     """Every spelling of the header that real clients send is understood."""
-    header = {"authorization": scheme.format(shop.issue_bearer())}
+    header = {"authorization": scheme.format(issue_bearer(shop))}
     assert shop.answer("GET", "/v2/orders", [], header, b"").status == 200
 
 
@@ -72,7 +73,7 @@ def test_bearers_expire() -> None:
 
 def test_revoked_bearers(client: Client) -> None:
     """A revoked bearer is 401 on every path."""
-    client.shop.revoke_bearers()
+    revoke_bearers(client.shop)
     assert client.ask("GET", "/nowhere").status == 401
 
 

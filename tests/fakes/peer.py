@@ -4,6 +4,7 @@ import asyncio
 
 from gateway.demo.data import RON_ID
 from tests.fakes.commerce import Commerce
+from tests.fakes.shop import issue_bearer
 
 RON_ORDERS = f"/v2/orders?filter=eq(customer_id,{RON_ID})"
 
@@ -12,7 +13,7 @@ class Peer:
     """A client on a raw socket, so that nothing is tidied up on the way."""
 
     def __init__(self, commerce: Commerce, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.bearer = commerce.shop.issue_bearer()
+        self.bearer = issue_bearer(commerce.shop)
         self.reader = reader
         self.writer = writer
 

@@ -27,7 +27,6 @@ from gateway.wire.target import parse, serialise
 from tests.fakes.commerce import Commerce, Recorded
 from tests.gateways import UPSTREAM_SECRET, CanaryShop, Site
 from tests.gateways import site as run_site
-from tests.tokens.accounts import CHEAP
 
 # A request that ends the connection, so that nobody waits for more where the framing was kept.
 LAST = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
@@ -456,7 +455,7 @@ async def fuzz(
     """Run cases as long as `go_on` says so of their number; tells of what must never happen."""
     async with (
         Commerce(CanaryShop("canary-upstream-id", UPSTREAM_SECRET)) as commerce,
-        run_site(commerce, folder, config=CHEAP) as site,
+        run_site(commerce, folder) as site,
     ):
         tokens = {person.email: await site.token(person.email) for person in (RON, APRIL)}
         bearer = await site.bearer()

@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from blockbuster import blockbuster_ctx
 
+from gateway.config.model import Hashing
 from gateway.demo.data import APRIL, DEMO_PASSWORDS, LESLIE, RON, RON_ID
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import Answer, Site
@@ -31,7 +32,7 @@ def claims(token: str) -> dict[str, object]:
 def throttled(account: int = 3, address: int = 100) -> str:
     """Return a configuration with these bursts, of which next to nothing comes back during a test."""
     return (
-        "extends: moltin.yaml\ncustomers:\n  hashing: {memory: 64KiB, passes: 1}\n  throttle:\n"
+        "extends: moltin.yaml\ncustomers:\n  throttle:\n"
         f"    account: {{burst: {account}, per_minute: 0.01}}\n    address: {{burst: {address}, per_minute: 0.01}}\n"
     )
 
@@ -356,14 +357,15 @@ async def test_no_blocking_call_in_the_loop(site: Site) -> None:
     assert not [line for line in site.log_lines() if line.get("event") == "failed"]
 
 
-async def test_weak_hash_is_made_anew(site: Site) -> None:
+async def test_weak_hash_is_made_anew(upstream: Commerce, tmp_path: Path) -> None:
     """A login with a hash of weaker parameters stores one of today's, and the password stays the same."""
     hashed = PasswordHasher(1, 64, 1).hash("weakly-hashed")
-    await store_of(site).set_password(RON_ID, hashed)
-    assert (await site.login(RON.email, "wrong")).status == 404
-    assert await store_of(site).password_hash(RON_ID) == hashed
-    assert (await site.login(RON.email, "weakly-hashed")).status == 201
-    stronger = await store_of(site).password_hash(RON_ID)
-    assert stronger is not None
-    assert "m=19456,t=2" in stronger
-    assert (await site.login(RON.email, "weakly-hashed")).status == 201
+    async with run_site(upstream, tmp_path, passwords=False, hashing=Hashing()) as site:
+        await store_of(site).set_password(RON_ID, hashed)
+        assert (await site.login(RON.email, "wrong")).status == 404
+        assert await store_of(site).password_hash(RON_ID) == hashed
+        assert (await site.login(RON.email, "weakly-hashed")).status == 201
+        stronger = await store_of(site).password_hash(RON_ID)
+        assert stronger is not None
+        assert "m=19456,t=2" in stronger
+        assert (await site.login(RON.email, "weakly-hashed")).status == 201

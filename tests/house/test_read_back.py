@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,17 +14,11 @@ from tests.fakes.commerce import Commerce, Fault, Recorded, at
 from tests.fakes.wire import answer_bytes
 from tests.gateways import Answer, Site
 from tests.gateways import site as run_site
-from tests.tokens.accounts import ANN, CHEAP, NAME, OTHER, PASSWORD, asked, made, plant, register, store_of
+from tests.tokens.accounts import ANN, NAME, OTHER, PASSWORD, asked, made, plant, register, store_of
 
 CREATION = at("/v2/customers", "POST")
 LOOK_UP = at("/v2/customers", "GET")
-IMPATIENT = f"{CHEAP}upstream:\n  timeouts: {{connect: 500ms, first_byte: 500ms, idle: 500ms}}\n"
-
-
-@pytest.fixture(name="site")
-async def _site(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
-    async with run_site(upstream, tmp_path, config=CHEAP) as running:
-        yield running
+IMPATIENT = "extends: moltin.yaml\nupstream:\n  timeouts: {connect: 500ms, first_byte: 500ms, idle: 500ms}\n"
 
 
 def is_read_back(request: Recorded) -> bool:

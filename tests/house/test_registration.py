@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,11 @@ import pytest
 from gateway.demo.data import APRIL_ID, DEMO_PASSWORDS, LESLIE, LESLIE_ID, RON, RON_ID
 from gateway.vocab.messages import Json
 from tests.fakes.commerce import Commerce, Fault, Recorded, at
+from tests.fakes.shop import add_customer
 from tests.gateways import Site
 from tests.gateways import site as run_site
 from tests.tokens.accounts import (
     ANN,
-    CHEAP,
     NAME,
     OTHER,
     PASSWORD,
@@ -32,12 +31,6 @@ from tests.tokens.accounts import (
 CREATION = at("/v2/customers", "POST")
 OWN = f"/v2/customers/{RON_ID}"
 DAY = 86400
-
-
-@pytest.fixture(name="site")
-async def _site(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
-    async with run_site(upstream, tmp_path, config=CHEAP) as running:
-        yield running
 
 
 def permissive(commerce: Commerce) -> None:
@@ -105,7 +98,7 @@ async def test_email_that_is_taken_where_the_upstream_does_not_check(site: Site)
 
 async def test_upstream_knows_the_email_and_the_look_up_does_not(site: Site) -> None:
     """A 409 of the upstream itself is a 409 to the client, and no intent stays behind."""
-    site.commerce.shop.add_customer(NAME, ANN.upper())
+    add_customer(site.commerce.shop, NAME, ANN.upper())
     answer = await register(site)
     assert (answer.status, answer.code) == (409, "EMAIL_TAKEN")
     assert await store_of(site).pending(ANN) is None

@@ -10,6 +10,7 @@ import pytest
 from gateway.demo.data import DEMO_PASSWORDS, LESLIE, LESLIE_ID, RON, RON_ID
 from gateway.demo.shop import Shop
 from tests.fakes.commerce import Commerce, Fault, at
+from tests.fakes.shop import revoke_bearers
 from tests.gateways import UPSTREAM_SECRET, Site
 from tests.gateways import site as run_site
 from tests.tokens.accounts import ANN, PASSWORD, asked, change, customer, register
@@ -80,7 +81,7 @@ async def test_upstream_that_says_401_to_wrong_passwords(site: Site) -> None:
 async def test_bearer_that_is_not_accepted_any_more(site: Site) -> None:
     """A 401 that speaks of the gateway's own bearer is healed, and the customer notices nothing."""
     assert (await site.public("GET", "/v2/products")).status == 200
-    site.commerce.shop.revoke_bearers()
+    revoke_bearers(site.commerce.shop)
     answer = await site.login(RON.email, DEMO_PASSWORDS[RON.email])
     while answer.status == 503:
         # A bearer that is rejected within a second of its issue is not renewed at once.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.commerce import Commerce, Fault, Recorded, at
+from tests.fakes.shop import add_customer
 from tests.process.processes import Relay, Served, locked, rows, serving
 
 EMAIL, PASSWORD, NAME = "april@pawnee.example", "canary-password-april", "April Ludgate"
@@ -238,7 +239,7 @@ async def test_a_customer_who_was_there_gets_no_password(
 
     Even where the upstream's search did not find the customer, so that the intent was written.
     """
-    victim = upstream.shop.add_customer(NAME, MIXED)["id"]
+    victim = add_customer(upstream.shop, NAME, MIXED)["id"]
     if point is not Point.LOOK_UP:
         _search_lags(upstream)
     await _die(point, upstream, environ, store, password=OTHER, name="Attacker")
@@ -253,7 +254,7 @@ async def test_a_customer_who_was_there_and_whose_name_is_known(
     point: Point, upstream: Commerce, environ: dict[str, str], store: Path
 ) -> None:
     """Even with the customer's own name: the upstream says that it made this customer before the registration."""
-    victim = upstream.shop.add_customer(NAME, EMAIL)
+    victim = add_customer(upstream.shop, NAME, EMAIL)
     victim["meta"]["timestamps"]["created_at"] = "2020-01-01T00:00:00Z"
     _search_lags(upstream)
     await _die(point, upstream, environ, store, password=OTHER)
@@ -266,7 +267,7 @@ async def test_a_customer_who_was_there_is_refused_at_once(
     upstream: Commerce, environ: dict[str, str], store: Path
 ) -> None:
     """A registration for a customer who exists is 409 in any case of letters, writes nothing, and creates nothing."""
-    upstream.shop.add_customer(NAME, EMAIL)
+    add_customer(upstream.shop, NAME, EMAIL)
     async with serving(environ) as served:
         for email in (EMAIL, EMAIL.upper()):
             answer = await served.register(email, OTHER, NAME)
@@ -294,7 +295,7 @@ async def test_a_conflict_that_was_answered_leaves_nothing(
         async with asyncio.TaskGroup() as group:
             conflict = group.create_task(served.register(EMAIL, OTHER, name))
             await upstream.wait(lambda: any(map(IS_POST, upstream.requests)))
-            upstream.shop.add_customer(NAME, EMAIL)
+            add_customer(upstream.shop, NAME, EMAIL)
             gate.set()
         answer = conflict.result()
         assert answer is not None
@@ -310,7 +311,7 @@ async def _die_in_a_race(upstream: Commerce, environ: dict[str, str], name: str)
     upstream.fault(Fault.SILENT, when=IS_POST)
     async with serving(environ) as served, _registering(served, EMAIL, OTHER, name):
         await upstream.wait(lambda: any(map(IS_POST, upstream.requests)))
-        upstream.shop.add_customer(NAME, EMAIL)
+        add_customer(upstream.shop, NAME, EMAIL)
     upstream.forget()
 
 

@@ -24,9 +24,6 @@ NAME = "Ann Perkins"
 PASSWORD = "canary-ann-password"
 OTHER = "canary-other-password"
 
-# The real algorithm at next to no cost, for tests that register and log in many times.
-CHEAP = "extends: moltin.yaml\ncustomers:\n  hashing: {memory: 64KiB, passes: 1}\n"
-
 
 def registrar(
     directory: Directory, store: CredentialStore, hasher: PasswordHasher, now: Callable[[], float]

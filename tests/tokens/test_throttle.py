@@ -93,6 +93,18 @@ def test_known_addresses_are_bounded() -> None:
     assert [tried(throttle, "ann", address, 0.0) for address in ("x", "a", "c")] == [None, 10, None]
 
 
+def test_looking_for_a_known_address_does_not_keep_it() -> None:
+    """Guesses from an address that is known do not make it known for longer; only the customer's logins do."""
+    throttle = make(account_burst=1, max_keys=2)
+    for address in ("a", "b"):
+        assert tried(throttle, "ann", address, 0.0) is None
+        throttle.welcome("ann", address)
+    assert [tried(throttle, "ann", "a", 0.0) for _ in range(2)] == [None, 10]
+    assert tried(throttle, "bob", "c", 0.0) is None
+    throttle.welcome("bob", "c")  # makes the pair of ann and a forgotten
+    assert [tried(throttle, "ann", address, 0.0) for address in ("a", "a")] == [None, 10]
+
+
 def test_refund_gives_one_attempt_back_on_both() -> None:
     """A successful login costs nothing, and leaves the failures before it counted."""
     throttle = make(account_burst=2, address_burst=2)
@@ -121,6 +133,16 @@ def test_key_not_seen_for_longest_is_forgotten() -> None:
     assert tried(throttle, "cy", "d", 0.0) is None  # makes bob forgotten
     assert tried(throttle, "ann", "e", 0.0) == 10
     assert tried(throttle, "bob", "f", 0.0) is None
+
+
+def test_a_refund_is_not_an_attempt() -> None:
+    """A key whose attempt is given back was not seen again: it is forgotten in the order of attempts."""
+    throttle = make(account_burst=2, max_keys=2)
+    assert tried(throttle, "ann", "a", 0.0) is None
+    assert [tried(throttle, "bob", "b", 0.0) for _ in range(2)] == [None, None]
+    throttle.refund("ann", "a")
+    assert tried(throttle, "cy", "c", 0.0) is None  # makes ann forgotten
+    assert tried(throttle, "bob", "d", 0.0) == 10
 
 
 def test_flood_of_addresses_makes_no_account_forgotten() -> None:

@@ -14,6 +14,7 @@ from gateway.vocab.events import CredentialFailed, Event
 from gateway.vocab.messages import Lookup, Trace
 from gateway.vocab.refusals import Code, Refusal
 from tests.fakes.commerce import Commerce, Fault, at
+from tests.fakes.shop import issue_bearer, revoke_bearers
 from tests.gateways import Site
 from tests.gateways import site as run_site
 
@@ -33,7 +34,7 @@ async def test_a_get_is_sent_once_more_with_a_fresh_bearer(site: Site) -> None:
     """An upstream that has forgotten the bearer costs one renewal, and the client sees nothing of it."""
     assert (await site.public("GET", "/v2/products")).status == 200
     before = len(site.commerce.token_requests)
-    site.commerce.shop.revoke_bearers()
+    revoke_bearers(site.commerce.shop)
     answers = await asyncio.gather(*(site.public("GET", "/v2/products") for _ in range(20)))
     assert {answer.status for answer in answers} == {200}
     assert len(site.commerce.token_requests) == before + 1
@@ -134,7 +135,7 @@ async def test_the_clients_bearer_is_never_used(upstream: Commerce, tmp_path: Pa
         await site.public("GET", "/v2/products")
         upstream.forget()
         upstream.fault(Fault.SERVER_ERROR, when=TOKEN_PATH)
-        upstream.shop.revoke_bearers()
+        revoke_bearers(upstream.shop)
         assert (await site.public("GET", "/v2/products")).status == 503
     assert all(bearer.encode() not in request.raw for request in upstream.all_requests)
 
@@ -168,7 +169,7 @@ async def backend(upstream: Commerce) -> AsyncIterator[Backend]:
     """Give a backend with a good bearer of the fake upstream."""
 
     async def obtain() -> Grant | Refusal:
-        return Grant(upstream.shop.issue_bearer(), 3600.0)
+        return Grant(issue_bearer(upstream.shop), 3600.0)
 
     events: list[Event] = []
     async with UpstreamClient(upstream.url, Timeouts(0.5, 1.0, 1.0, 10), 4) as client:

@@ -1,13 +1,17 @@
 """Settings for tests of single vectors: two customers, one route of the production file."""
 
 import itertools
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from gateway.config.load import load
 from gateway.verify import facts
 from gateway.verify.model import Person
 from gateway.verify.vectors import Setting
-from tests.gateways import MOLTIN
+from tests.gateways import MOLTIN, environment
 
 A_ID, B_ID = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
 ORDER_A, ORDER_B = "11111111-0000-4000-8000-00000000000a", "22222222-0000-4000-8000-00000000000b"
@@ -18,9 +22,12 @@ TOKEN = (
 )
 
 
-def routes(environ: dict[str, str]) -> dict[str, facts.RouteFacts]:
+@cache
+def routes() -> Mapping[str, facts.RouteFacts]:
     """Return the facts of the production file's routes by name."""
-    return {route.name: route for route in facts.read(load(MOLTIN, environ), ["/v2/carts/{ref}"])}
+    with tempfile.TemporaryDirectory() as folder:
+        config = load(MOLTIN, environment(Path(folder), "http://127.0.0.1:9"))
+    return {route.name: route for route in facts.read(config, ["/v2/carts/{ref}"])}
 
 
 def setting(route: facts.RouteFacts, method: str = "GET", **changes: Any) -> Setting:

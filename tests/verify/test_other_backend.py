@@ -1,13 +1,12 @@
 """The prover knows nothing of Moltin: another backend, another dialect, other words, with an operator's seed file."""
 
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from pytest_aiohttp.plugin import AiohttpRawServer
 
 from gateway.config.load import load
 from gateway.verify import recipes
@@ -71,7 +70,7 @@ class Notes:
         self.notes: dict[str, dict[str, Any]] = {}
         self._ids = itertools.count(1)
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer any request."""
         match request.method, request.path.strip("/").split("/"):
             case "POST", ["oauth", "access_token"]:
@@ -115,38 +114,29 @@ def notes() -> Notes:
     return Notes()
 
 
-@asynccontextmanager
-async def serving(notes: Notes) -> AsyncIterator[str]:
+@pytest.fixture
+async def url(notes: Notes, aiohttp_raw_server: AiohttpRawServer) -> str:
     """Run the backend and give its URL."""
-    runner = web.ServerRunner(web.Server(notes.answer))  # type: ignore[arg-type]
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    server = await aiohttp_raw_server(notes.answer)
+    return str(server.make_url("")).rstrip("/")
 
 
-async def attacked(notes: Notes, folder: Path, access: str) -> Proof:
+async def attacked(url: str, folder: Path, access: str) -> Proof:
     """Run a gateway in front of the backend, with this access to single notes, and attack it."""
     file, seed = folder / "notes.yaml", folder / "seed.yaml"
     reason = '\n    insecure_unproven: "broken on purpose"'
     file.write_text(CONFIG.replace("NOTE", access + (reason if access != GUARDED else "")))
     seed.write_text(SEEDS)
-    async with serving(notes) as url:
-        config = load(file, environment(folder, url))
-        with (folder / "log").open("w") as log:
-            async with running(config, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log) as gateway:
-                options = Options(concurrency=4)
-                return await prove(
-                    f"http://{gateway.listen}", config, recipes.load(seed), Access(None), options, silent
-                )
+    config = load(file, environment(folder, url))
+    with (folder / "log").open("w") as log:
+        async with running(config, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log) as gateway:
+            options = Options(concurrency=4)
+            return await prove(f"http://{gateway.listen}", config, recipes.load(seed), Access(None), options, silent)
 
 
-async def test_a_sound_file_holds(notes: Notes, tmp_path: Path) -> None:
+async def test_a_sound_file_holds(notes: Notes, url: str, tmp_path: Path) -> None:
     """No leak, filters in the dialect of the file, customers gone afterwards without any trusted client."""
-    proof = await attacked(notes, tmp_path, GUARDED)
+    proof = await attacked(url, tmp_path, GUARDED)
     assert proof.leaks == []
     assert dict(proof.protected) == {"person": 1, "notes": 1, "note": 1}
     assert notes.people == {}
@@ -154,14 +144,14 @@ async def test_a_sound_file_holds(notes: Notes, tmp_path: Path) -> None:
     assert {"filter-foreign", "filter-or", "filter-hidden"} <= tried
 
 
-async def test_an_open_note_is_found(notes: Notes, tmp_path: Path) -> None:
+async def test_an_open_note_is_found(url: str, tmp_path: Path) -> None:
     """A note that is relayed to any customer is a leak, found by an id that B's list showed."""
-    proof = await attacked(notes, tmp_path, "{customer: open}")
+    proof = await attacked(url, tmp_path, "{customer: open}")
     assert ("note", "foreign-id") in found(proof)
     assert leaky_routes(proof) == {"note"}
 
 
-async def test_an_open_note_is_found_by_strangers(notes: Notes, tmp_path: Path) -> None:
+async def test_an_open_note_is_found_by_strangers(url: str, tmp_path: Path) -> None:
     """Also where nobody needs to log in."""
-    proof = await attacked(notes, tmp_path, "{public: open, customer: open}")
+    proof = await attacked(url, tmp_path, "{public: open, customer: open}")
     assert "anonymous" in {leak.cell.caller for leak in proof.leaks}

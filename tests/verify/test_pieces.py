@@ -10,7 +10,7 @@ from gateway.verify import recipes
 from gateway.verify.client import Client, parse, unchunked
 from gateway.verify.model import Message
 from gateway.verify.snapshot import Change, What, compare, taken
-from tests.gateways import Site, environment
+from tests.gateways import Site
 from tests.server.raw import served
 from tests.verify.settings import routes
 
@@ -26,9 +26,9 @@ def test_snapshots_compare_records() -> None:
     assert taken("/o", [{"id": "1"}], lambda _: False) == {}
 
 
-def test_seeds_put_variables_in_and_find_routes(tmp_path: Path) -> None:
+def test_seeds_put_variables_in_and_find_routes() -> None:
     """A seed fits a route where its words are the route's words; a value that is not known is an error."""
-    known = routes(environment(tmp_path, "http://127.0.0.1:9"))
+    known = routes()
     requests = recipes.built_in().requests
     found = [recipes.find(request, tuple(known.values())) for request in requests]
     assert [route.name if route else None for route in found] == [
@@ -61,9 +61,9 @@ def test_a_faulty_seed_file_is_named(tmp_path: Path, text: str, says: str) -> No
         recipes.load(tmp_path / "none.yaml")
 
 
-def test_keys_open_all_that_is_below_them(tmp_path: Path) -> None:
+def test_keys_open_all_that_is_below_them() -> None:
     """Who knows a cart's reference may use its items; the collection of carts is no key."""
-    known = routes(environment(tmp_path, "http://127.0.0.1:9"))
+    known = routes()
     assert {name for name, route in known.items() if route.is_key} >= {"cart", "cart-items", "cart-checkout"}
     assert not known["carts-create"].is_key
     assert ("relationships", "customer", "data", "id") in known["orders-list"].owners

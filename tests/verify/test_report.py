@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +16,6 @@ from gateway.verify.page import as_html
 from gateway.verify.report import Document, as_json, document
 from gateway.verify.run import Proof
 from gateway.verify.vectors import VECTORS
-from tests.gateways import environment
 from tests.verify.settings import TOKEN, routes
 
 HOSTILE = "</td><script>alert('x')</script>\"&<img src=x onerror=y>"
@@ -25,9 +23,9 @@ SECRET = "a-secret-of-the-operator"
 
 
 @pytest.fixture
-def proof(tmp_path: Path) -> Proof:
+def proof() -> Proof:
     """Give a proof with one verdict of each kind and hostile text wherever text comes from outside."""
-    order = routes(environment(tmp_path, "http://127.0.0.1:9"))["order"]
+    order = routes()["order"]
     cells = tuple(Cell("order", "GET", caller, vector.id) for caller in Caller for vector in VECTORS)
     leaking = Cell("order", "GET", Caller.CUSTOMER, "foreign-id")
     outcome = Outcome(

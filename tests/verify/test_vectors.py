@@ -2,7 +2,6 @@
 
 import base64
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,34 +9,33 @@ from gateway.verify.judge import readings, spoken
 from gateway.verify.model import Group, Shot
 from gateway.verify.vectors import ROUTE_VECTORS, VECTORS, Setting, Vector
 from gateway.verify.vectors.credentials import forged
-from tests.gateways import environment
 from tests.verify.settings import A_ID, B_ID, ORDER_B, TOKEN, routes, setting
 
 BY_NAME = {vector.id: vector for vector in VECTORS}
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> Setting:
+def order() -> Setting:
     """Give the route of a single order."""
-    return setting(routes(environment(tmp_path, "http://127.0.0.1:9"))["order"])
+    return setting(routes()["order"])
 
 
 @pytest.fixture
-def orders(tmp_path: Path) -> Setting:
+def orders() -> Setting:
     """Give the list of orders."""
-    return setting(routes(environment(tmp_path, "http://127.0.0.1:9"))["orders-list"])
+    return setting(routes()["orders-list"])
 
 
 @pytest.fixture
-def change(tmp_path: Path) -> Setting:
+def change() -> Setting:
     """Give the change of an address."""
-    return setting(routes(environment(tmp_path, "http://127.0.0.1:9"))["address-change"], "PUT")
+    return setting(routes()["address-change"], "PUT")
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Setting:
+def checkout() -> Setting:
     """Give the checkout."""
-    return setting(routes(environment(tmp_path, "http://127.0.0.1:9"))["cart-checkout"], "POST")
+    return setting(routes()["cart-checkout"], "POST")
 
 
 def shots(name: str, where: Setting) -> list[Shot]:
@@ -63,10 +61,10 @@ def test_there_are_many() -> None:
 
 @pytest.mark.parametrize("vector", ROUTE_VECTORS, ids=lambda vector: vector.id)
 def test_every_vector_is_tried_somewhere(
-    vector: Vector, order: Setting, orders: Setting, change: Setting, checkout: Setting, tmp_path: Path
+    vector: Vector, order: Setting, orders: Setting, change: Setting, checkout: Setting
 ) -> None:
     """No vector is empty on all of a list, a record, a change, a checkout and a registration."""
-    register = setting(routes(environment(tmp_path, "http://127.0.0.1:9"))["customers-register"], "POST")
+    register = setting(routes()["customers-register"], "POST")
     found = [shot for where in (order, orders, change, checkout, register) for shot in vector.shots(where)]
     assert found
     for shot in found:
@@ -133,9 +131,9 @@ def test_hidden_bodies_say_what_they_say(checkout: Setting) -> None:
     assert all(B_ID in says(shot) for shot in shots("body-encoding", checkout))
 
 
-def test_own_records_are_not_destroyed(tmp_path: Path) -> None:
+def test_own_records_are_not_destroyed() -> None:
     """Where A's own path would be deleted nothing is sent to it."""
-    route = routes(environment(tmp_path, "http://127.0.0.1:9"))["customer-delete"]
+    route = routes()["customer-delete"]
     where = setting(route, "DELETE", own=None, documents=lambda: None)
     for vector in ROUTE_VECTORS:
         for shot in vector.shots(where):
