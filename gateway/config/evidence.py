@@ -36,6 +36,10 @@ _INCLUDES = frozenset({"include"})
 _EMBEDS = frozenset({"expand", "$expand", "_expand", "embed", "_embed", "populate", "select"})
 
 
+# Nothing is said of what a body of theirs would mean (RFC 9110 sections 9.3.1 and 9.3.5), so that clients send none.
+_BODILESS = frozenset({"GET", "DELETE"})
+
+
 def knows_the_customer(access: object) -> bool:
     """Tell whether any rule of an access knows whose a record is."""
     return isinstance(access, Rules) and any(
@@ -91,6 +95,11 @@ class Evidence:
 
     def notes(self, method: str) -> Iterator[str]:
         """Yield what is worth knowing although nothing is missing."""
+        if method in _BODILESS:
+            for rule in (rule for rule in self._scope if isinstance(rule, (BodyFields, BodyStamp))):
+                name = "body_stamp" if isinstance(rule, BodyStamp) else "body_fields"
+                answer = " (422 then)" if isinstance(rule, BodyFields) and rule.allow is not None else ""
+                yield f"{name} is about a body, which such a request mostly lacks{answer}: give it a route of its own"
         if not self.knows:
             return
         if method == "GET":
