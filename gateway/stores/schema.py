@@ -110,9 +110,10 @@ def _is_ready(execute: Callable[..., Any]) -> bool:
     """
     mark, version = (execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     names = [name for (name,) in execute(_NAMES)]
-    stands = [revision for (revision,) in execute(str(select(_standing)))] if _has_our_columns(execute) else []
+    stands = [revision for (revision,) in execute(str(select(_standing)))] if _has_columns(execute, _standing) else []
     # The first releases set no mark.
-    if mark != APPLICATION_ID and (mark or version or (names and not stands)):
+    is_unmarked = not mark and not version and stands and _has_columns(execute, *metadata.tables.values())
+    if mark != APPLICATION_ID and not is_unmarked and (mark or version or names):
         what = f"the application_id {mark:#x}" if mark else f"the user_version {version}"
         if names and not mark:
             what = f"the tables {', '.join(map(repr, names[:3]))}"
@@ -129,10 +130,10 @@ def _is_ready(execute: Callable[..., Any]) -> bool:
     return True
 
 
-def _has_our_columns(execute: Callable[..., Any]) -> bool:
+def _has_columns(execute: Callable[..., Any], *tables: Table) -> bool:
     return all(
         {name for (name,) in execute("SELECT name FROM pragma_table_info(?)", (table.name,))} >= {*table.columns.keys()}
-        for table in (_standing, *metadata.tables.values())
+        for table in tables
     )
 
 

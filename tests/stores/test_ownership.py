@@ -258,3 +258,11 @@ def test_a_store_of_a_newer_release_without_a_mark_is_no_other_applications(tmp_
     expand(tmp_path, "0002", 0, mark=0)
     with pytest.raises(StoreUnavailable, match="needs a newer gateway"):
         upgrade(url(tmp_path))
+
+
+def test_a_store_whose_tables_a_newer_release_replaced_is_refused(tmp_path: Path) -> None:
+    """Nothing that this release knows is left, and the mark still says whose the file is."""
+    expand(tmp_path, "0002", 2 * 10_000 + 2)
+    run(tmp_path, "DROP TABLE credentials; ALTER TABLE registrations RENAME TO intents")
+    with pytest.raises(StoreUnavailable, match="needs a newer gateway"):
+        upgrade(url(tmp_path))
