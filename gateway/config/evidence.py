@@ -95,11 +95,10 @@ class Evidence:
 
     def notes(self, method: str) -> Iterator[str]:
         """Yield what is worth knowing although nothing is missing."""
-        if method in _BODILESS:
-            for rule in (rule for rule in self._scope if isinstance(rule, (BodyFields, BodyStamp))):
-                name = "body_stamp" if isinstance(rule, BodyStamp) else "body_fields"
-                answer = " (422 then)" if isinstance(rule, BodyFields) and rule.allow is not None else ""
-                yield f"{name} is about a body, which such a request mostly lacks{answer}: give it a route of its own"
+        # A stamp gives a body to what has none, as the deletion of a relationship needs it.
+        if method in _BODILESS and (fields := [rule for rule in self._scope if isinstance(rule, BodyFields)]):
+            answer = " (422 then)" if any(rule.allow is not None for rule in fields) else ""
+            yield f"body_fields is about a body, which such a request mostly lacks{answer}: give it a route of its own"
         if not self.knows:
             return
         if method == "GET":
