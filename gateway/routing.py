@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from gateway.vocab.policy import Route
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire import meant
 
 _PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)(\.\.\.)?\}")
 _LITERAL = re.compile(r"[A-Za-z0-9._~!$'()*+,=:@-]+")
@@ -56,15 +57,18 @@ def parse_template(path: str) -> tuple[Part, ...]:
     Raises ValueError with a sentence that says what to write instead.
     """
     if not path.startswith("/") or path == "/" or path.endswith("/") or "//" in path:
-        raise ValueError("a path begins with one slash, has no empty segment and does not end with a slash")
+        what = "a path begins with one slash, has no empty segment and does not end with a slash"
+        raise ValueError(what + meant.template(path))
     parts = []
     names: set[str] = set()
     segments = path[1:].split("/")
     for position, segment in enumerate(segments):
         parameter = _PARAMETER.fullmatch(segment)
         if parameter is None:
-            if not _LITERAL.fullmatch(segment) or segment in {".", ".."}:
-                raise ValueError("a segment is plain text, {name}, or {name...} as the last one")
+            # `:oid` could be literal, and would match nothing that its author thought of.
+            if not _LITERAL.fullmatch(segment) or segment in {".", ".."} or meant.is_parameter(segment):
+                what = "a segment is plain text, {name}, or {name...} as the last one"
+                raise ValueError(what + meant.template(path))
             parts.append(Part(segment))
             continue
         name, is_tail = parameter[1], parameter[2] is not None

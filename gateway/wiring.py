@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 import secrets
 import sys
 import time
@@ -18,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.authn.keyring import KeyRing
 from gateway.config.compile import key_ring, snapshot
+from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
@@ -164,7 +164,7 @@ async def _passwords(
 ) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier]:
     """Make what keeps and compares passwords: the store's way or the upstream's."""
     customers = config.customers
-    pattern = re.compile(customers.id_pattern)
+    pattern = compile_id_pattern(customers.id_pattern)
     if customers.verify == "upstream":
         return None, None, None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch)
     await asyncio.to_thread(upgrade, config.store.url)

@@ -1,6 +1,5 @@
 """Turns a checked Config into the frozen values that requests are decided with. No I/O."""
 
-import re
 from collections.abc import Sequence
 
 from gateway.authn.bearer import BearerVerifier
@@ -8,6 +7,7 @@ from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import Algorithm, generate, load_key
 from gateway.authn.keyring import KeyRing
 from gateway.config.check import JWKS_PATH
+from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Access, AccessPerCaller, Config, Rules
 from gateway.config.model import Route as RouteModel
 from gateway.flow import Snapshot
@@ -39,7 +39,8 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         routes=RouteTable([*(route(model, config.customers.verify) for model in config.routes), *_endpoints(config)]),
         bearers=BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
         customers=CustomerVerifier(
-            ring, tokens.issuer, tokens.audience, tokens.customer_life, re.compile(config.customers.id_pattern)
+            *(ring, tokens.issuer, tokens.audience, tokens.customer_life),
+            compile_id_pattern(config.customers.id_pattern),
         ),
         clients=frozenset(public | trusted),
         requires_bearer=clients.require,

@@ -36,6 +36,10 @@ _INCLUDES = frozenset({"include"})
 _EMBEDS = frozenset({"expand", "$expand", "_expand", "embed", "_embed", "populate", "select"})
 
 
+# Nothing is said of what a body of theirs would mean (RFC 9110 sections 9.3.1 and 9.3.5), so that clients send none.
+_BODILESS = frozenset({"GET", "DELETE"})
+
+
 def knows_the_customer(access: object) -> bool:
     """Tell whether any rule of an access knows whose a record is."""
     return isinstance(access, Rules) and any(
@@ -91,6 +95,10 @@ class Evidence:
 
     def notes(self, method: str) -> Iterator[str]:
         """Yield what is worth knowing although nothing is missing."""
+        # A stamp gives a body to what has none, as the deletion of a relationship needs it.
+        if method in _BODILESS and (fields := [rule for rule in self._scope if isinstance(rule, BodyFields)]):
+            answer = " (422 then)" if any(rule.allow is not None for rule in fields) else ""
+            yield f"body_fields is about a body, which such a request mostly lacks{answer}: give it a route of its own"
         if not self.knows:
             return
         if method == "GET":

@@ -31,6 +31,10 @@ class Unreadable(Exception):  # noqa: N818 - says what the file is
         self.reason = reason
 
 
+class TooLarge(Unreadable):
+    """A file is larger than files of its kind may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The text after interpolation. `fetched`: part of it is from the environment or a file. Problems: (what, hint)."""
@@ -69,7 +73,7 @@ def interpolate(text: str, environ: Mapping[str, str], folder: Path) -> Outcome:
 def contents(path: Path, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes.
 
-    Raises Unreadable with the reason.
+    Raises Unreadable with the reason, TooLarge among them.
     """
     try:
         # Opening a pipe or a device could wait forever or never end.
@@ -83,7 +87,7 @@ def contents(path: Path, limit: int) -> bytes:
         # A zero byte or half a surrogate pair in the path, which no file system takes.
         raise Unreadable("not a possible file name") from None
     if len(found) > limit:
-        raise Unreadable(f"larger than {limit} bytes")
+        raise TooLarge(f"larger than {limit} bytes")
     return found
 
 

@@ -2,7 +2,8 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ _WHAT = {
     "too_short": "nothing stands here",
     "tuple_type": "a list is expected here",
 }
+_NOT_IN_FILE = ACCESS_TAGS | {"[key]"}
 _WRITE = {
     "bool_parsing": "write true or false",
     "bool_type": "write true or false",
@@ -73,44 +75,58 @@ def _literal_secrets(source: Source, config: Config) -> Iterator[Fault]:
 
 def _is_echo(source: Source, detail: ErrorDetails) -> bool:
     """Tell whether a fault only repeats others: a list counts as empty when each of its items is faulty."""
-    if detail["type"] != "too_short":
-        return False
+    return detail["type"] == "too_short" and bool(_value(source, _in_file(source.data, detail["loc"])))
+
+
+def _value(source: Source, location: Location) -> Any:
     value: Any = source.data
-    for step in _in_file(value, detail["loc"]):
+    for step in location:
         value = value[step]
-    return bool(value)
+    return value
+
+
+def _close(word: object, known: Sequence[str]) -> str | None:
+    """Return the one of the known words that was probably meant."""
+    spelled = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(str(word).casefold(), spelled, n=1)
+    return spelled[found[0]] if found else None
 
 
 def _explain(source: Source, detail: ErrorDetails) -> Fault:
     location = _in_file(source.data, detail["loc"])
     kind = detail["type"]
     what = _WHAT.get(kind) or detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if source.where.interpolated(location):
+        # What was meant is made of what stands there, which may be a secret.
+        what = what.partition("; did you mean")[0]
     context = detail.get("ctx", {})
     hint = _WRITE.get(kind, "").format(**context)
     place = source.where.locate(location)
     if kind == "extra_forbidden":
         place = source.where.locate_key(location)
         known = _known_keys(location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+        close = _close(location[-1], known)
+        hint = f"did you mean {close}?" if close else f"known keys: {', '.join(known)}"
     elif kind == "missing":
         hint = f"add {location[-1]}:"
     elif kind == "model_type":
         hint = f"known keys: {', '.join(_known_keys(location))}"
     elif "expected" in context:
-        hint = f"write {context['expected']}"
+        close = _close(_value(source, location), re.findall(r"'(.*?)'", context["expected"]))
+        hint = f"did you mean {close}? Write {context['expected']}" if close else f"write {context['expected']}"
     if location[-2:-1] == ("access",) and kind in {"literal_error", "model_type"}:
-        hint = "write `open`, or scope: and guard:"
+        hint = "did you mean open? Write " if hint.startswith("did") else "write "
+        hint += "`open`, or scope: and guard:"
     elif location[-3:-2] == ("access",) and location[-1] == "open":
         hint = "write `open` in place of the keys"
     return Fault(place.file, place.line, place.column, f"{_spell(location)}: {what}", hint)
 
 
 def _in_file(data: Any, location: Location) -> Location:
-    """Drop the names of union members from a validator's location: they are not in the file."""
+    """Drop from a validator's location what is not in the file: names of union members, and its mark of a key."""
     kept: list[str | int] = []
     for step in location:
-        if step in ACCESS_TAGS and not (isinstance(data, dict) and step in data):
+        if step in _NOT_IN_FILE and not (isinstance(data, dict) and step in data):
             continue
         kept.append(step)
         if isinstance(data, dict):

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.units import Duration, Size
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
@@ -49,11 +50,8 @@ def _optional_base_url(url: str) -> str:
     return _base_url(url) if url else ""
 
 
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error.msg}") from error
+def _id_pattern(text: str) -> str:
+    compile_id_pattern(text)
     return text
 
 
@@ -203,8 +201,9 @@ class Customers(Closed):
     verify: Literal["store", "upstream"] = Field(
         default="store", description="Who keeps the passwords: the gateway's store, or the upstream itself."
     )
-    id_pattern: Annotated[str, AfterValidator(_pattern)] = Field(
-        default="[A-Za-z0-9_-]{1,64}", description="What a whole customer id looks like."
+    id_pattern: Annotated[str, AfterValidator(_id_pattern)] = Field(
+        default="[A-Za-z0-9_-]{1,64}",
+        description="What a whole customer id looks like: a regular expression whose matching ends soon on every text.",
     )
     dialect: Literal["epcc", "query", "jsonapi", "postgrest"] = Field(
         default="epcc", description="How the upstream spells the filter that finds a customer by e-mail."

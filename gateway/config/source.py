@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.config.document import offset_place, parse
 from gateway.config.faults import ConfigError, Fault
-from gateway.config.interpolation import Unreadable, contents, interpolate
+from gateway.config.interpolation import TooLarge, Unreadable, contents, interpolate
 from gateway.config.tree import Branch, Entry, Node, Place, Row, Scalar, Where, merge, plain
 
 __all__ = ["ConfigError", "Fault", "Place", "Source", "Where", "read"]
@@ -21,6 +21,7 @@ DOCUMENT_LIMIT = 1024 * 1024
 EXTENDS_LIMIT = 5
 EXTENDS = "extends"
 SHOWN_PATH = 120
+_SPLIT = "put a part of it into a file of its own, and name that with `extends`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def read(path: Path, environ: Mapping[str, str]) -> Source:
     try:
         text = _text(path)
     except Unreadable as error:
-        faults.append(Fault(str(path), 1, 1, f"cannot read the file: {error.reason}", "give a readable YAML file"))
+        hint = _SPLIT if isinstance(error, TooLarge) else "give a readable YAML file"
+        faults.append(Fault(str(path), 1, 1, f"cannot read the file: {error.reason}", hint))
     except UnicodeDecodeError as error:
         faults.append(_not_text(str(path), error))
     else:
@@ -91,7 +93,7 @@ def _load_base(path: Path, node: Node, chain: tuple[Path, ...], faults: list[Fau
         else:
             shown = name if len(name) <= SHOWN_PATH else name[:SHOWN_PATH] + "..."
             reason = error.reason if isinstance(error, Unreadable) else "not a possible file name"
-            hint = "give a readable YAML file, relative to this one"
+            hint = _SPLIT if isinstance(error, TooLarge) else "give a readable YAML file, relative to this one"
             faults.append(Fault(*node.place, f"cannot read the file {shown!r}: {reason}", hint))
         return None
     return _load(base, text, (*chain, resolved), faults)

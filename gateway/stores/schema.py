@@ -3,7 +3,10 @@
 It holds no queries; what changed from version to version is in `migrations/versions`.
 """
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -15,7 +18,6 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     create_engine,
-    inspect,
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
@@ -46,23 +48,46 @@ registrations = Table(
 )
 
 
+APPLICATION_ID = int.from_bytes(b"CTGW")
+"""Says in the file itself whose it is (sqlite.org/pragma.html#pragma_application_id)."""
+
+OLDEST = 1
+"""The oldest revision whose gateways may use a database that stands at the newest one.
+
+A revision that only adds leaves it, so that replicas of two releases may share a store while one takes over from the
+other. One after which older gateways would fail, or do harm, puts its own number here.
+"""
+
+# `user_version` repeats where the database stands and says who may use it: 30001 is revision 3, for revision 1 on.
+_REVISIONS = 10_000
 # Alembic's own table, in which it keeps where a database stands.
 _standing = Table("alembic_version", MetaData(), Column("version_num", Text))
+_NAMES = """
+SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name
+"""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def upgrade(url: str) -> None:
     """Create the database or bring it to the newest revision; for the start, before anything is served.
 
-    Processes that start at once take turns. Either every step is done or none.
+    Processes that start at once take turns. Either every step is done or none. A file that is neither a store of ours
+    nor empty is left as it is, and so is a store that a newer release brought further and that this one may use.
 
     Raises:
-        StoreUnavailable: the file cannot be written, or a newer release of the gateway wrote it.
+        StoreUnavailable: the file cannot be written, is another application's, or needs a newer release of the gateway.
 
     """
     try:
+        if fault := sqlite.check_url(url):
+            raise StoreUnavailable(f"SQLite: {fault}")
         path = sqlite.path_of(url)
+        if path.exists() and not sqlite.is_writable(path):
+            raise StoreUnavailable(sqlite.NOT_WRITABLE)
         sqlite.create_file(path)
+        with sqlite.looking(path) as look:
+            if _is_ready(look.execute):
+                return
         engine = create_engine(
             sqlite.engine_url("sqlite+pysqlite", path),
             connect_args=sqlite.connect_arguments(),
@@ -72,29 +97,62 @@ def upgrade(url: str) -> None:
         sqlite.prepare(engine)
         # BEGIN IMMEDIATE lets one process in; the others wait, and then find nothing left to do.
         with engine.execution_options(**sqlite.WRITING).begin() as connection:
-            if not _is_newest(connection):
+            if not _is_ready(connection.exec_driver_sql):
                 _migrate(connection)
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise sqlite.unavailable(error) from error
 
 
-def _is_newest(connection: Connection) -> bool:
-    if not inspect(connection).has_table(_standing.name):
-        return False
-    newest = max(path.stem[1:5] for path in (_MIGRATIONS / "versions").glob("r*.py"))
-    return list(connection.scalars(select(_standing.c.version_num))) == [newest]
+def _is_ready(execute: Callable[..., Any]) -> bool:
+    """Tell whether a database can be used as it is; False for one that is empty or that an older release of ours made.
+
+    `execute` takes a statement of SQLite and its parameters. Raises StoreUnavailable for any other database.
+    """
+    mark, version = (execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    names = [name for (name,) in execute(_NAMES)]
+    stands = [revision for (revision,) in execute(str(select(_standing)))] if _has_columns(execute, _standing) else []
+    # The first releases set no mark.
+    is_unmarked = not mark and not version and stands and _has_columns(execute, *metadata.tables.values())
+    if mark != APPLICATION_ID and not is_unmarked and (mark or version or names):
+        what = f"the application_id {mark:#x}" if mark else f"the user_version {version}"
+        if names and not mark:
+            what = f"the tables {', '.join(map(repr, names[:3]))}"
+        raise StoreUnavailable(f"SQLite: the file is another application's: it has {what}; give the gateway its own")
+    known = _revisions()
+    if known.issuperset(stands):
+        return stands == [max(known)] and version == _version(max(known))
+    revision, oldest = divmod(version, _REVISIONS)
+    if stands != [f"{revision:04}"] or oldest > int(max(known)):
+        what = f"it was written by a newer release (revision {', '.join(stands)})"
+        raise StoreUnavailable(
+            f"SQLite: the file needs a newer gateway: {what}, and this one knows {max(known)} at most"
+        )
+    return True
+
+
+def _has_columns(execute: Callable[..., Any], *tables: Table) -> bool:
+    return all(
+        {name for (name,) in execute("SELECT name FROM pragma_table_info(?)", (table.name,))} >= {*table.columns.keys()}
+        for table in tables
+    )
+
+
+def _revisions() -> frozenset[str]:
+    return frozenset(path.stem[1:5] for path in (_MIGRATIONS / "versions").glob("r*.py"))
+
+
+def _version(revision: str) -> int:
+    return int(revision) * _REVISIONS + OLDEST
 
 
 def _migrate(connection: Connection) -> None:
     # Nearly every start finds nothing to do, and Alembic takes a tenth of a second to import.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
-    from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config(attributes={"connection": connection})
     # The percent sign is special in Alembic's configuration.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    try:
-        command.upgrade(config, "head")
-    except CommandError as error:
-        raise StoreUnavailable("the database was written by a newer release of the gateway") from error
+    command.upgrade(config, "head")
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {_version(max(_revisions()))}")

@@ -4,10 +4,9 @@ It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
@@ -17,6 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from gateway.stores import sqlite
 from gateway.stores.ports import Registration, StoreUnavailable
 from gateway.stores.schema import credentials, registrations
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _POOL_SIZE = 5
 """Connections, each with a thread of its own: one writes, the others read."""
@@ -74,8 +76,8 @@ class SqlCredentialStore:
             await connection.execute(select(credentials.c.customer_id).limit(1))
             await connection.rollback()
         # The lock lives in shared memory, which may be granted after the disk went read-only or the file was moved.
-        if self._path is None or not await asyncio.to_thread(_is_writable, self._path):
-            raise StoreUnavailable("SQLite: the file or its folder is not writable")
+        if self._path is None or not await asyncio.to_thread(sqlite.is_writable, self._path):
+            raise StoreUnavailable(sqlite.NOT_WRITABLE)
 
     async def password_hash(self, customer_id: str) -> str | None:
         """Return the customer's password hash, or None for a customer without password."""
@@ -210,8 +212,3 @@ def _row(registration: Registration) -> dict[str, str | float]:
         "password_hash": registration.password_hash,
         "started_at": registration.started_at,
     }
-
-
-def _is_writable(path: Path) -> bool:
-    # access(2) names a read-only file system even to root. The folder holds the write-ahead log.
-    return path.is_file() and os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)

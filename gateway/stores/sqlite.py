@@ -4,9 +4,11 @@ It holds no queries and no tables.
 """
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -22,6 +24,10 @@ BUSY_SECONDS = 5.0
 WRITING = {"gateway_writing": True}
 """Execution options of a connection that writes."""
 
+NOT_WRITABLE = "SQLite: the file or its folder is not readable and writable"
+
+# One page (sqlite.org/fileformat2.html 1.3.2). SQLite takes a file of one byte for an empty one.
+_SMALLEST = 512
 _WRITE_AHEAD = "PRAGMA journal_mode = WAL"
 
 
@@ -52,9 +58,13 @@ def create_file(path: Path) -> None:
     SQLite would make it under the process's umask, and gives `-wal` and `-shm` the mode of this file. It is made beside
     its place and appears there complete: of several processes that turn one new file to a write-ahead log at once,
     SQLite tells some at once, without any wait, that it is locked. The file is never opened when it exists: closing a
-    second descriptor drops the locks that SQLite holds in this process (sqlite.org/howtocorrupt.html 2.2).
+    second descriptor drops the locks that SQLite holds in this process (sqlite.org/howtocorrupt.html 2.2). One of no
+    bytes, as `touch` makes it, becomes a database in its place, by one process at a time.
     """
     if path.exists():
+        if path.stat().st_size == 0:
+            with _turn(path.parent), contextlib.closing(sqlite3.connect(path)) as connection:
+                connection.execute(_WRITE_AHEAD)
         return
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.new-", dir=path.parent)
     made = Path(name)
@@ -68,6 +78,38 @@ def create_file(path: Path) -> None:
             path.hardlink_to(made)
     finally:
         made.unlink()
+
+
+@contextlib.contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_writable(path: Path) -> bool:
+    """Tell whether the file is there and may be read and written, and files beside it."""
+    # access(2) names a read-only file system even to root. The folder holds the write-ahead log.
+    return path.is_file() and os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+
+
+@contextlib.contextmanager
+def looking(path: Path) -> Iterator[sqlite3.Connection]:
+    """Lend a connection for a look at a file that may be anybody's: it is left as it is, and nothing stays beside it.
+
+    Whoever may write makes a write-ahead log and removes it again; whoever may not leaves it there. But what stands in
+    one, or in a journal, is moved into the file by whoever may write and is the last to close it.
+    """
+    if 0 < path.stat().st_size < _SMALLEST:
+        raise sqlite3.DatabaseError("file is not a database")
+    logs = (Path(f"{path}{end}") for end in ("-wal", "-journal"))
+    mode = "ro" if any(log.exists() and log.stat().st_size for log in logs) else "rw"
+    url = f"file:{quote(str(path))}?mode={mode}"
+    with contextlib.closing(sqlite3.connect(url, uri=True, **connect_arguments())) as connection:
+        yield connection
 
 
 def engine_url(driver: str, path: Path) -> URL:
@@ -97,7 +139,7 @@ def reason(error: Exception) -> str:
     """Describe a failure of SQLite or the file system in one line, without statement, parameters or path."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    original = getattr(error, "orig", None)
+    original = error if isinstance(error, sqlite3.Error) else getattr(error, "orig", None)
     # SQLite's own messages name tables and columns, never values.
     text = str(original) if original is not None else type(error).__name__
     return text.splitlines()[0] if text else type(error).__name__
@@ -111,7 +153,9 @@ def unavailable(error: Exception) -> StoreUnavailable:
 def _check_path(path: Path) -> str | None:
     if not path.parent.is_dir():
         return "the folder of the SQLite file does not exist"
-    return "the path of the SQLite file is a folder" if path.is_dir() else None
+    if path.is_dir():
+        return "the path of the SQLite file is a folder"
+    return "the path of the SQLite file is a device or a pipe" if path.exists() and not path.is_file() else None
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:

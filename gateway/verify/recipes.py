@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gateway.routing import shape
 from gateway.verify.facts import RouteFacts
 from gateway.vocab.messages import CallerKind
+from gateway.wire.pointer import Pointer
 
 _VARIABLE = re.compile(r"\$\{([a-z_]+)\}")
 
@@ -28,7 +29,7 @@ class SeedRequest(_Closed):
     path: str = Field(pattern=r"^/\S*$")
     body: Any = None
     under: str | None = None
-    saves: dict[str, str] = Field(default_factory=dict)
+    saves: dict[str, Pointer] = Field(default_factory=dict)
 
 
 class SeedBody(_Closed):
@@ -81,7 +82,7 @@ def load(path: Path | None) -> Seeds:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path}: {place}: {first['msg']}") from None
+        raise ValueError(f"{path}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
     return Seeds(
         keys=(*own.keys, *known.keys),
         requests=(*own.requests, *known.requests),

@@ -1,9 +1,15 @@
 """JSON pointers (RFC 6901) into decoded documents, and the reading of owners and references. Pure."""
 
+import re
 from enum import Enum
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
+
+from gateway.wire import meant
+
+# RFC 6901 section 3, without the empty names that it allows: a slash too much is more likely than a member "".
+_GRAMMAR: Final = "(/([^/~]|~[01])+)+"
 
 
 class Reading(Enum):
@@ -25,12 +31,22 @@ def split(pointer: str) -> tuple[str, ...]:
 
 
 def _checked(pointer: str) -> str:
-    split(pointer)
-    return pointer
+    if re.fullmatch(_GRAMMAR, pointer):
+        return pointer
+    what = "in a JSON pointer ~ is written ~0, and / in a name is written ~1"
+    if not pointer.startswith("/"):
+        what = "a JSON pointer begins with a slash, such as /data/id"
+    elif pointer.endswith("/") or "//" in pointer:
+        what = "a JSON pointer has a name after each slash, such as /data/id"
+    raise ValueError(what + meant.pointer(pointer))
 
 
-Pointer = Annotated[str, AfterValidator(_checked), Field(examples=["/id", "/relationships/customer/data/id"])]
-"""The option type of rules."""
+Pointer = Annotated[
+    str,
+    AfterValidator(_checked),
+    Field(examples=["/id", "/relationships/customer/data/id"], json_schema_extra={"pattern": f"^{_GRAMMAR}$"}),
+]
+"""The option type of rules: a pointer to a member. The whole document, which is no owner, has the empty pointer."""
 
 
 def resolve(document: Any, tokens: tuple[str, ...]) -> Any:

@@ -74,6 +74,16 @@ def test_an_unproven_route_is_shown_with_its_reason(run: Run, tmp_path: Path) ->
     assert len(decision["missing"]) == 1
 
 
+def test_a_delete_beside_rules_on_the_body_is_noted(run: Run, tmp_path: Path) -> None:
+    """Whoever lets PUT and DELETE share a route is told that the DELETE, which has no body, is refused for it."""
+    rules = "{scope: [body_fields: {allow: [name]}], guard: []}"
+    config = extended(
+        tmp_path, f"routes: [{{name: notes, path: /notes, methods: [PUT, DELETE], access: {{public: {rules}}}}}]\n"
+    )
+    told = "note: notes: DELETE: body_fields is about a body, which such a request mostly lacks (422 then)"
+    assert told in run("check", "--config", config).stdout
+
+
 def test_the_proof_as_json(run: Run) -> None:
     """`--json` holds each decision with the rules it stands on, under keys that stay."""
     result = run("check", "--json", "--config", MOLTIN)

@@ -86,6 +86,19 @@ def test_deep_nesting_is_refused_also_through_aliases() -> None:
 
 
 @pytest.mark.parametrize(
+    "tag", ["!", "!secret", "!!int", "!!python/name:os.system", "!<plain>", "!<tag:yaml.org,2002:int>", "!!map"]
+)
+def test_a_tag_is_refused_whatever_it_names(tag: str) -> None:
+    """Only `!!str` may say what the quotes would have said."""
+    assert [fault.split(";")[0] for fault in faults(f"a: {tag} 7\n")] == ["f:1:4: YAML tags (!...) are not supported"]
+
+
+def test_a_tag_is_told_even_if_the_rest_is_no_yaml() -> None:
+    """Composing has seen it before the fault that ends it."""
+    assert [fault[:9] for fault in faults("a: !x y\nb: [\n")] == ["f:1:4: YA", "f:3:1: no"]
+
+
+@pytest.mark.parametrize(
     ("text", "what"),
     [
         ('a: "\\ud800"', "1:4: half a surrogate pair"),

@@ -29,6 +29,7 @@ OWNER = {"owner": {"pointer": "/customer_id"}}
 OWN_OR_UNNAMED = {"owner": {"pointer": "/customer_id", "required": False}}
 PART = {"belongs_to": {"parameter": "oid", "pointer": "/order_id"}}
 PART_OR_UNNAMED = {"belongs_to": {"parameter": "oid", "pointer": "/order_id", "required": False}}
+FORBID = {"body_fields": {"forbid": ["id"]}}
 REDACT = {"redact": {"pointers": ["/note"]}}
 
 
@@ -203,6 +204,16 @@ def test_a_password_is_the_callers_own(mode: str) -> None:
         ("POST", ITEMS, [PARENT], "the body may name another owner"),
         ("POST", ITEMS, [PARENT, FIELDS], None),
         ("DELETE", ORDER, [ITSELF], None),
+        (
+            "DELETE",
+            ORDER,
+            [ITSELF, FIELDS],
+            "body_fields is about a body, which such a request mostly lacks (422 then)",
+        ),
+        ("DELETE", ORDER, [ITSELF, FORBID], "body_fields is about a body, which such a request mostly lacks: give it"),
+        ("DELETE", ORDER, [ITSELF, STAMP], None),
+        ("GET", ORDER, [FIELDS], "body_fields is about a body, which such a request mostly lacks (422 then)"),
+        ("PUT", ORDER, [ITSELF, FIELDS], None),
     ],
 )
 def test_what_is_told_of_a_proven_route(method: str, path: str, scope: list[Any], told: str | None) -> None:

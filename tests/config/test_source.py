@@ -79,7 +79,15 @@ def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
         read(tmp_path / "nowhere.yaml", {})
     with pytest.raises(ConfigError, match="not a regular file"):
         read(tmp_path, {})
-    assert "larger than" in faults(tmp_path, "# " + "x" * DOCUMENT_LIMIT)[0]
+
+
+def test_a_file_that_is_too_large_is_told_to_use_extends(tmp_path: Path) -> None:
+    """What does not fit in a ConfigMap is divided, and so is a base."""
+    told = "larger than 1048576 bytes; put a part of it into a file of its own, and name that with `extends`"
+    large = "# " + "x" * DOCUMENT_LIMIT
+    assert faults(tmp_path, large) == [f"gateway.yaml:1:1: cannot read the file: {told}"]
+    (tmp_path / "base.yaml").write_text(large)
+    assert faults(tmp_path, "extends: base.yaml\n") == [f"gateway.yaml:1:10: cannot read the file 'base.yaml': {told}"]
 
 
 # Interpolation

@@ -20,10 +20,11 @@ ANSWERS = {
 }
 # Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. Measured
 # at 5,740 when the main job was complete (8,402 with everything); the static proof and the guards of isolation brought
-# 1,100, the express lane 900, workers and batches 200; the shared stores come on top.
+# 1,100, the express lane 900, workers and batches 200; the shared stores come on top. Counting the tries of an id
+# pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are the last 200.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 8_200
+CORE = 8_350
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

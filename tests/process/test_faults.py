@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -89,3 +90,19 @@ def test_a_store_that_is_no_database(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"the store cannot be used: SQLite: .+\n", done.stderr)
     assert (tmp_path / "store.db").read_bytes() == text
+
+
+def test_a_store_that_is_another_applications(tmp_path: Path) -> None:
+    """A database that holds somebody else's tables is named, gets none of ours, and stays as it is."""
+    with closing(sqlite3.connect(tmp_path / "store.db")) as connection:
+        connection.execute("CREATE TABLE letters (sender TEXT)")
+        connection.commit()
+    before = (tmp_path / "store.db").read_bytes()
+    done = _run(environment(tmp_path, NOBODY), "--workers", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "the store cannot be used: SQLite: the file is another application's: it has the tables 'letters'; give the"
+        " gateway its own\n"
+    )
+    assert (tmp_path / "store.db").read_bytes() == before
+    assert [path.name for path in tmp_path.glob("store.db*")] == ["store.db"]

@@ -49,6 +49,7 @@ def test_seeds_put_variables_in_and_find_routes() -> None:
         ("nosuch: 1", "nosuch: Extra inputs"),
         ("a: [", "not valid YAML"),
         ("requests: [{path: /x, as: root}]", "requests.0.as"),
+        ("requests: [{path: /x, saves: {oid: data.id}}]", "saves.oid: a JSON pointer begins with a slash"),
     ],
 )
 def test_a_faulty_seed_file_is_named(tmp_path: Path, text: str, says: str) -> None:

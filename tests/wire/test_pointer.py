@@ -33,8 +33,32 @@ def test_what_is_no_pointer_says_what_to_write(text: str) -> None:
     """An operator reads how a pointer begins."""
     with pytest.raises(ValueError, match="begins with a slash, such as /data/id"):
         split(text)
-    with pytest.raises(ValidationError, match="begins with a slash"):
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("customer.id", "begins with a slash, such as /data/id; did you mean /customer/id?"),
+        ("customer/id", "begins with a slash, such as /data/id; did you mean /customer/id?"),
+        ("", "begins with a slash, such as /data/id"),
+        ("/", "has a name after each slash, such as /data/id"),
+        ("/customer/", "has a name after each slash, such as /data/id; did you mean /customer?"),
+        ("/customer//id", "has a name after each slash, such as /data/id; did you mean /customer/id?"),
+        ("/a~b", "~ is written ~0, and / in a name is written ~1; did you mean /a~0b?"),
+        ("/a~", "~ is written ~0, and / in a name is written ~1; did you mean /a~0?"),
+    ],
+)
+def test_an_option_that_is_no_pointer_to_a_member_says_why(text: str, reason: str) -> None:
+    """The reason is the grammar's own (RFC 6901 section 3), and what was probably meant stands behind it."""
+    with pytest.raises(ValidationError) as caught:
         TypeAdapter[str](Pointer).validate_python(text)
+    assert caught.value.errors()[0]["msg"].endswith(reason)
+
+
+@pytest.mark.parametrize("text", ["/id", "/a~1b/~0", "/a.b", "/0", "/ "])
+def test_a_pointer_to_a_member_is_an_option(text: str) -> None:
+    """Names may hold anything, a slash and a tilde in their escapes."""
+    assert TypeAdapter[str](Pointer).validate_python(text) == text
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class BelongsTo(GuardOptions):
     """
 
     parameter: str = Field(description="Name of the path parameter that holds the parent's id.")
-    pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its parent's id.")
+    pointer: Pointer = Field(description="JSON pointer, from the record, to its parent's id.")
     relationship: str | None = Field(
         default=None, description="Relationship of the parent that refers to such records, such as items."
     )

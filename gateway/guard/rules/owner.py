@@ -1,7 +1,7 @@
 """Guard rule `owner`: every record of an answer must carry the customer's id."""
 
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -27,13 +27,13 @@ class Owner(GuardOptions):
 
     judges_included: ClassVar[bool] = True
 
-    pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
+    pointer: Pointer = Field(description="JSON pointer, from the record, to its owner's id.")
     required: bool = Field(
         default=True,
         strict=True,
         description="false: a record that names no owner passes (only where the path proves whose it is).",
     )
-    also: tuple[Annotated[Pointer, Field(min_length=2)], ...] = Field(
+    also: tuple[Pointer, ...] = Field(
         default=(),
         description="Other JSON pointers, from the record, at which an owner may stand: an id, or an object with one.",
     )

@@ -1,7 +1,7 @@
 """Guard rule `redact`: members of records that no customer gets to see."""
 
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from gateway.wire.pointer import Pointer, split
 class Redact(GuardOptions):
     """Removes members from every record of the answer, for instance internal notes."""
 
-    pointers: tuple[Annotated[Pointer, Field(min_length=2)], ...] = Field(
+    pointers: tuple[Pointer, ...] = Field(
         min_length=1, description="JSON pointers, from the record, to what is removed."
     )
     bare: bool = Field(

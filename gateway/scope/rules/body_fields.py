@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from gateway.scope.core import RuleOptions
 from gateway.scope.names import is_alias, is_reserved, reserved_names
@@ -12,6 +12,15 @@ from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import Pointer, resolve, split
+
+
+def _relative(field: str) -> str:
+    if not all(field.split("/")):
+        raise ValueError("write fields from `pointer` on, without a slash before them: name, or customer/name")
+    return field
+
+
+_FieldName = Annotated[str, AfterValidator(_relative)]
 
 
 class BodyFields(RuleOptions):
@@ -24,12 +33,12 @@ class BodyFields(RuleOptions):
     this member of the object `customer` and no other.
     """
 
-    pointer: Pointer = Field(
-        default="/data", min_length=2, description="JSON pointer to the object that holds the fields."
+    pointer: Pointer = Field(default="/data", description="JSON pointer to the object that holds the fields.")
+    allow: tuple[_FieldName, ...] | None = Field(
+        default=None, description="Fields that may stand in it; without it, any."
     )
-    allow: tuple[str, ...] | None = Field(default=None, description="Fields that may stand in it; without it, any.")
-    forbid: tuple[str, ...] = Field(default=(), description="Fields that answer 403 instead of 422.")
-    match: Mapping[str, str] = Field(
+    forbid: tuple[_FieldName, ...] = Field(default=(), description="Fields that answer 403 instead of 422.")
+    match: Mapping[_FieldName, str] = Field(
         default_factory=dict,
         description="Fields that may stand in it with the value of a path parameter only, such as {id: aid}; else 403.",
     )

@@ -28,9 +28,7 @@ class BodyStamp(RuleOptions):
     `[{"type": <type>, "id": <own>}]`, as JSON:API relationships are written.
     """
 
-    pointer: Pointer = Field(
-        min_length=2, description="JSON pointer to the place of the owner, such as /data/customer."
-    )
+    pointer: Pointer = Field(description="JSON pointer to the place of the owner, such as /data/customer.")
     shape: Shape = Field(default=Shape.OBJECT, description="How the owner stands there: object or references.")
     type: str = Field(default="customer", description="The `type` of a reference.")
 

@@ -12,6 +12,7 @@ from gateway.scope.core import RuleOptions
 from gateway.vocab.messages import Parent, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire import meant
 from gateway.wire.pointer import Pointer
 from gateway.wire.target import encode_path
 
@@ -21,7 +22,8 @@ _PATH = re.compile(r"(/([A-Za-z0-9_~-][A-Za-z0-9._~-]*|\{[a-z][a-z0-9_]*\}))*/\{
 
 def _ends_with_the_record(path: str) -> str:
     if not _PATH.fullmatch(path):
-        raise ValueError("the path of a parent ends with the parameter that names it, as /v2/orders/{oid}")
+        what = "the path of a parent ends with the parameter that names it, as /v2/orders/{oid}"
+        raise ValueError(what + meant.template(path))
     return path
 
 
@@ -44,8 +46,8 @@ class ParentOwner(RuleOptions):
     path: Annotated[str, AfterValidator(_ends_with_the_record)] | None = Field(
         default=None, description="Upstream path of the parent with parameters of the route, such as /v2/orders/{oid}."
     )
-    pointer: Pointer = Field(min_length=2, description="JSON pointer, from the record, to its owner's id.")
-    also: tuple[Annotated[Pointer, Field(min_length=2)], ...] = Field(
+    pointer: Pointer = Field(description="JSON pointer, from the record, to its owner's id.")
+    also: tuple[Pointer, ...] = Field(
         default=(), description="Other JSON pointers, from the record, at which no other owner may stand."
     )
     below: str | None = Field(

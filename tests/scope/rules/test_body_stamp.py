@@ -102,7 +102,7 @@ def test_a_type_can_be_named() -> None:
 
 def test_the_whole_body_is_no_place() -> None:
     """A stamp writes a member."""
-    with pytest.raises(ValidationError, match="at least 2 characters"):
+    with pytest.raises(ValidationError, match="begins with a slash"):
         BodyStamp(pointer="")
 
 
