@@ -71,7 +71,8 @@ class Answer:
         return str(self.json()["errors"][0]["code"])
 
 
-@dataclass(slots=True)
+# A short repr: asyncio writes out what each task has returned, and a fixture returns a site with its configuration.
+@dataclass(slots=True, repr=False)
 class Site:
     """A running gateway, its upstream and a client session."""
 
@@ -207,7 +208,7 @@ def environment(folder: Path, upstream: str, **overrides: str) -> dict[str, str]
 
 
 @cache
-def _demo_hashes(hashing: Hashing) -> Mapping[str, str]:
+def demo_hashes(hashing: Hashing) -> Mapping[str, str]:
     """Hash the demo passwords at this cost, once in a session; return the hashes by customer."""
     hasher = argon2.PasswordHasher(hashing.passes, hashing.memory // 1024, hashing.lanes, type=argon2.Type.ID)
     return {person.id: hasher.hash(DEMO_PASSWORDS[person.email]) for person in PEOPLE}
@@ -244,7 +245,7 @@ async def site(
         aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
         if passwords and gateway.store is not None:
-            for customer_id, hashed in _demo_hashes(loaded.customers.hashing).items():
+            for customer_id, hashed in demo_hashes(loaded.customers.hashing).items():
                 await gateway.store.set_password(customer_id, hashed)
         running_site = Site(gateway, commerce, session, log, loaded)
         try:

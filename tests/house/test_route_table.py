@@ -14,13 +14,11 @@ import pytest_asyncio
 
 from gateway.authn.key import Algorithm, generate, load_key
 from gateway.demo.data import (
-    DEMO_PASSWORDS,
     GUEST_CANARY,
     GUEST_ORDER_ID,
     LESLIE,
     LESLIE_CART,
     LESLIE_ID,
-    PEOPLE,
     RON,
     RON_CART,
     RON_ID,
@@ -28,10 +26,10 @@ from gateway.demo.data import (
 )
 from gateway.demo.shop import Shop
 from gateway.vocab.messages import Json
-from gateway.vocab.refusals import Code, Refusal
+from gateway.vocab.refusals import Code
 from tests.authn.forge import forge
 from tests.fakes.commerce import Commerce, Recorded
-from tests.gateways import UPSTREAM_SECRET, Answer, Site
+from tests.gateways import UPSTREAM_SECRET, Answer, Site, demo_hashes
 from tests.gateways import site as run_site
 
 together = pytest.mark.asyncio(loop_scope="module")
@@ -430,10 +428,9 @@ CELLS = [
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A running gateway and the hashes of the demo passwords."""
+    """A running gateway."""
 
     site: Site
-    hashes: dict[str, str]
 
     async def ask(self, cell: Cell) -> Answer:
         """Send the request of a cell as its caller."""
@@ -453,8 +450,9 @@ class Table:
         self.site.commerce.shop.reset()
         store = self.site.gateway.store
         assert store is not None
-        for ident, hashed in self.hashes.items():
-            await store.set_password(ident, hashed)
+        for ident, hashed in demo_hashes(self.site.config.customers.hashing).items():
+            if await store.password_hash(ident) != hashed:
+                await store.set_password(ident, hashed)
         # Both bearers and the token exist, so that a test sees nothing of how they came to be.
         await self.site.bearer("trusted")
         await self.site.token(RON.email)
@@ -467,13 +465,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tabl
     shop = Shop("canary-upstream-id", UPSTREAM_SECRET)
     folder = tmp_path_factory.mktemp("table")
     async with Commerce(shop) as commerce, run_site(commerce, folder, config=FORGETFUL) as site:
-        hashes = {}
-        assert site.gateway.hasher is not None
-        for person in PEOPLE:
-            hashed = await site.gateway.hasher.hash(DEMO_PASSWORDS[person.email])
-            assert not isinstance(hashed, Refusal)
-            hashes[person.id] = hashed
-        yield Table(site, hashes)
+        yield Table(site)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
