@@ -29,7 +29,7 @@ from gateway.vocab.messages import Json
 from gateway.vocab.refusals import Code
 from tests.authn.forge import forge
 from tests.fakes.commerce import Commerce, Recorded
-from tests.gateways import UPSTREAM_SECRET, Answer, Site, demo_hashes
+from tests.gateways import UPSTREAM_SECRET, Answer, Site
 from tests.gateways import site as run_site
 
 together = pytest.mark.asyncio(loop_scope="module")
@@ -448,11 +448,7 @@ class Table:
     async def put_back(self) -> None:
         """Undo what the last test did to the shop and the passwords, and forget what the upstream saw."""
         self.site.commerce.shop.reset()
-        store = self.site.gateway.store
-        assert store is not None
-        for ident, hashed in demo_hashes(self.site.config.customers.hashing).items():
-            if await store.password_hash(ident) != hashed:
-                await store.set_password(ident, hashed)
+        await self.site.give_demo_passwords()
         # Both bearers and the token exist, so that a test sees nothing of how they came to be.
         await self.site.bearer("trusted")
         await self.site.token(RON.email)
