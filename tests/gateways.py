@@ -18,7 +18,7 @@ from gateway.authn.key import Algorithm, generate
 from gateway.config.load import load
 from gateway.config.model import Config, Hashing
 from gateway.demo.answers import ShopAnswer
-from gateway.demo.data import DEMO_PASSWORDS, PEOPLE
+from gateway.demo.data import DEMO_PASSWORDS, PEOPLE, Person
 from gateway.demo.shop import Shop
 from gateway.wiring import Address, Gateway, running
 from tests.canary_sweep import SWEEP, private_parts
@@ -39,6 +39,13 @@ for _secret in (TRUSTED_SECRET, UPSTREAM_SECRET, *DEMO_PASSWORDS.values()):
 
 # The real algorithm at next to no cost: what a password costs is no matter of most tests, and else most of their time.
 CHEAP = Hashing.model_validate({"memory": "64KiB", "passes": 1})
+
+
+@cache
+def _hashed(password: str, hashing: Hashing) -> str:
+    """Hash a password at this cost, once in a session."""
+    hasher = argon2.PasswordHasher(hashing.passes, hashing.memory // 1024, hashing.lanes, type=argon2.Type.ID)
+    return hasher.hash(password)
 
 
 class CanaryShop(Shop):
@@ -71,7 +78,8 @@ class Answer:
         return str(self.json()["errors"][0]["code"])
 
 
-@dataclass(slots=True)
+# A short repr: asyncio writes out what each task has returned, and a fixture returns a site with its configuration.
+@dataclass(slots=True, repr=False)
 class Site:
     """A running gateway, its upstream and a client session."""
 
@@ -99,6 +107,19 @@ class Site:
     def admin_url(self) -> str:
         """Return the admin URL."""
         return f"http://{self.gateway.admin}"
+
+    async def give(self, person: Person, password: str) -> None:
+        """See to it that the store has this password of a customer."""
+        store = self.gateway.store
+        assert store is not None
+        stored = _hashed(password, self.config.customers.hashing)
+        if await store.password_hash(person.id) != stored:
+            await store.set_password(person.id, stored)
+
+    async def give_demo_passwords(self) -> None:
+        """See to it that the demo customers have the demo passwords."""
+        for person in PEOPLE:
+            await self.give(person, DEMO_PASSWORDS[person.email])
 
     async def call(self, method: str, target: str, **options: Any) -> Answer:
         """Send a request exactly as spelled; no header is added but what aiohttp needs."""
@@ -206,13 +227,6 @@ def environment(folder: Path, upstream: str, **overrides: str) -> dict[str, str]
     }
 
 
-@cache
-def _demo_hashes(hashing: Hashing) -> Mapping[str, str]:
-    """Hash the demo passwords at this cost, once in a session; return the hashes by customer."""
-    hasher = argon2.PasswordHasher(hashing.passes, hashing.memory // 1024, hashing.lanes, type=argon2.Type.ID)
-    return {person.id: hasher.hash(DEMO_PASSWORDS[person.email]) for person in PEOPLE}
-
-
 @asynccontextmanager
 async def site(
     commerce: Commerce,
@@ -243,10 +257,9 @@ async def site(
         running(loaded, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log) as gateway,
         aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
-        if passwords and gateway.store is not None:
-            for customer_id, hashed in _demo_hashes(loaded.customers.hashing).items():
-                await gateway.store.set_password(customer_id, hashed)
         running_site = Site(gateway, commerce, session, log, loaded)
+        if passwords and gateway.store is not None:
+            await running_site.give_demo_passwords()
         try:
             yield running_site
         finally:

@@ -6,6 +6,7 @@ Everything a customer owns carries that customer's canary, so that a leak shows 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from uuid import UUID, uuid5
 
 from gateway.vocab.messages import Json
@@ -35,6 +36,7 @@ class Person:
         return f"only-for-{self.name.replace(' ', '-').lower()}"
 
 
+@cache
 def identity(kind: str, name: str) -> str:
     """Make the id of a seeded record."""
     return str(uuid5(NAMESPACE, f"{kind}:{name}"))

@@ -8,7 +8,6 @@ import pytest_asyncio
 
 from gateway.demo.data import APRIL, DEMO_PASSWORDS, LESLIE, PEOPLE, RON, Person
 from gateway.vocab.messages import Json
-from gateway.vocab.refusals import Refusal
 from tests.attacks.field import ON_ONE_LOOP, every
 from tests.attacks.upstream import Siege, Spell, answer, framed, packed, record, shown_in, statuses, without
 from tests.fakes.commerce import Recorded, at
@@ -29,17 +28,7 @@ Lie = Callable[[], object]
 async def _one_password(siege: Siege) -> None:
     siege.commerce.forget()
     for person in PEOPLE:
-        await give(siege, person, PASSWORD)
-
-
-async def give(siege: Siege, person: Person, password: str) -> None:
-    """Give somebody a password."""
-    gateway = siege.site.gateway
-    assert gateway.hasher is not None
-    assert gateway.store is not None
-    hashed = await gateway.hasher.hash(password)
-    assert not isinstance(hashed, Refusal)
-    await gateway.store.set_password(person.id, hashed)
+        await siege.site.give(person, PASSWORD)
 
 
 def subject(reply: Answer) -> str:
@@ -458,8 +447,7 @@ async def test_e_mails_that_others_may_have(siege: Siege, others: list[object]) 
 
 async def test_the_password_of_another_opens_nobody(siege: Siege) -> None:
     """With passwords of their own, a look-up that names somebody else fits neither password."""
-    for person in PEOPLE:
-        await give(siege, person, DEMO_PASSWORDS[person.email])
+    await siege.site.give_demo_passwords()
     for told in ([customer(LESLIE)], [customer(LESLIE, email=RON.email)], [customer(LESLIE, email=CASED)]):
         siege.commerce.forget()
         siege.commerce.script(LOOK_UP, answer({"data": told}))

@@ -14,13 +14,11 @@ import pytest_asyncio
 
 from gateway.authn.key import Algorithm, generate, load_key
 from gateway.demo.data import (
-    DEMO_PASSWORDS,
     GUEST_CANARY,
     GUEST_ORDER_ID,
     LESLIE,
     LESLIE_CART,
     LESLIE_ID,
-    PEOPLE,
     RON,
     RON_CART,
     RON_ID,
@@ -28,7 +26,7 @@ from gateway.demo.data import (
 )
 from gateway.demo.shop import Shop
 from gateway.vocab.messages import Json
-from gateway.vocab.refusals import Code, Refusal
+from gateway.vocab.refusals import Code
 from tests.authn.forge import forge
 from tests.fakes.commerce import Commerce, Recorded
 from tests.gateways import UPSTREAM_SECRET, Answer, Site
@@ -430,10 +428,9 @@ CELLS = [
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A running gateway and the hashes of the demo passwords."""
+    """A running gateway."""
 
     site: Site
-    hashes: dict[str, str]
 
     async def ask(self, cell: Cell) -> Answer:
         """Send the request of a cell as its caller."""
@@ -451,10 +448,7 @@ class Table:
     async def put_back(self) -> None:
         """Undo what the last test did to the shop and the passwords, and forget what the upstream saw."""
         self.site.commerce.shop.reset()
-        store = self.site.gateway.store
-        assert store is not None
-        for ident, hashed in self.hashes.items():
-            await store.set_password(ident, hashed)
+        await self.site.give_demo_passwords()
         # Both bearers and the token exist, so that a test sees nothing of how they came to be.
         await self.site.bearer("trusted")
         await self.site.token(RON.email)
@@ -467,13 +461,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tabl
     shop = Shop("canary-upstream-id", UPSTREAM_SECRET)
     folder = tmp_path_factory.mktemp("table")
     async with Commerce(shop) as commerce, run_site(commerce, folder, config=FORGETFUL) as site:
-        hashes = {}
-        assert site.gateway.hasher is not None
-        for person in PEOPLE:
-            hashed = await site.gateway.hasher.hash(DEMO_PASSWORDS[person.email])
-            assert not isinstance(hashed, Refusal)
-            hashes[person.id] = hashed
-        yield Table(site, hashes)
+        yield Table(site)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
