@@ -1,29 +1,51 @@
 # All there is to know: `make run` starts the demonstration, `make test` runs every check. Nothing else is needed first.
 SHELL := /bin/sh
-PYTHON ?= python3
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules/.installed
 
-BENCHES := scoped workers catalogue latency logins idle stream routes start stability
+# PYTHON=... names a Python; else it is the one that .venv was made with, or the first of these that is new enough.
+PYTHON ?=
+PYTHONS = $(if $(PYTHON),"$(PYTHON)",$(BIN)/python python3 python3.14 python3.13 python3.12 python3.11)
+
+BENCHES := scoped post parent workers catalogue latency login logins idle stream routes start stability instructions
 PEERS := bench/peers/node_modules/.installed
 
-.PHONY: help setup run test lint unit verify fuzz storm login-timing record-timing docs lock clean
-.PHONY: bench bench-all bench-report bench-peers bench-profile bench-deciders bench-lane $(addprefix bench-,$(BENCHES))
+.PHONY: help runtime setup run test quick lint unit verify fuzz storm login-timing record-timing docs lock clean
+.PHONY: bench bench-all bench-report bench-peers bench-profile bench-deciders bench-carrying $(addprefix bench-,$(BENCHES))
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
-setup: .venv/.installed ## make .venv with everything the project needs
+# Python that starts answers Ctrl-C with a traceback, which is dropped until install.py listens. And make itself ends
+# with words of its own (GNU make 4.3) where its child is gone before it has noticed Ctrl-C too: so that waits a little.
+START := import os, signal, time; \
+  signal.signal(signal.SIGINT, lambda *_: (time.sleep(0.1), os._exit(130))); os.dup2(3, 2); \
+  import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name="__main__")
 
-.venv/.installed: requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+# Whether it is new enough is asked in words that every Python knows.
+define install
+@trap 'sleep 0.1; exit 130' INT; for python in $(PYTHONS); do \
+  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && \
+  exec "$$python" -I -c '$(START)' requirements/install.py $(1) 3>&2 2>/dev/null; \
+done; \
+found=$$("$(or $(PYTHON),python3)" --version 2>&1) || found="not there"; \
+echo "Python 3.11 or newer is needed, and $(or $(PYTHON),python3) is $$found: install one" \
+  "(Debian 12, Ubuntu 24.04 or newer: apt install python3 python3-venv; macOS: brew install python3)" \
+  "or name one: make PYTHON=/path/to/python3" >&2; \
+exit 1
+endef
 
-run: setup ## start the demonstration on 127.0.0.1:8080 (admin 127.0.0.1:9901)
-	@$(BIN)/gateway demo
+# Ctrl-C waits until the gateway can take it, where env(1) knows how (GNU coreutils 8.31).
+HOLD = $(shell env --block-signal=INT true 2>/dev/null && echo env --block-signal=INT)
+
+runtime:
+	$(call install,runtime)
+
+setup: ## make .venv with everything that the tests need
+	$(call install,development)
+
+run: runtime ## start the demonstration on 127.0.0.1:8080 (admin 127.0.0.1:9901)
+	@$(HOLD) $(BIN)/gateway demo
 
 test: lint unit ## everything: lint, types, import contracts, all tests
 
@@ -33,40 +55,56 @@ lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: setup clients ## all tests, the real SDKs included, and those of behaviour again without the express lane
-	$(BIN)/python -m pytest -n 2
-	GATEWAY_TEST_LANE=standard $(BIN)/python -m pytest -n 2 tests/house tests/attacks tests/clients tests/storm
+unit: setup clients ## all tests, the real SDKs included
+	$(BIN)/python -m pytest -n 2 --durations=10
+
+# The tests that start no process and few gateways: the deciders, and the habits of the house.
+DECIDERS := tests/wire tests/test_routing.py tests/authn tests/scope tests/guard
+HABITS := $(patsubst %,tests/house/test_%.py,closed_by_default floors line_budget lists refusal_catalogue way_through)
+
+quick: setup ## after an edit: lint of what has changed since the last commit, deciders and habits, with few examples of each property
+	@changed=$$(git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-files --others --exclude-standard -- '*.py'); \
+	if [ -n "$$changed" ]; then \
+	  $(BIN)/ruff check $$changed && $(BIN)/ruff format --check $$changed && $(BIN)/mypy; \
+	fi
+	$(BIN)/python -m pytest -q -n 2 -p tests.fuzz.profile --fuzz-examples 10 \
+	  --deselect tests/wire/test_owners.py::test_plainly_own_is_own $(DECIDERS) $(HABITS)
 
 .PHONY: clients
 clients: ## install the real SDKs for tests/clients, where there is a Node to run them
-	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory $(CLIENTS); \
+	@if command -v npm >/dev/null 2>&1; then $(MAKE) -s $(CLIENTS); \
 	else echo "no npm on this machine: the tests with the real SDKs will be skipped"; fi
 
+# npm says what went wrong in twenty lines, and waits a minute before it tries again.
+define npm-ci
+@echo "fetching $(1) with npm"
+@cd $(1) && said=$$(npm ci --no-audit --no-fund --loglevel=error --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 2>&1) || { \
+  echo "npm could not install $(1):" \
+    $$(echo "$$said" | sed -nE 's/^npm (error|ERR!) (code [A-Z0-9]+|.*reason: .*)$$/\2/p') >&2; exit 1; }
+@touch $(2)
+endef
+
 $(CLIENTS): tests/clients/package-lock.json
-	cd tests/clients && npm ci --silent --no-audit --no-fund
-	@touch $@
+	$(call npm-ci,tests/clients,$@)
 
 verify: setup ## attack the demonstration as one customer, and look for anything of another: build/verify.html, build/verify.json
 	$(BIN)/gateway verify --demo --report build/verify.html --report build/verify.json
 
 # atheris has no wheel for every Python and machine; where it has none the list is empty, and the rest is fuzzed.
-.venv/.fuzz: .venv/.installed requirements/fuzz.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
-	@touch $@
-
 FUZZ_SECONDS ?= 60
-fuzz: .venv/.fuzz ## look for inputs that break a promise, FUZZ_SECONDS (60) for each target
+fuzz: ## look for inputs that break a promise, FUZZ_SECONDS (60) for each target
+	$(call install,fuzz)
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 STORM_REQUESTS ?= 100000
 storm: setup ## STORM_REQUESTS (100000) requests with aborts and upstream faults: no reply may be wrong
 	$(BIN)/python -m tests.storm --requests $(STORM_REQUESTS)
 
-bench: bench-peers bench-scoped ## the headline: scoped GETs beside nginx, HAProxy, fastify and bare aiohttp
+bench: bench-peers bench-scoped ## the headline: scoped GETs beside Envoy, HAProxy, nginx, fastify and bare aiohttp
 
-bench-all: setup bench-peers ## every benchmark (about 25 minutes), then bench-report; status 1 where a wanted figure is missed
+bench-all: setup bench-peers ## every benchmark (about half an hour), then bench-report; status 1 where a wanted figure is missed
 	@missed=; for one in $(BENCHES); do $(BIN)/python -m bench.$$one || missed="$$missed $$one"; echo; done; \
-	$(MAKE) --no-print-directory bench-report; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
+	$(BIN)/python -m bench.report; test -z "$$missed" || { echo "missed:$$missed"; exit 1; }
 
 bench-report: setup ## write the last figures into bench/RESULTS.md and bench/results.svg
 	$(BIN)/python -m bench.report
@@ -75,46 +113,50 @@ $(addprefix bench-,$(BENCHES)): bench-%: setup
 	$(BIN)/python -m bench.$*
 
 bench-scoped: ## the same as bench, with what is installed already
+bench-post: ## scoped POSTs of 1 KB beside scoped GETs
+bench-parent: ## GETs behind a look-up of whose the order is, remembered and not
 bench-workers: ## two workers beside one
 bench-catalogue: ## 66 KB that no guard reads, in bytes a second beside nginx
 bench-latency: ## added latency at 500 requests a second, open loop, beside nginx
+bench-login: ## logins a second, p50 and p99, beside argon2 alone
 bench-logins: ## latency while 20 clients log in all the time
 bench-idle: ## memory of 5,000 idle connections; 10,000 accepted
 bench-stream: ## 1 GiB down and up: memory, and bytes a second beside nginx
 bench-routes: ## 2,000 routes beside 20
-bench-start: ## seconds from start to ready
+bench-start: ## seconds of --help, --version and check, and from start to ready
 bench-stability: ## 1,000,000 requests with faults: nothing may grow, no reply may be wrong
+bench-instructions: ## instructions of a scoped GET in user space (valgrind), whatever else the machine does
 
 bench-profile: setup ## what the gateway spends its time in under load
 	$(BIN)/python -m bench.scoped --profile
 
-bench-peers: ## install what the gateway is measured beside, and wrk (packages of Debian and npm, as root)
-	@missing=$$(for one in nginx:nginx-light haproxy:haproxy wrk:wrk taskset:util-linux npm:npm; do \
+bench-peers: setup ## install what the gateway is measured beside, and wrk (packages of Debian, PyPI and npm, as root)
+	@missing=$$(for one in nginx:nginx-light haproxy:haproxy wrk:wrk taskset:util-linux valgrind:valgrind npm:npm; do \
 	  command -v $${one%%:*} >/dev/null 2>&1 || echo $${one#*:}; done); \
 	if [ -z "$$missing" ]; then :; \
 	elif command -v apt-get >/dev/null 2>&1 && [ "$$(id -u)" = 0 ]; then \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
 	else echo "missing, install with your package manager (Debian's names):" $$missing; exit 1; fi
-	@$(MAKE) --no-print-directory $(PEERS)
+	@$(MAKE) -s $(PEERS)
+	$(call install,peers)
 
 $(PEERS): bench/peers/package-lock.json
-	cd bench/peers && npm ci --silent --no-audit --no-fund
-	@touch $@
+	$(call npm-ci,bench/peers,$@)
 
-bench-lane: setup ## where the microseconds of the express lane go, without sockets
-	$(BIN)/python -m bench.lane
+bench-carrying: setup ## where the microseconds of a request go, without sockets
+	$(BIN)/python -m bench.carrying
 
 bench-deciders: setup ## what deciding costs a request, in microseconds, and the guard's judging
 	$(BIN)/python -m bench.deciders
 
-.venv/.bench: .venv/.installed requirements/bench.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
-	@touch $@
+.PHONY: statistics
+statistics:
+	$(call install,bench)
 
-login-timing: .venv/.bench ## can refused logins be told apart by their time? Mann-Whitney test over interleaved samples
+login-timing: statistics ## can refused logins be told apart by their time? Mann-Whitney test over interleaved samples
 	$(BIN)/python -m bench.timing logins
 
-record-timing: .venv/.bench ## can "not yours" be told from "not there" by its time?
+record-timing: statistics ## can "not yours" be told from "not there" by its time?
 	$(BIN)/python -m bench.timing records
 
 docs: setup ## write config/schema.json and docs/configuration.md from the models
@@ -127,8 +169,10 @@ LOCK = uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-
 lock: ## renew requirements/*.txt (needs uv)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(LOCK) --group build -c requirements/dev.txt -o requirements/build.txt
 	$(LOCK) --group fuzz -o requirements/fuzz.txt
 	$(LOCK) --group bench -c requirements/dev.txt -o requirements/bench.txt
+	$(LOCK) --group peers -o requirements/peers.txt
 
 clean: ## remove what the targets made
-	rm -rf .venv tests/clients/node_modules bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build tests/clients/node_modules bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

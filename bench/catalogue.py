@@ -5,7 +5,7 @@ Each party has core 0 for itself, the upstream and wrk (32 connections) share co
 
 import statistics
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.load import Ask, Load, full_load, in_turns, print_loads, ratio
 from bench.machine import need
 from bench.parties import Party, stage
@@ -28,7 +28,7 @@ def main() -> None:
         def load(party: Party) -> Load:
             return full_load(party.port, ask, options.seconds)
 
-        parties = [on.gateway(config=lane(options)), on.nginx()]
+        parties = [on.gateway(), on.nginx()]
         taken = in_turns(parties, options.rounds, load, lambda party: full_load(party.port, ask, 1))
     print(f"{options.rounds} rounds of {options.seconds} s, medians")
     print_loads(taken)

@@ -22,16 +22,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from bench.upstream import CUSTOMER, order
 from gateway.authn.key import Algorithm, generate
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.load import load
-from gateway.flow import Admission, Snapshot, admit, authenticate, plan
+from gateway.decision import Admission, Snapshot, admit, authenticate, plan
 from gateway.guard import core as guard
 from gateway.guard.members import judged_members
 from gateway.routing import Match, RouteTable
-from gateway.vocab.messages import Caller, CallerKind, Json, Plan, Request, Target, Trace
-from gateway.vocab.policy import Checked, Draft
+from gateway.vocab.messages import Answer, Caller, CallerKind, Checked, Json, Plan, Request, Target, Trace
+from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Refusal
 from gateway.wire import body as wire_body
 from gateway.wire import headers as wire_headers
@@ -42,7 +44,7 @@ STOREFRONT = "bench-storefront"
 UPSTREAM = "https://api.commerce.example"
 MANY_ROUTES = 2000
 TARGET = "/v2/orders?filter=eq(status,complete)&page[limit]=25&sort=-created_at"
-# What the express lane can afford: it has some 60 microseconds a request for everything.
+# What deciding may take of a request, which has some 60 microseconds for everything.
 WANTED_PLAN = 25.0
 # By the number of orders: lists of 2 KB and 66 KB as the upstream of the benchmarks writes them. With links to pages
 # they are shown as well: making a link anew costs 5 us, and a list has up to five different ones.
@@ -92,7 +94,7 @@ def with_many_routes(few: Snapshot) -> Snapshot:
         replace(routes[number % len(routes)], name=f"thing-{number}", path=templates[number % 4].format(number))
         for number in range(MANY_ROUTES - len(routes))
     ]
-    return replace(few, routes=RouteTable([*more, *routes]))
+    return structs.replace(few, routes=RouteTable([*more, *routes]))
 
 
 def browsers_request(made: Snapshot) -> Request:
@@ -194,7 +196,7 @@ def guarding(made: Snapshot, request: Request, orders: int, *, paged: bool) -> C
         ("x-request-id", "0123456789abcdef"),
         ("content-length", str(len(body))),
     )
-    received = guard.Received(200, headers, body)
+    received = Answer(200, headers, body)
 
     def judge() -> Checked | Refusal:
         return guard.judge(route, access, planned, whose, received, made.links)

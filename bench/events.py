@@ -39,7 +39,7 @@ def requests(number: int) -> list[RequestDone]:
     for index in range(number):
         upstream = 0.0004 + index % 97 / 100_000
         customer = f"79cc0486-bbdf-491b-a0a2-{index % CUSTOMERS:012}"
-        trace = Trace(f"{index:016x}", "orders", "customer", customer, None, "", "express", upstream, 1)
+        trace = Trace(f"{index:016x}", "orders", "customer", customer, None, "", upstream, 1)
         made.append(RequestDone(trace.request_id, "GET", 200, upstream + 0.0001, "127.0.0.1", trace, 2048))
     return made
 

@@ -6,10 +6,10 @@ The gateway has core 0 for itself, the upstream and the client share core 1.
 
 import sys
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.load import ORDERS
 from bench.machine import LOAD_CORE, allow_descriptors, need, resident_kib, stay_on
-from bench.openloop import Connection
+from bench.openloop import Connection, traced
 from bench.parties import stage
 from bench.scorecard import Scorecard
 
@@ -28,7 +28,7 @@ def main() -> None:
     stay_on(LOAD_CORE)
     with stage() as on:
         # They idle longer than clients usually may, because opening so many takes a while on a busy machine.
-        party = on.gateway(config=f"{lane(options)}server: {{keepalive: 10m}}\n")
+        party = on.gateway(config="server: {keepalive: 10m}\n")
         raw = on.request("GET", ORDERS)
         for _ in range(WARM_UP):
             _ask(party.port, raw).close()
@@ -52,9 +52,9 @@ def _ask(port: int, raw: bytes) -> Connection:
     return connection
 
 
-def _is_answered(connection: Connection, raw: bytes) -> bool:
+def _is_answered(connection: Connection, head: bytes) -> bool:
     try:
-        connection.send(raw, 0.0)
+        connection.send(traced(head), 0.0)
         while (success := connection.take()) is None:
             pass
     except (TimeoutError, ConnectionError):

@@ -6,7 +6,7 @@ client. Each party has core 0 for itself, the upstream and the client share core
 
 import statistics
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.load import ORDERS, in_turns
 from bench.machine import LOAD_CORE, need, stay_on
 from bench.openloop import Measured, run
@@ -26,7 +26,7 @@ def main() -> None:
     card = Scorecard("latency", settings(command, options))
     stay_on(LOAD_CORE)
     with stage() as on:
-        parties = [on.direct(), on.nginx(), on.gateway(config=lane(options))]
+        parties = [on.direct(), on.nginx(), on.gateway()]
         raw = on.request("GET", ORDERS)
 
         def measure(party: Party) -> Measured:

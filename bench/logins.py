@@ -18,19 +18,17 @@ from typing import Self
 
 import aiohttp
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.load import ORDERS
 from bench.machine import LOAD_CORE, need, stay_on
 from bench.openloop import Measured, run
 from bench.parties import Stage, stage
+from bench.passwords import PASSWORD, keep_passwords
 from bench.scorecard import Scorecard
-from gateway.stores import open_store, upgrade
-from gateway.tokens.passwords import PasswordHasher
 
 WANTED_TIMES = 3
 AT_ONCE_MS = 100
 """A refusal that takes longer has waited in a queue: one login takes about a third of it."""
-PASSWORD = "the-right-password"  # noqa: S105 - of a customer who lives for a minute
 REFUSED = frozenset({429, 503})
 _PAUSE = 0.01
 """Seconds until a client that was refused comes back."""
@@ -55,8 +53,9 @@ def main() -> None:
     busy: list[Measured] = []
     logins = Logins()
     with stage() as on:
-        asyncio.run(keep_passwords(on.env["GATEWAY_STORE_URL"], options.clients))
-        party = on.gateway(config=lane(options))
+        ids = [f"customer-{number}" for number in range(options.clients)]
+        asyncio.run(keep_passwords(on.env["GATEWAY_STORE_URL"], ids))
+        party = on.gateway()
         raw = on.request("GET", ORDERS)
         run(party.port, raw, options.rate, 1)
         for _ in range(options.rounds):
@@ -82,21 +81,6 @@ def main() -> None:
         slow = sorted(logins.refusals)[int(len(logins.refusals) * 0.99)]
         card.want("p99 of surplus logins until they are refused", slow, most=AT_ONCE_MS, unit=" ms")
     card.close()
-
-
-async def keep_passwords(store_url: str, customers: int) -> None:
-    """Give the customers one and the same password; the upstream knows as many as it is asked for."""
-    await asyncio.to_thread(upgrade, store_url)
-    hasher = PasswordHasher(
-        workers=1, queue_limit=1, memory_kib=19 * 1024, time_cost=2, parallelism=1, emit=lambda _: None
-    )
-    hashed = await hasher.hash(PASSWORD)
-    hasher.close()
-    store = open_store(store_url)
-    await store.open()
-    for number in range(customers):
-        await store.set_password(f"customer-{number}", str(hashed))
-    await store.close()
 
 
 class Crowd:

@@ -20,9 +20,16 @@ PARTY_CORE = 0
 LOAD_CORE = 1
 """The core of the upstream and of whoever makes the load."""
 PATIENCE = 20.0
-START_PATIENCE = 120.0
-"""Long, for a busy machine and for routing files of thousands of routes."""
-_PACKAGES = {"wrk": "wrk", "taskset": "util-linux", "nginx": "nginx-light", "haproxy": "haproxy", "node": "nodejs"}
+START_PATIENCE = 300.0
+"""Long, for a busy machine, for routing files of thousands of routes, and for what runs under valgrind."""
+_PACKAGES = {
+    "wrk": "wrk",
+    "taskset": "util-linux",
+    "nginx": "nginx-light",
+    "haproxy": "haproxy",
+    "node": "nodejs",
+    "valgrind": "valgrind",
+}
 _PORTS: set[int] = set()
 
 

@@ -4,7 +4,9 @@ Latency counts from the appointed time, so a stall is felt by every request that
 omission). One thread and `select`, whose timeout is finer than a millisecond, unlike that of event loops.
 """
 
+import itertools
 import re
+import secrets
 import select
 import socket
 import sys
@@ -13,6 +15,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d+)", re.IGNORECASE)
+_RUN = secrets.token_hex(8).encode()
+_NUMBERS = itertools.count()
 _OK = re.compile(rb"HTTP/1\.1 2\d\d ")
 
 
@@ -27,6 +31,11 @@ class Measured:
         """Return a percentile."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def traced(head: bytes) -> bytes:
+    """Return the head of a request with a new `traceparent` (W3C Trace Context), as behind any ingress that traces."""
+    return b"%straceparent: 00-%s%016x-b7ad6b7169203331-01\r\n\r\n" % (head[:-2], _RUN, next(_NUMBERS))
 
 
 class Connection:
@@ -66,8 +75,11 @@ class Connection:
         return None if len(body) < int(length[1]) else _OK.match(head) is not None
 
 
-def run(port: int, raw: bytes, rate: float, seconds: float, connections: int = 32) -> Measured:
-    """Send `raw` so many times a second; a request that finds every connection taken waits for one, and is late."""
+def run(port: int, head: bytes, rate: float, seconds: float, connections: int = 32) -> Measured:
+    """Send `head`, each time with a trace of its own, so many times a second.
+
+    A request that finds every connection taken waits for one, and is late.
+    """
     idle = deque(Connection(port) for _ in range(connections))
     open_connections = list(idle)
     working: dict[int, Connection] = {}
@@ -80,7 +92,7 @@ def run(port: int, raw: bytes, rate: float, seconds: float, connections: int = 3
         now = time.perf_counter()
         if sent < total and due <= now and idle:
             connection = idle.popleft()
-            connection.send(raw, due)
+            connection.send(traced(head), due)
             working[connection.socket.fileno()] = connection
             sent += 1
             continue

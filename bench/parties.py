@@ -3,24 +3,22 @@
 import base64
 import copy
 import json
-import re
 import secrets
 import shutil
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import urlopen
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from bench.machine import CONFIG, LOAD_CORE, PARTY_CORE, START_PATIENCE, free_port, need, process
 from bench.upstream import CUSTOMER, PEERS, filled, upstream
+from gateway.authn.key import load_key
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.load import load
 from gateway.vocab.messages import CallerKind
@@ -97,11 +95,15 @@ class Stage:
         core: int | str = PARTY_CORE,
         workers: int = 1,
         wrapper: tuple[str, ...] = (),
+        under: tuple[str, ...] = (),
     ) -> Party:
-        """Start a gateway with its JSON access log in a file; `config` is YAML over config/moltin.yaml."""
+        """Start a gateway with its JSON access log in a file; `config` is YAML over config/moltin.yaml.
+
+        `wrapper` is what Python runs it with, `under` what runs Python.
+        """
         need("taskset")
         port, admin = free_port(), free_port()
-        command = [sys.executable, *wrapper, "-m", "gateway", "serve"]
+        command = [*under, sys.executable, *wrapper, "-m", "gateway", "serve"]
         command += ["--config", str(self.routing_file(name, config)), "--workers", str(workers)]
         command += ["--listen", f"127.0.0.1:{port}", "--admin", f"127.0.0.1:{admin}"]
         log = self.folder / f"{name}.log"
@@ -127,6 +129,15 @@ class Stage:
         """Start HAProxy, which verifies the customer token and narrows the query."""
         need("haproxy")
         return self._configured("haproxy", "haproxy.cfg", "haproxy", "-db", "-f")
+
+    def envoy(self) -> Party:
+        """Start Envoy, which verifies the customer token, narrows the query and sends the server's bearer."""
+        # Where pip puts it: beside the interpreter.
+        envoy = Path(sys.executable).with_name("envoy")
+        if not envoy.exists():
+            sys.exit("Envoy is needed: `make bench-peers`")
+        options = ("--concurrency", "1", "--disable-hot-restart", "--log-level", "warning")
+        return self._configured("envoy", "envoy.yaml", str(envoy), *options, "--config-path")
 
     def _configured(self, name: str, template: str, *command: str) -> Party:
         port, file = free_port(), self.folder / template
@@ -175,16 +186,6 @@ def has_caddy() -> bool:
     return shutil.which("caddy") is not None
 
 
-def lanes(party: Party) -> str:
-    """Say which lanes a gateway's requests have taken."""
-    with urlopen(f"http://127.0.0.1:{party.admin}/metrics", timeout=START_PATIENCE) as answer:
-        text = answer.read().decode()
-    counted: Counter[str] = Counter()
-    for lane, value in re.findall(r'^gateway_requests_total\{[^}]*lane="(\w+)"[^}]*\} (\S+)$', text, re.MULTILINE):
-        counted[lane] += round(float(value))
-    return ", ".join(f"{lane} {count / counted.total():.1%}" for lane, count in sorted(counted.items()))
-
-
 @contextmanager
 def stage(
     *, core: int | str = LOAD_CORE, workers: int = 1, algorithm: str = "HS256", sink: bool = False
@@ -207,15 +208,19 @@ def stage(
 
 
 def _make_key(path: Path, algorithm: str) -> str:
-    """Write a signing key that HAProxy can verify with too; return what verifies: a secret, or the file of a key."""
+    """Write a signing key, and what verifies as a set of keys; return what verifies: a secret, or the file of a key."""
+    jwks = path.with_name("jwks.json")
     if algorithm == "HS256":
         # Printable, because HAProxy takes it from its configuration.
         secret = secrets.token_hex(32)
         encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
-        path.write_text(json.dumps({"kty": "oct", "alg": "HS256", "kid": "bench", "k": encoded}))
+        jwk = {"kty": "oct", "alg": "HS256", "kid": "bench", "k": encoded}
+        path.write_text(json.dumps(jwk))
+        jwks.write_text(json.dumps({"keys": [jwk]}))
         return secret
     key = rsa.generate_private_key(65537, 2048)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     public = path.with_suffix(".pem")
     public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    jwks.write_text(json.dumps({"keys": [load_key(path.read_text()).public_jwk]}))
     return str(public)

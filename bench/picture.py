@@ -7,7 +7,7 @@ _WIDTH, _LEFT = 900, 130
 _BAR, _GAP, _TOP = 24, 10, 78
 _PLOT = 240
 _LABEL = 110
-_COLOURS = {"gateway": "#2563a8", "nginx": "#5b8c3e", "haproxy": "#c27a1a", "direct": "#8a94a0"}
+_COLOURS = {"gateway": "#2563a8", "nginx": "#5b8c3e", "haproxy": "#c27a1a", "envoy": "#8a4fa3", "direct": "#8a94a0"}
 _OTHER = "#9aa7b5"
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1d2733}.title{font-size:16px;font-weight:600}.what{fill:#51606f}"

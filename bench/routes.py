@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.load import ORDERS, Ask, Load, full_load, in_turns, medians, print_loads, ratio
 from bench.machine import CONFIG, need
 from bench.parties import Party, stage
@@ -34,10 +34,7 @@ def main() -> None:
         taken: defaultdict[str, list[Load]] = defaultdict(list)
         for _ in range(options.starts):
             with on.apart() as started:
-                parties = [
-                    started.gateway(f"{count} routes", config=lane(options) + routes(count))
-                    for count in (FEW, options.many)
-                ]
+                parties = [started.gateway(f"{count} routes", config=routes(count)) for count in (FEW, options.many)]
                 turns = in_turns(parties, options.rounds, load, lambda party: full_load(party.port, ask, 1))
             for name, loads in turns.items():
                 taken[name] += loads

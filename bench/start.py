@@ -1,24 +1,32 @@
-"""`make bench-start`: how long the gateway takes from its start as a process to 200 on /ready of the admin port.
+"""`make bench-start`: what a command takes from its start as a process, and the gateway until 200 on /ready.
 
-Each time with a store that is there already, and with none, which is then made. The gateway has core 0 for itself, the
-upstream (asked for the server's bearer) and whoever asks for /ready have core 1.
+The commands are --help, --version and `check` of config/moltin.yaml. The gateway starts with a store that is there
+already, and with none, which is then made. All take turns on core 0; the upstream (the demonstration's API, asked for
+the server's bearer) and whoever asks for /ready have core 1.
 """
 
 import http.client
 import os
+import resource
 import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 
-from bench.command import lane, parser, settings
-from bench.machine import LOAD_CORE, PARTY_CORE, ROOT, START_PATIENCE, free_port, need, processor_seconds, stay_on
-from bench.parties import Stage, stage
+from bench.command import parser, settings
+from bench.machine import CONFIG, LOAD_CORE, PARTY_CORE, ROOT, START_PATIENCE, free_port, need, process, stay_on
 from bench.scorecard import Scorecard
+from gateway.authn.key import generate
+from gateway.vocab.algorithm import Algorithm
 
-WANTED = 1.0
+GATEWAY = ("taskset", "-c", str(PARTY_CORE), sys.executable, "-m", "gateway")
+Measured = tuple[float, float]
+"""Seconds by the clock, and of the processor."""
 
 
 def main() -> None:
@@ -28,41 +36,87 @@ def main() -> None:
     need("taskset")
     card = Scorecard("start", settings(command, options))
     stay_on(LOAD_CORE)
-    with stage() as on:
-        file = str(on.routing_file("start", lane(options)))
-        # Once for the files: they are read from disk, and Python compiles what is not compiled yet.
-        start(on, file)
-        kept, fresh = [], []
-        used = processor_seconds(os.getpid())
-        for _ in range(options.rounds):
-            kept.append(start(on, file))
-            (on.folder / "store.db").unlink()
-            fresh.append(start(on, file))
-        used = (processor_seconds(os.getpid()) - used) / (2 * options.rounds)
-    for name, seconds in (("with a store", kept), ("without a store", fresh)):
-        print(f"{name:16} {statistics.median(seconds):.3f} s (median; {min(seconds):.3f} to {max(seconds):.3f})")
-    print(f"{used:.3f} s of processor time for a start, asking for /ready and a stop")
-    card.want("seconds from start to ready, with a store", statistics.median(kept), most=WANTED, unit=" s")
-    card.want("seconds from start to ready, without a store", statistics.median(fresh), most=WANTED, unit=" s")
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as made:
+        folder = Path(made)
+        env, port = _environment(folder), free_port()
+        env["UPSTREAM_URL"] = f"http://127.0.0.1:{port}"
+        file = folder / "start.yaml"
+        file.write_text(f"extends: {CONFIG}\n")
+
+        turns = {
+            "of --help": (0.5, partial(finish, env, "--help")),
+            "of --version": (0.5, partial(finish, env, "--version")),
+            "of check config/moltin.yaml": (1.0, partial(finish, env, "check", str(CONFIG))),
+            "from start to ready, with a store": (1.0, partial(start, file, env)),
+            "from start to ready, without a store": (1.0, partial(start, file, env, store=folder / "store.db")),
+        }
+        taken: dict[str, list[Measured]] = {name: [] for name in turns}
+        api = (sys.executable, "-m", "gateway.demo", "--port", str(port), "--client-id", "bench")
+        with process(LOAD_CORE, *api, port=port, env={"DEMO_CLIENT_SECRET": "bench"}, log=folder / "upstream.log"):
+            # Once for the files: they are read from disk, and Python compiles what is not compiled yet.
+            start(file, env)
+            for _ in range(options.rounds):
+                for name, (_, measure) in turns.items():
+                    taken[name].append(measure())
+    for name, (most, _) in turns.items():
+        wall, busy = zip(*taken[name], strict=True)
+        spread = f"{min(wall):.3f} to {max(wall):.3f}"
+        print(
+            f"{name:32} {statistics.median(wall):.3f} s (median; {spread}), processor {statistics.median(busy):.3f} s"
+        )
+        card.want(f"seconds: {name}", statistics.median(wall), most=most, unit=" s")
     card.close()
 
 
-def start(on: Stage, file: str) -> float:
-    """Start a gateway, wait until it is ready, stop it, and return the seconds to ready."""
-    listen, admin = free_port(), free_port()
-    command = ["taskset", "-c", str(PARTY_CORE), sys.executable, "-m", "gateway", "serve", "--config", file]
-    command += ["--listen", f"127.0.0.1:{listen}", "--admin", f"127.0.0.1:{admin}", "--workers", "1"]
-    with (on.folder / "start.log").open("w") as log:
+def _environment(folder: Path) -> dict[str, str]:
+    """Return what config/moltin.yaml asks for."""
+    (folder / "key.jwk").write_text(generate(Algorithm.EDDSA))
+    return os.environ | {
+        "UPSTREAM_CLIENT_ID": "bench",
+        "UPSTREAM_CLIENT_SECRET": "bench",
+        "GATEWAY_SIGNING_KEY_FILE": str(folder / "key.jwk"),
+        "GATEWAY_STORE_URL": f"sqlite:///{folder}/store.db",
+        "STOREFRONT_CLIENT_ID": "bench-storefront",
+        "TRUSTED_CLIENT_ID": "bench-trusted",
+        "TRUSTED_CLIENT_SECRET": "bench",
+    }
+
+
+def finish(env: dict[str, str], *arguments: str) -> Measured:
+    """Run a command to its end."""
+    before = _children()
+    began = time.perf_counter()
+    subprocess.run([*GATEWAY, *arguments], env=env, cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began, _children() - before
+
+
+def start(file: Path, env: dict[str, str], *, store: Path | None = None) -> Measured:
+    """Start a gateway, wait until it is ready, and stop it; processor time is that until its end.
+
+    `store` is removed before.
+    """
+    if store is not None:
+        store.unlink()
+    listen, admin, log = free_port(), free_port(), file.with_suffix(".log")
+    command = [*GATEWAY, "serve", str(file), "--listen", f"127.0.0.1:{listen}", "--admin", f"127.0.0.1:{admin}"]
+    with log.open("w") as output:
+        before = _children()
         began = time.perf_counter()
-        running = subprocess.Popen(command, stdout=log, stderr=log, env=on.env, cwd=ROOT)
+        running = subprocess.Popen([*command, "--workers", "1"], stdout=output, stderr=output, env=env, cwd=ROOT)
         while not _is_ready(admin):
             if running.poll() is not None or time.perf_counter() - began > START_PATIENCE:
-                sys.exit((on.folder / "start.log").read_text())
+                sys.exit(log.read_text())
             time.sleep(0.002)
         seconds = time.perf_counter() - began
         running.send_signal(signal.SIGTERM)
         running.wait(START_PATIENCE)
-    return seconds
+    return seconds, _children() - before
+
+
+def _children() -> float:
+    """Return the processor time of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _is_ready(port: int) -> bool:

@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.load import in_turns
 from bench.machine import LOAD_CORE, forget_peak, need, peak_kib, resident_kib, stay_on
 from bench.parties import Party, stage
@@ -41,7 +41,7 @@ def main() -> None:
             def measure(party: Party, request: bytes = request) -> float:
                 return transfer(party.port, request)
 
-            gateway, nginx = on.gateway(config=lane(options)), on.nginx()
+            gateway, nginx = on.gateway(), on.nginx()
             # What any first request costs once is no growth.
             for _ in range(WARM_UP):
                 _exchange(gateway.port, on.request("GET", _ITEMS), 0)

@@ -23,10 +23,9 @@ import aiohttp
 from scipy.stats import mannwhitneyu
 
 from bench.machine import CONFIG, free_port, process
+from bench.passwords import PASSWORD, keep_passwords
 from gateway.authn.key import Algorithm, generate
 from gateway.demo.data import LESLIE, RON, RON_ID, identity
-from gateway.stores import open_store, upgrade
-from gateway.tokens.passwords import PasswordHasher
 
 # Attempts at one account before it is throttled; the samples are spread over as many accounts as that needs.
 BURST = 5
@@ -100,20 +99,6 @@ class Bench:
                 await reply.read()
 
 
-async def keep_passwords(store_url: str, ids: list[str]) -> None:
-    """Give customers one and the same password."""
-    hasher = PasswordHasher(
-        workers=1, queue_limit=1, memory_kib=19 * 1024, time_cost=2, parallelism=1, emit=lambda _: None
-    )
-    hashed = await hasher.hash("the-right-password")
-    hasher.close()
-    store = open_store(store_url)
-    await store.open()
-    for customer_id in ids:
-        await store.set_password(customer_id, str(hashed))
-    await store.close()
-
-
 async def logins(bench: Bench, store_url: str, samples: int) -> dict[str, Probe]:
     """Return a probe for each kind of login that is refused."""
     count = -(-(samples + WARM_UP) // BURST)
@@ -145,7 +130,7 @@ async def logins(bench: Bench, store_url: str, samples: int) -> dict[str, Probe]
 async def records(bench: Bench, store_url: str) -> dict[str, dict[str, Probe]]:
     """Return, for each way to guess at a record, a probe for one that is not there and one that is not yours."""
     await keep_passwords(store_url, [RON_ID])
-    reply = (await bench.login(RON.email, "the-right-password", 201))[1]
+    reply = (await bench.login(RON.email, PASSWORD, 201))[1]
     token = reply.split(b'"token":"')[1].split(b'"')[0].decode()
     order, address = identity("order", f"{LESLIE.email}:0"), identity("address", f"{LESLIE.email}:Home")
     unknown = identity("order", "nobody")
@@ -231,7 +216,6 @@ async def run(what: str, samples: int, concurrent: int) -> bool:
             "TRUSTED_CLIENT_ID": "trusted",
             "TRUSTED_CLIENT_SECRET": "bench",
         }
-        await asyncio.to_thread(upgrade, store)
         api = [sys.executable, "-m", "gateway.demo", "--port", str(upstream), "--client-id", "gateway"]
         secret = {"DEMO_CLIENT_SECRET": SECRET}
         stack.enter_context(process(1, *api, ready="demo commerce API", env=secret, log=folder / "upstream.log"))

@@ -10,6 +10,8 @@ from bench.machine import LOAD_CORE, need, process
 
 PEERS = Path(__file__).parent / "peers"
 CUSTOMER = "79cc0486-bbdf-491b-a0a2-722383b6288b"
+ORDER_ID = "00000000-0000-4000-8000-0000000000{}"
+"""An order of the customer, by two digits."""
 LARGE = 2**30
 """Bytes of the large file."""
 _CATALOGUE = 66 * 1024
@@ -29,6 +31,11 @@ def upstream(folder: Path, port: int, *, core: int | str = LOAD_CORE, workers: i
         large.truncate(LARGE)
     grant = {"access_token": "upstream-bearer", "token_type": "Bearer", "expires_in": 86400}
     orders = {"data": [order(number) for number in range(3)], "meta": {"results": {"total": 3}}, "links": {}}
+    items = [_item(number) for number in range(4)]
+    references = [{"type": "item", "id": item["id"]} for item in items]
+    owner = {"data": {"type": "customer", "id": CUSTOMER}}
+    # nginx puts in the id that it is asked for.
+    one = order(0) | {"id": "$order", "relationships": {"items": {"data": references}, "customer": owner}}
     file = folder / "upstream.conf"
     file.write_text(
         filled(
@@ -39,6 +46,9 @@ def upstream(folder: Path, port: int, *, core: int | str = LOAD_CORE, workers: i
             reuse="reuseport" if workers > 1 else "",
             grant=_text(grant),
             orders=_text(orders),
+            order=_text({"data": one}),
+            items=_text({"data": items}),
+            address=_text({"data": {"id": "00000000-0000-4000-b000-000000000000", **address()}}),
         )
     )
     with process(core, "nginx", "-c", str(file), port=port, log=folder / "upstream.log"):
@@ -62,6 +72,45 @@ def order(number: int) -> dict[str, object]:
         "relationships": {
             "items": {"data": [{"type": "item", "id": f"00000000-0000-4000-9000-{number:012d}"}]},
             "customer": {"data": {"type": "customer", "id": CUSTOMER}},
+        },
+    }
+
+
+def address() -> dict[str, object]:
+    """Return an address of about a kilobyte, as a customer gives it."""
+    return {
+        "type": "address",
+        "first_name": "Ron",
+        "last_name": "Swanson",
+        "name": "Cabin",
+        "company_name": "",
+        "phone_number": "+1 555 0100",
+        "line_1": "1 Main Street",
+        "line_2": "",
+        "city": "Pawnee",
+        "county": "Wamapoke",
+        "postcode": "46001",
+        "country": "US",
+        "instructions": "Behind the diner, up the gravel road, past the second gate; leave it with the dog. " * 9,
+    }
+
+
+def _item(number: int) -> dict[str, object]:
+    """Return an item of an order, of about 500 bytes; it names neither its order nor an owner."""
+    price = {"amount": 4900, "currency": "USD", "includes_tax": True}
+    shown = {"amount": 4900, "currency": "USD", "formatted": "49.00 USD"}
+    return {
+        "type": "order_item",
+        "id": f"00000000-0000-4000-9000-{number:012d}",
+        "quantity": 1,
+        "product_id": f"00000000-0000-4000-a000-{number:012d}",
+        "name": f"Canoe number {number}",
+        "sku": f"canoe-{number}",
+        "unit_price": price,
+        "value": price,
+        "meta": {
+            "display_price": {"with_tax": {"unit": shown, "value": shown}},
+            "timestamps": {"created_at": "2026-04-02T09:30:00Z", "updated_at": "2026-04-02T09:30:00Z"},
         },
     }
 

@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 
 from bench.machine import resident_kib
-from gateway.cli.serve import run_server
+from gateway.cli.ending import exit_code
+from gateway.cli.loop import Stop, run
+from gateway.cli.serve import finish
 from gateway.config.load import load
-from gateway.wiring import Address, Gateway
+from gateway.wiring import Address, running
 
 
 def main(routing_file: str, port: str, admin: str, file: str) -> int:
@@ -31,11 +33,13 @@ def main(routing_file: str, port: str, admin: str, file: str) -> int:
         with Path(file).open("a") as counts:
             counts.write(json.dumps(counted) + "\n")
 
-    async def watch(_: Gateway) -> None:
+    async def work(stop: Stop) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, count)
+        config = load(Path(routing_file), os.environ)
+        async with running(config, Address("127.0.0.1", int(port)), Address("127.0.0.1", int(admin))) as gateway:
+            await finish(gateway, stop)
 
-    config = load(Path(routing_file), os.environ)
-    return run_server(config, Address("127.0.0.1", int(port)), Address("127.0.0.1", int(admin)), started=watch)
+    return exit_code(run(work))
 
 
 if __name__ == "__main__":

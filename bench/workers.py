@@ -9,7 +9,7 @@ import os
 import subprocess
 from dataclasses import replace
 
-from bench.command import lane, parser, settings
+from bench.command import parser, settings
 from bench.load import ORDERS, Ask, Load, full_load, print_loads, ratio, read
 from bench.machine import need
 from bench.parties import Party, stage
@@ -37,8 +37,8 @@ def main() -> None:
         stage(core=one_upstream, workers=2 if is_apart else 1) as single,
         stage(core="2,3" if is_apart else "0,1", workers=2) as double,
     ):
-        one = single.gateway("one worker", config=lane(options), core=0)
-        two = double.gateway("two workers", config=lane(options), core="0,1", workers=2)
+        one = single.gateway("one worker", core=0)
+        two = double.gateway("two workers", core="0,1", workers=2)
 
         def both(party: Party) -> None:
             used = load_cores if is_apart or party is two else (0,)

@@ -1,15 +1,21 @@
 """The `gateway` command, also as `python -m gateway`."""
 
 import gc
+import signal
+
+from gateway.cli.ending import INTERRUPTED, leave_at
 
 
 def main() -> None:
     """Run the command."""
-    # What imports make stays: looking for garbage in it again and again is an eighth of the time to start.
+    leave_at(signal.SIGINT, INTERRUPTED)
+    # Whoever starts us may have it wait until here, as the Makefile does: Python's own start would print a traceback.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # What start-up makes stays: looking for garbage in it again and again is an eighth of the time to start. What runs
+    # for long turns it on again (`gateway.cli.loop.collect`).
     gc.disable()
     from gateway.cli.app import main as run  # noqa: PLC0415 - imported while the collector is off
 
-    gc.enable()
     run()
 
 

@@ -5,31 +5,34 @@ import hashlib
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
-import yaml
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from gateway import __version__
 from gateway.authn.keyring import KeyRing
+from gateway.carrying.call import Timeouts
+from gateway.carrying.outbox import Outbox
+from gateway.carrying.pool import ConnectionPool
 from gateway.config.compile import key_ring, snapshot
+from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
-from gateway.ops.log import EventLog
+from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import make_admin
-from gateway.server.connection import GatewayProtocol, GatewayServer
 from gateway.server.edge import Edge
-from gateway.server.express import ExpressProtocol
-from gateway.server.token_api import Clients, TokenApi
+from gateway.server.listener import Listener
+from gateway.server.parser import check as check_parser
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
+from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
@@ -37,33 +40,17 @@ from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
-from gateway.upstream.client import Timeouts, UpstreamClient
-from gateway.upstream.connections import ConnectionPool
 from gateway.upstream.credential import ServerCredential, client_credentials
 from gateway.upstream.parents import Parents
+from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Lifecycle
 from gateway.vocab.policy import Endpoint
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
-# After the drain deadline nothing may hold up the exit.
-_LAST_MOMENT = 1.0
-# libyaml's where there is one: Python's takes 40 ms for a routing file, in which the loop does nothing else.
-_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 now: Final[Callable[[], float]] = time.time  # noqa: TID251 - the one place where the clock comes from
 clock: Final[Callable[[], float]] = time.monotonic
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; port 0 takes a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(slots=True)
@@ -76,14 +63,14 @@ class Gateway:
     store: CredentialStore | None
     hasher: PasswordHasher | None
     emit: Batch
-    _public_site: web.TCPSite
+    _listener: Listener
     _drain_deadline: float
 
     async def drain(self) -> None:
         """Take no new connections, let requests in flight finish, at most for the configured time."""
         self.edge.is_draining = True
         self.emit(Lifecycle("draining"))
-        await self._public_site.stop()
+        self._listener.stop()
         try:
             async with asyncio.timeout(self._drain_deadline):
                 await self.edge.drained()
@@ -93,32 +80,39 @@ class Gateway:
 
 @asynccontextmanager
 async def running(
-    config: Config, listen: Address, admin: Address, *, log: TextIO | None = None, shared_ports: bool = False
+    config: Config,
+    listen: Address,
+    admin: Address,
+    *,
+    log: TextIO | None = None,
+    make_log: Callable[[EventLog], Log] = lambda log: log,
+    shared_ports: bool = False,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway: it listens when the context is entered and is gone when it is left.
 
-    Raises StoreUnavailable when the store cannot be opened and OSError when a port cannot be had. `shared_ports` lets
-    several processes listen on the same ports.
+    Raises StoreUnavailable when the store cannot be opened, UnfitParserError when the installed aiohttp cannot be used
+    and OSError when a port cannot be had. `shared_ports` lets several processes listen on the same ports. `make_log`
+    makes another log of the one that writes JSON.
     """
+    check_parser()
     metrics = Metrics(CollectorRegistry(), now)
     event_log = EventLog(
         log or sys.stdout, _log_key(config), now, debug=config.log.details, on_lost=metrics.count_lost_line
     )
-
-    emit = Batch(event_log, metrics, now)
+    emit = Batch(make_log(event_log), metrics, now)
 
     async with AsyncExitStack() as stack:
         stack.callback(emit.flush)
+        outbox = Outbox(asyncio.get_running_loop())
         timeouts = Timeouts(**dict(config.upstream.timeouts))
-        client = await stack.enter_async_context(
-            UpstreamClient(config.upstream.url, timeouts, config.upstream.connections)
-        )
+        pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox)
+        stack.push_async_callback(pool.close)
         options = config.upstream.credential
         credential = ServerCredential(
-            client_credentials(client, options.path, options.client_id, options.client_secret), emit, now
+            client_credentials(pool, options.path, options.client_id, options.client_secret), emit, now
         )
         stack.push_async_callback(credential.close)
-        backend = Backend(client, credential, clock)
+        backend = Backend(pool, credential, clock)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
         store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack)
@@ -126,7 +120,7 @@ async def running(
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
         flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit)
-        edge = Edge(flow, lambda: compiled, emit, now, clock)
+        edge = Edge(flow, pool, outbox, lambda: compiled, emit, now, clock, config.server.keepalive)
 
         async def ready() -> dict[str, bool]:
             return {
@@ -135,28 +129,29 @@ async def running(
                 "not_draining": not edge.is_draining,
             }
 
-        application = make_admin(ready, emit.render, lambda: dump(config))
+        application = make_admin(ready, emit.render, lambda: f"# gateway {__version__}\n{dump(config)}")
         admin_runner = web.AppRunner(application, access_log=None, handle_signals=False)
         admin_site = await _listen(stack, admin_runner, admin, shared=shared_ports)
-        make_protocol: Callable[..., GatewayProtocol] = GatewayProtocol
-        if config.express:
-            pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections)
-            stack.push_async_callback(pool.close)
-            pool.open()
-            make_protocol = partial(ExpressProtocol, flow=flow, pool=pool)
-        server = GatewayServer(edge, keepalive_timeout=config.server.keepalive, make_protocol=make_protocol)
-        runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=_LAST_MOMENT)
-        site = await _listen(stack, runner, listen, shared=shared_ports)
+        listener = Listener(edge)
+        stack.push_async_callback(listener.close)
+        await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         renewing = group.create_task(credential.run(), name="server credential renewal")
         stack.callback(renewing.cancel)
         for name in insecure_settings(config):
             emit(Lifecycle("insecure setting", name))
         gateway = Gateway(
-            _bound(runner, listen), _bound(admin_runner, admin), edge, store, hasher, emit, site, config.server.drain
+            _bound(listener.addresses, listen),
+            _bound(admin_runner.addresses, admin),
+            edge,
+            store,
+            hasher,
+            emit,
+            listener,
+            config.server.drain,
         )
         del admin_site
-        emit(Lifecycle("started", f"public {gateway.listen}, admin {gateway.admin}"))
+        emit(Lifecycle("started", f"public {gateway.listen}, admin {gateway.admin}, version {__version__}"))
         yield gateway
         emit(Lifecycle("stopped"))
 
@@ -235,9 +230,9 @@ async def _listen(stack: AsyncExitStack, runner: web.BaseRunner, address: Addres
     return site
 
 
-def _bound(runner: web.BaseRunner, asked: Address) -> Address:
-    """Return where a runner really listens."""
-    host, port, *_ = next(iter(runner.addresses))
+def _bound(addresses: Sequence[Any], asked: Address) -> Address:
+    """Return where something really listens."""
+    host, port, *_ = addresses[0]
     return Address(asked.host or host, port)
 
 
@@ -248,19 +243,4 @@ def _log_key(config: Config) -> bytes:
     return hashlib.blake2b(key.get_secret_value().encode(), digest_size=32).digest()
 
 
-def insecure_settings(config: Config) -> list[str]:
-    """Return the names of dangerous settings that are on; for a route also which one it is, and why."""
-    names = [name for name, value in config if name.startswith("insecure_") and value]
-    for index, route in enumerate(config.routes):
-        if route.insecure_unproven is not None:
-            names.append(f"routes[{index}].insecure_unproven ({route.name}): {route.insecure_unproven}")
-    return names
-
-
-def dump(config: Config) -> str:
-    """Write the effective configuration as YAML, secrets masked."""
-    document = config.model_dump(mode="json", exclude_none=True)
-    return yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
-
-
-__all__ = ["Address", "Gateway", "StoreUnavailable", "clock", "dump", "insecure_settings", "now", "running"]
+__all__ = ["Address", "Gateway", "StoreUnavailable", "clock", "now", "running"]

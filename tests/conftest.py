@@ -50,6 +50,13 @@ async def site(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
 
 
 @pytest.fixture
+async def bare(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
+    """Give the same without passwords, where nobody logs in: hashing them is most of what starting a gateway takes."""
+    async with run_site(upstream, tmp_path, passwords=False) as running:
+        yield running
+
+
+@pytest.fixture
 def environ(upstream: Commerce, tmp_path: Path) -> dict[str, str]:
     """Give a process the environment of config/moltin.yaml, with a folder for temporary files."""
     temporary = tmp_path / "temporary"

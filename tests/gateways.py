@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,8 +26,6 @@ from tests.fakes.commerce import Commerce
 ROOT = Path(__file__).parent.parent
 MOLTIN = ROOT / "config" / "moltin.yaml"
 
-# GATEWAY_TEST_LANE=standard runs what goes through a gateway without the express lane.
-LANE = os.environ.get("GATEWAY_TEST_LANE", "express")
 STOREFRONT = "canary-storefront-id"
 TRUSTED = "canary-trusted-id"
 TRUSTED_SECRET = "canary-trusted-secret"
@@ -232,23 +229,21 @@ async def site(
     commerce: Commerce,
     folder: Path,
     *,
-    config: str | None = None,
+    config: str | Config | None = None,
     passwords: bool = True,
     hashing: Hashing = CHEAP,
     **environ: str,
 ) -> AsyncIterator[Site]:
     """Run a gateway on config/moltin.yaml, or on `config`, a YAML text that may say `extends: moltin.yaml`.
 
-    With `passwords` the demo customers have their demo passwords. Where the file says nothing of its own, passwords
-    cost what `hashing` says.
+    A configuration of another site is taken as it is. With `passwords` the demo customers have their demo passwords.
+    Where the file says nothing of its own, passwords cost what `hashing` says.
     """
     path = MOLTIN
-    if config is not None:
+    if isinstance(config, str):
         path = folder / "gateway.yaml"
         path.write_text(config.replace("extends: moltin.yaml", f"extends: {MOLTIN}"))
-    loaded = load(path, environment(folder, commerce.url, **environ))
-    if LANE == "standard":
-        loaded = loaded.model_copy(update={"express": False})
+    loaded = config if isinstance(config, Config) else load(path, environment(folder, commerce.url, **environ))
     if loaded.customers.hashing == Hashing():
         customers = loaded.customers.model_copy(update={"hashing": hashing})
         loaded = loaded.model_copy(update={"customers": customers})

@@ -1,4 +1,4 @@
-"""The event loops that tests of the express lane run on: what it does in one turn depends on the loop."""
+"""The event loops that tests of connections run on: what happens in one turn depends on the loop."""
 
 import asyncio
 from collections.abc import Callable, Mapping

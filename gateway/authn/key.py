@@ -4,7 +4,6 @@ import hashlib
 import json
 import secrets
 from dataclasses import dataclass
-from enum import StrEnum
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,7 +20,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from gateway.authn.compact import decode_segment, encode_segment, read_object
+from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import Json
+
+__all__ = ["Algorithm", "Key", "KeyFault", "PrivateKey", "generate", "load_key"]
 
 # RFC 7518 section 3.2: a key of the size of the hash output or larger.
 _SECRET_BYTES = 32
@@ -34,15 +36,6 @@ _KID_LENGTH = 128
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 Signing = PrivateKey | bytes
 Verifying = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey | bytes
-
-
-class Algorithm(StrEnum):
-    """What a key is good for; the names of RFC 7518 and RFC 8037."""
-
-    EDDSA = "EdDSA"
-    ES256 = "ES256"
-    RS256 = "RS256"
-    HS256 = "HS256"
 
 
 # RFC 7638 section 3.2 and RFC 8037 section 2: the members of a thumbprint, which are also all that is public.

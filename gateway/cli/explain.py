@@ -5,23 +5,24 @@ It asks the same functions as a real request; with --as it mints the tokens that
 
 import json
 import shlex
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
-from gateway import flow
+from gateway import decision
 from gateway.cli.table import describe, name_of, whole
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.model import Config
-from gateway.flow import Admission, Snapshot
+from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
 from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
 from gateway.vocab.policy import Passwords, Route
-from gateway.vocab.refusals import Refusal
+from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import parse_request
 from gateway.wire.headers import CUSTOMER_TOKEN, first
@@ -52,13 +53,12 @@ class Answer:
 
     question: Question
     headers: Headers
-    express: bool
     document: Json | None = None
     route: Route | None = None
     caller: str = "-"
     refusal: Refusal | None = None
     plan: Plan | None = None
-    lane: str | None = None
+    waits: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -104,7 +104,7 @@ class Answer:
             "before": self.before(),
             "after": self.after(),
             "looked_up_first": [parent.path for parent in self.plan.parents] if self.plan else [],
-            "lane": self.lane,
+            "waits_for": self.waits,
             "notes": self.notes,
             "other_routes": dict(self.others),
         }
@@ -130,10 +130,8 @@ class Answer:
         head.add_row("decision", self.refusal_text or ("goes upstream" if self.plan else "answered here"))
         for rule in self.rules:
             head.add_row("rule", f"{rule['rule']} {json.dumps(rule['options'])}")
-        for parent in self.plan.parents if self.plan else ():
-            head.add_row("looked up first", parent.path)
-        if self.lane is not None:
-            head.add_row("lane", self.lane)
+        for wait in self.waits:
+            head.add_row("waits for", wait)
         for note in self.notes:
             head.add_row("note", note)
         change = whole("", "client sends", "upstream gets", title="before and after")
@@ -156,14 +154,16 @@ def explain(config: Config, question: Question) -> Answer:
         headers = (*(line for line in headers if line[0] not in _TOKENS), *_tokens(compiled, question))
         compiled = _with_client(compiled)
     request = Request("explain", question.method.upper(), question.target, headers, "-", now())
-    answer = Answer(question, shown, express=config.express)
+    answer = Answer(question, shown)
     trace = Trace()
-    admission = flow.admit(compiled, request, trace)
+    admission = decision.admit(compiled, request, trace)
     answer.caller = trace.caller
     answer.others = _others(compiled.routes, request)
     answer.route = next((route for route in compiled.routes.routes if route.name == trace.route), None)
     if isinstance(admission, Refusal):
         answer.refusal = admission
+        if admission.code is Code.BEARER_MISSING:
+            answer.notes.append("--as public, --as trusted or --customer ID asks as somebody who has a token")
         return answer
     answer.route = admission.route
     if admission.route.endpoint is not None:
@@ -186,14 +186,14 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
             answer.refusal = read
             return
         document = answer.document = read
-    planned = flow.plan(compiled, request, admission, document if needs_document(route, access) else None)
+    planned = decision.plan(compiled, request, admission, document if needs_document(route, access) else None)
     if isinstance(planned, Refusal):
         answer.refusal = planned
         return
     answer.plan = planned
     kind = "read whole and judged" if is_buffered(route, access) else "relayed as it arrives"
     answer.notes.append(f"the answer is {kind}; access: {describe(access)}")
-    answer.lane = _lane(answer, request, admission, planned)
+    answer.waits = list(_waits(route, planned))
     if route.passwords in {Passwords.REGISTER, Passwords.CHANGE}:
         answer.notes.append("a password in the body is taken out and kept by the gateway")
         data = (planned.document or {}).get("data")
@@ -202,16 +202,14 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
             answer.plan = structs.replace(planned, document={**(planned.document or {}), "data": kept})
 
 
-def _lane(answer: Answer, request: Request, admission: Admission, planned: Plan) -> str:
-    """Say which lane the request takes, and why."""
-    reason = flow.standard_because(request, admission, planned)
-    if not answer.express:
-        reason = "express is false"
-    elif answer.question.data is not None:
-        reason = "it has a body"
-    if reason is not None:
-        return f"standard: {reason}"
-    return "express: no decision has to wait, as long as our credential and a connection are in hand"
+def _waits(route: Route, planned: Plan) -> Iterator[str]:
+    """Say what has to be awaited before the request can go on; nothing is, where none of it is named."""
+    for parent in planned.parents:
+        yield f"the record {parent.path}"
+    if route.passwords in {Passwords.REGISTER, Passwords.CHANGE, Passwords.FORGET}:
+        yield "the store, and a password's computation"
+    elif route.passwords is Passwords.SHOW:
+        yield "the store, once the answer is there"
 
 
 def _headers(question: Question) -> Headers:
@@ -241,7 +239,7 @@ def _tokens(compiled: Snapshot, question: Question) -> Headers:
 
 def _with_client(compiled: Snapshot) -> Snapshot:
     made_up = {(CallerKind.PUBLIC, _EXPLAIN_CLIENT), (CallerKind.TRUSTED, _EXPLAIN_CLIENT)}
-    return replace(compiled, clients=compiled.clients | made_up)
+    return structs.replace(compiled, clients=compiled.clients | made_up)
 
 
 def _others(routes: RouteTable, request: Request) -> list[tuple[str, str]]:

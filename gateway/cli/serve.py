@@ -1,4 +1,4 @@
-"""Runs the gateway as a process or several: signals, workers, exit codes."""
+"""`gateway serve`: the gateway as a process or several; signals, workers, exit codes."""
 
 import asyncio
 import gc
@@ -10,66 +10,90 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NoReturn
 
 from pydantic import SecretStr
 
-from gateway.authn.key import Algorithm, generate
-from gateway.cli.loop import new_event_loop
+from gateway.authn.key import generate
+from gateway.cli.cores import usable
+from gateway.cli.ending import INTERRUPTED, exit_code
+from gateway.cli.fault import START_FAULTS, cannot_start, fail, tell
+from gateway.cli.loop import Stop, collect, run
+from gateway.cli.routing_file import read
 from gateway.config.model import Config
 from gateway.ops.metrics import forget, share
-from gateway.wiring import Address, Gateway, running
+from gateway.server.parser import check as check_parser
+from gateway.stores import upgrade
+from gateway.vocab.address import Address
+from gateway.vocab.algorithm import Algorithm
+from gateway.wiring import Gateway, running
 
+_WORKERS_MOST = 256
 # How a worker ends that cannot have its ports or its store.
 START_FAULT = 3
 # A worker that dies at once is not restarted faster than this; seconds.
 _RESTART_PAUSE = 1.0
 # In memory, on Linux, in containers too (shm_overview(7)).
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - what lies there is in a folder of its own that only its owner can open
-# New objects before the collector looks at the youngest; a few MiB of them.
-_COLLECT_AFTER = 50_000
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # How workers end that were told to: in order, or by the signal itself if they had not come far enough to take it.
-_STOPPED = frozenset({0, -signal.SIGTERM, -signal.SIGINT})
+_STOPPED = frozenset({0, INTERRUPTED, -signal.SIGTERM, -signal.SIGINT})
 
 
-def run_server(
-    config: Config,
-    listen: Address,
-    admin: Address,
-    *,
-    lifeline: int | None = None,
-    started: Callable[[Gateway], Awaitable[None]] | None = None,
-) -> int:
-    """Serve until told to stop; returns the exit code. `started` is called once the ports are open.
+def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> int:
+    """Serve until told to stop; returns the exit code. `workers` None makes one for each CPU."""
+    config = read(path)
+    count = workers or min(usable(), _WORKERS_MOST)
+    shared = settled(config)
+
+    def work(public: Address, private: Address, lifeline: int) -> int:
+        try:
+            return run_server(shared, public, private, lifeline=lifeline)
+        except START_FAULTS as error:
+            tell(cannot_start(error, public, private))
+            return START_FAULT
+
+    try:
+        if count == 1:
+            return run_server(config, listen, admin)
+        crew = Crew()
+        # Each worker does it too and finds nothing to do, or to say; what cannot be had is told of once.
+        check_parser()
+        if config.customers.verify != "upstream":
+            upgrade(config.store.url)
+        return run_workers(crew, work, listen, admin, count)
+    except START_FAULTS as error:
+        fail(cannot_start(error, listen, admin))
+
+
+def run_server(config: Config, listen: Address, admin: Address, *, lifeline: int | None = None) -> int:
+    """Serve in this process until told to stop; returns the exit code.
 
     `lifeline` makes it one of several workers: a pipe that is closed when the supervisor is gone, and then it stops.
     """
 
-    async def main() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        # Further signals set what is set already: a second SIGTERM does not cut requests in flight.
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, stop.set)
+    async def work(stop: Stop) -> None:
         if lifeline is not None:
-            loop.add_reader(lifeline, _let_go, loop, lifeline, stop)
+            asyncio.get_running_loop().add_reader(lifeline, _let_go, lifeline, stop)
         async with running(config, listen, admin, shared_ports=lifeline is not None) as gateway:
-            if started is not None:
-                await started(gateway)
-            # What start-up made stays: the collector need not look through it again and again.
-            gc.collect()
-            gc.freeze()
-            # A request makes some hundred objects and nearly no cycles: looking for cycles every 700 objects is waste.
-            gc.set_threshold(_COLLECT_AFTER, 20, 50)
-            await stop.wait()
-            await gateway.drain()
+            await finish(gateway, stop)
 
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(main())
-    return 0
+    return exit_code(run(work))
+
+
+async def finish(gateway: Gateway, stop: Stop) -> None:
+    """Let a gateway that has started serve until it is told to stop, and the requests in flight finish.
+
+    SIGINT after that cuts them.
+    """
+    collect()
+    await stop.wait()
+    stop.cuts = asyncio.ensure_future(gateway.drain())
+    with suppress(asyncio.CancelledError):
+        await stop.cuts
 
 
 def settled(config: Config) -> Config:
@@ -82,7 +106,9 @@ def settled(config: Config) -> Config:
     return config.model_copy(update={"tokens": tokens, "log": log})
 
 
-def run_workers(work: Callable[[Address, Address, int], int], listen: Address, admin: Address, count: int) -> int:
+def run_workers(
+    crew: "Crew", work: Callable[[Address, Address, int], int], listen: Address, admin: Address, count: int
+) -> int:
     """Serve with several processes on the same ports: restart those that die, stop all when told to.
 
     `work` serves in a process of its own, given the addresses and its lifeline, and returns the exit code; what is in
@@ -94,65 +120,67 @@ def run_workers(work: Callable[[Address, Address, int], int], listen: Address, a
         _held(admin) as private,
         tempfile.TemporaryDirectory(prefix="gateway-metrics-", dir=_in_memory(), ignore_cleanup_errors=True) as shared,
     ):
-        crew = _Crew(lambda lifeline: work(public, private, lifeline), shared)
-        for number in _SIGNALS:
-            signal.signal(number, lambda _number, _frame: crew.stop())
         # Whatever start-up made is shared by all; a collector that looked through it would copy it.
         gc.collect()
         gc.freeze()
-        return crew.run(count)
+        return crew.run(lambda lifeline: work(public, private, lifeline), shared, count)
 
 
-class _Crew:
-    """The workers, each with its number. `shared` is the folder of their metrics."""
+class Crew:
+    """The workers, each with its number. From the start it is this that takes the signals."""
 
-    def __init__(self, work: Callable[[int], int], shared: str) -> None:
-        self._work = work
-        self._shared = shared
+    def __init__(self) -> None:
         self._workers: dict[int, int] = {}
-        self._is_stopping = False
+        self._told: int | None = None
         # Held open as long as this process lives, and by no other.
         self._lifeline, self._held = os.pipe()
+        for number in _SIGNALS:
+            signal.signal(number, lambda number, _frame: self.stop(number))
 
-    def stop(self) -> None:
-        """Tell every worker to finish."""
-        self._is_stopping = True
+    def stop(self, number: int) -> None:
+        """Tell every worker to finish; SIGINT after that cuts what they still have to do."""
+        again = self._told is not None and number == signal.SIGINT
+        if self._told is None or again:
+            self._told = number
         for pid in tuple(self._workers):
-            _tell(pid)
+            _tell(pid, signal.SIGINT if again else signal.SIGTERM)
 
-    def run(self, count: int) -> int:
-        """Keep `count` workers at work until all have finished; returns the exit code."""
-        first = {self._start(number) for number in range(count)}
+    def run(self, work: Callable[[int], int], shared: str, count: int) -> int:
+        """Keep `count` workers at work until all have finished; returns the exit code.
+
+        `shared` is the folder of their metrics.
+        """
+        first = set() if self._told is not None else {self._start(number, work, shared) for number in range(count)}
         code = 0
         while self._workers:
             pid, number, ended = self._next_dead()
-            forget(self._shared, number)
+            forget(shared, number)
             if ended == START_FAULT and pid in first:
                 # What keeps one of the first from starting keeps all of them; a later one may find a passing fault.
                 code = 1
-                self.stop()
-            if not self._is_stopping:
+                self.stop(signal.SIGTERM)
+            if self._told is None:
                 time.sleep(_RESTART_PAUSE)
-            if not self._is_stopping:
-                self._start(number)
+            if self._told is None:
+                self._start(number, work, shared)
             elif ended not in _STOPPED:
                 code = 1
-        return code
+        return code or exit_code(self._told)
 
-    def _start(self, number: int) -> int:
+    def _start(self, number: int, work: Callable[[int], int], shared: str) -> int:
         # A worker shall not take a signal as if it were this process.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         pid = os.fork()
         if pid == 0:
-            self._live(number)
+            self._live(number, work, shared)
         self._workers[pid] = number
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         # A signal that came before did not find it.
-        if self._is_stopping:
-            _tell(pid)
+        if self._told is not None:
+            _tell(pid, signal.SIGTERM)
         return pid
 
-    def _live(self, number: int) -> NoReturn:
+    def _live(self, number: int, work: Callable[[int], int], shared: str) -> NoReturn:
         """Be a worker, from its first moment to its end; nothing that this process has to clean up is the worker's."""
         code = 1
         try:
@@ -160,8 +188,8 @@ class _Crew:
                 signal.signal(one, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             os.close(self._held)
-            share(self._shared, number)
-            code = self._work(self._lifeline)
+            share(shared, number)
+            code = work(self._lifeline)
         except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own code
             traceback.print_exc()
         finally:
@@ -200,12 +228,12 @@ def _in_memory() -> str | None:
     return _SHARED_MEMORY if "TMPDIR" not in os.environ and os.access(_SHARED_MEMORY, os.W_OK) else None
 
 
-def _tell(pid: int) -> None:
+def _tell(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, number)
 
 
-def _let_go(loop: asyncio.AbstractEventLoop, lifeline: int, stop: asyncio.Event) -> None:
+def _let_go(lifeline: int, stop: Stop) -> None:
     # A closed pipe can be read for ever.
-    loop.remove_reader(lifeline)
-    stop.set()
+    asyncio.get_running_loop().remove_reader(lifeline)
+    stop.tell(signal.SIGTERM)

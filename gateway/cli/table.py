@@ -2,15 +2,33 @@
 
 from collections.abc import Iterator
 
+from rich.console import Console, Group, RenderableType
 from rich.table import Column, Table
 
-from gateway.config.compile import route as compile_route
 from gateway.config.model import Config, Route
 from gateway.config.proof import Proof, Verdict
+from gateway.config.routes import route as compile_route
 from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab.messages import CallerKind, Json
 from gateway.vocab.policy import Access
+
+# Wider than any table of ours: rich takes 80 columns for a pipe, and would break words that somebody greps for.
+PIPE_WIDTH = 10_000
+
+
+def print_tables(tables: RenderableType) -> None:
+    """Print to the terminal in its width, to a pipe in one line for each row."""
+    # Names of parameters stand in brackets, and what a client sends may be anything: no text of ours is markup.
+    out = Console(markup=False, emoji=False, highlight=False)
+    if not out.is_terminal:
+        out.width = PIPE_WIDTH
+    out.print(tables)
+
+
+def print_coverage(config: Config, proof: Proof) -> None:
+    """Print what `gateway check` shows of a file without a fault."""
+    print_tables(Group(coverage_table(config, proof), *coverage_lines(config, proof)))
 
 
 def whole(*headers: str, title: str | None = None) -> Table:

@@ -1,25 +1,23 @@
 """Turns a checked Config into the frozen values that requests are decided with. No I/O."""
 
-from collections.abc import Sequence
-
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
-from gateway.authn.key import Algorithm, generate, load_key
+from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
 from gateway.config.check import JWKS_PATH
 from gateway.config.id_pattern import compile_id_pattern
-from gateway.config.model import Access, AccessPerCaller, Config, Rules
-from gateway.config.model import Route as RouteModel
-from gateway.flow import Snapshot
+from gateway.config.model import Config
+from gateway.config.routes import route
+from gateway.decision import Snapshot
 from gateway.routing import RouteTable
 from gateway.vocab import policy
+from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
 from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED
 from gateway.wire.links import LinkRewriter
 
-_OPEN = policy.Access()
-_EVERYBODY = dict.fromkeys(CallerKind, _OPEN)
+_EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
 
 
 def key_ring(config: Config) -> KeyRing:
@@ -48,36 +46,6 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         cors=Cors(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
     )
-
-
-def route(model: RouteModel, verify: str = "store") -> policy.Route:
-    """Compile one route. Where the upstream verifies, passwords are fields of a body like any other."""
-    return policy.Route(
-        name=model.name,
-        path=model.path,
-        methods=frozenset(model.methods),
-        access=dict(_access(model.access)),
-        query=frozenset(model.query),
-        passwords=None if verify == "upstream" else model.passwords,
-        body_limit=model.limits.body,
-        answer_limit=model.limits.answer,
-        stream_limit=model.limits.stream,
-        set_cookie=model.set_cookie,
-        closes_on_violation=model.on_violation == "close_route",
-    )
-
-
-def _access(model: AccessPerCaller) -> Sequence[tuple[CallerKind, policy.Access]]:
-    callers: tuple[tuple[CallerKind, Access | None], ...] = (
-        (CallerKind.PUBLIC, model.public),
-        (CallerKind.CUSTOMER, model.customer),
-        (CallerKind.TRUSTED, model.trusted),
-    )
-    return [
-        (kind, policy.Access(access.scope_rules, access.guard_rules) if isinstance(access, Rules) else _OPEN)
-        for kind, access in callers
-        if access is not None
-    ]
 
 
 def _endpoints(config: Config) -> list[policy.Route]:

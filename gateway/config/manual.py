@@ -20,7 +20,7 @@ _HEAD = """# The routing file
 
 This page is written from the models by `make docs`. Values may hold `${env:NAME}`, `${env:NAME:-default}` and
 `${file:PATH}`; durations are written `250ms`, `10s`, `2m`, `24h`, sizes `64KiB`, `8MiB`. `extends: other.yaml` lays a
-file over another one: mappings are merged, everything else is replaced. `gateway check --config FILE` names every fault
+file over another one: mappings are merged, everything else is replaced. `gateway check FILE` names every fault
 with its line and column. Editors complete keys by `config/schema.json`.
 """
 _PASSWORDS = {

@@ -108,7 +108,7 @@ class Upstream(Closed):
         default=256,
         ge=1,
         le=10_000,
-        description="Connections open at once, per worker; as many again for relays, and for the express lane.",
+        description="Connections open at once, per worker; what is relayed at a client's pace can have three quarters.",
     )
     owner_memory: Duration = Field(
         default="1s",
@@ -359,10 +359,6 @@ class Config(Closed):
     customers: Customers = Field(default_factory=Customers, description="Who customers are.")
     cors: CorsOptions = Field(default_factory=CorsOptions, description="Which browser applications may call.")
     server: Server = Field(default_factory=Server, description="The clients' side.")
-    express: Flag = Field(
-        default=True,
-        description="false: every request takes the standard lane. Nothing changes but the speed.",
-    )
     log: Log = Field(default_factory=Log, description="The log.")
     routes: tuple[Route, ...] = Field(min_length=1, description="Every path that exists; all others answer 404.")
     insecure_literal_secrets: Flag = Field(

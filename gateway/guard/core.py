@@ -7,13 +7,12 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 from gateway.guard.envelope import explained
 from gateway.guard.members import judged_members
-from gateway.vocab.messages import Headers, Plan, Whose
-from gateway.vocab.policy import Access, Checked, Route
+from gateway.vocab.messages import Answer, Checked, Headers, Plan, Whose
+from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
 from gateway.wire.headers import first, is_json, is_repeated, media_type, retry_after
@@ -45,16 +44,8 @@ class GuardOptions(BaseModel):
         """Return the document that may leave, or say no."""
 
 
-class Received(Struct, frozen=True):
-    """An answer of the upstream, read whole and not judged yet."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
 def judge(
-    route: Route, access: Access, plan: Plan, whose: Whose, answer: Received, links: LinkRewriter
+    route: Route, access: Access, plan: Plan, whose: Whose, answer: Answer, links: LinkRewriter
 ) -> Checked | Refusal:
     """Return what may leave of a complete answer, or say no.
 
@@ -85,7 +76,7 @@ def judge(
     return Checked(answer.status, document)
 
 
-def _document(answer: Received, limit: int, links: LinkRewriter | None) -> Any | Refusal:
+def _document(answer: Answer, limit: int, links: LinkRewriter | None) -> Any | Refusal:
     if not is_json(first(answer.headers, "content-type")):
         return Refusal(Code.UPSTREAM_INVALID, "content type is not JSON")
     plain = inflate(answer.body, first(answer.headers, "content-encoding"), limit)
@@ -97,7 +88,7 @@ def _document(answer: Received, limit: int, links: LinkRewriter | None) -> Any |
     return document
 
 
-def _without_document(plan: Plan, answer: Received, limit: int, *, is_open: bool) -> Checked | Refusal:
+def _without_document(plan: Plan, answer: Answer, limit: int, *, is_open: bool) -> Checked | Refusal:
     status = answer.status
     if status == 204:  # noqa: PLR2004 - HTTP's own number
         if answer.body or plan.method == "GET":
@@ -114,7 +105,7 @@ def _without_document(plan: Plan, answer: Received, limit: int, *, is_open: bool
     return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
 
 
-def relayed_error(answer: Received) -> Checked | Refusal:
+def relayed_error(answer: Answer) -> Checked | Refusal:
     """Return what leaves of an error on an open route: the status and the messages, in the envelope of every error."""
     if answer.status >= 500:  # noqa: PLR2004 - HTTP's own numbers
         return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {answer.status}")

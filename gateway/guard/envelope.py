@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from gateway.vocab.messages import Plan
-from gateway.vocab.policy import Checked
+from gateway.vocab.messages import Checked, Plan
 from gateway.vocab.refusals import Code, Refusal
 
 # Longer texts than any message of the API; what is longer is data, not a message.

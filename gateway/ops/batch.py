@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from gateway.ops.log import EventLog
+from gateway.ops.log import Log
 from gateway.ops.metrics import Metrics
 from gateway.vocab.events import Event, RequestDone
 
@@ -21,7 +21,7 @@ class Batch:
     before it. Without an event loop that runs nothing waits. Whoever ends the process calls `flush` last.
     """
 
-    def __init__(self, log: EventLog, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(self, log: Log, metrics: Metrics, now: Callable[[], float]) -> None:
         self._log: Final = log
         self._metrics: Final = metrics
         self._now: Final = now

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any, Final, TextIO, assert_never
+from typing import Any, Final, Protocol, TextIO, assert_never
 
 import msgspec
 
@@ -50,7 +50,6 @@ class _RequestLine(msgspec.Struct, gc=False):
     customer: str | None
     status: int
     code: str | None
-    lane: str
     ms: float
     upstream_ms: float
     upstream_calls: int
@@ -58,6 +57,16 @@ class _RequestLine(msgspec.Struct, gc=False):
     peer: str
     aborted: bool
     detail: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Log(Protocol):
+    """Takes an event, or many requests at once, each with the time when it was done."""
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+
+    def write_requests(self, requests: Iterable[tuple[float, RequestDone]]) -> None:
+        """Take many requests."""
 
 
 class EventLog:
@@ -89,20 +98,21 @@ class EventLog:
     def __call__(self, event: Event) -> None:
         """Write one line for the event; the depth of the password queue is a metric, and a line at debug only."""
         if self._debug or not isinstance(event, PasswordQueue):
-            self._write([self._line(self._now(), event)])
+            self.write(_serialize([self._line(self._now(), event)]))
 
     def write_requests(self, requests: Iterable[tuple[float, RequestDone]]) -> None:
         """Write a line for each request; with it comes the time when it was done."""
-        self._write([self._request(at, done) for at, done in requests])
+        self.write(_serialize([self._request(at, done) for at, done in requests]))
 
-    def _write(self, lines: Sequence[Any]) -> None:
-        for text in _pieces(_serialize(lines)):
+    def write(self, text: str) -> None:
+        """Write whole lines, each at once."""
+        for piece in _pieces(text):
             try:
-                self._stream.write(text)
+                self._stream.write(piece)
                 self._stream.flush()
             except (OSError, ValueError):
                 # A closed pipe or a full disk (OSError), or a closed file (ValueError).
-                self._on_lost(text.count("\n"))
+                self._on_lost(piece.count("\n"))
 
     def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:
         fields: dict[str, Any]
@@ -146,7 +156,6 @@ class EventLog:
             self._pseudonym(trace.customer_id),
             done.status,
             trace.code,
-            trace.lane,
             _milliseconds(done.seconds),
             _milliseconds(trace.upstream_seconds),
             trace.upstream_calls,

@@ -35,7 +35,6 @@ from gateway.vocab.refusals import Code
 
 _CALLERS: Final = frozenset(CallerKind)
 _CODES: Final = frozenset(Code.__members__)
-_LANES: Final = frozenset({"standard", "express"})
 _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "failed"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
@@ -83,7 +82,7 @@ class Metrics:
         self._now: Final = now
         self._faults_seen: Final[set[str]] = set()
         requests = Counter(
-            "gateway_requests_total", "Requests answered.", ("route", "caller", "status", "lane"), registry=registry
+            "gateway_requests_total", "Requests answered.", ("route", "caller", "status"), registry=registry
         )
         # `labels` checks, copies and locks on every call; the sets are closed, so what it gives can be kept.
         self._requests: Final = cache(requests.labels)
@@ -151,21 +150,21 @@ class Metrics:
 
     def count_requests(self, requests: Iterable[RequestDone]) -> None:
         """Count requests; many at once cost little more than one."""
-        counts: defaultdict[tuple[str, str, int, str], int] = defaultdict(int)
+        counts: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         codes: defaultdict[str, int] = defaultdict(int)
         seconds: defaultdict[str, list[float]] = defaultdict(list)
         upstream_seconds: defaultdict[str, list[float]] = defaultdict(list)
         for done in requests:
             trace = done.trace
-            counts[trace.route, trace.caller, done.status, trace.lane] += 1
+            counts[trace.route, trace.caller, done.status] += 1
             seconds[trace.route].append(done.seconds)
             if trace.upstream_calls:
                 upstream_seconds[trace.route].append(trace.upstream_seconds)
             if trace.code is not None:
                 codes[trace.code] += 1
-        for (route, caller, status, lane), count in counts.items():
+        for (route, caller, status), count in counts.items():
             shown = str(status) if status in _STATUSES else "-"
-            self._requests(route, _known(caller, _CALLERS), shown, _known(lane, _LANES)).inc(count)
+            self._requests(route, _known(caller, _CALLERS), shown).inc(count)
         for route, times in seconds.items():
             self._seconds.observe(route, times)
         for route, times in upstream_seconds.items():

@@ -1,116 +1,325 @@
-"""One connection of a client: aiohttp's parser with our own words for what it refuses, and our patience.
+"""One connection of a client: aiohttp's parser, one request at a time, and how long each may take.
 
-It sees no request; the edge answers those.
+The parser is the only judge of where a request begins and ends; what it cannot read is answered in our own words. It
+decides nothing about a request, not even whether it is one that we speak: that it asks `spoken`.
 """
 
-import logging
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections import deque
+from typing import Final, Protocol, cast
 
-from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web_protocol import RequestHandler
-
-from gateway.server.edge import Edge, break_off, last_response
-from gateway.server.replies import render
+from gateway.server.body import CLIENT_TIMEOUTS, Payload, RequestBody
+from gateway.server.edge import Edge, break_off, new_id, with_cors
+from gateway.server.exchange import Exchange
+from gateway.server.framing import FramingLimit
+from gateway.server.parser import (
+    AHEAD_MOST,
+    EMPTY_PAYLOAD,
+    HttpProcessingError,
+    HttpVersion10,
+    HttpVersion11,
+    LineTooLong,
+    RawRequestMessage,
+    make_parser,
+)
+from gateway.server.replies import Closing, render, reply_head
+from gateway.vocab.events import RequestDone
+from gateway.vocab.messages import Request, Trace
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.headers import first, values
 
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
+_VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
+_CONTINUE: Final = "100-continue"
+_NO_BODY: Final = RequestBody(EMPTY_PAYLOAD, 0, None, CLIENT_TIMEOUTS)
+_USUAL: Final = Closing()
+_UNREADABLE: Final = Closing(is_needed=True, is_old=True)
 
 
-class GatewayProtocol(RequestHandler):
-    """aiohttp's connection, with our own words for what its parser refuses."""
+class Keeper(Protocol):
+    """Whoever ends all connections in the end: the listener."""
 
-    __slots__ = ("_edge", "_head_timer")
+    def came(self, connection: "ClientConnection") -> None:
+        """Keep a new connection."""
 
-    def __init__(self, server: "GatewayServer", edge: Edge, **options: Any) -> None:
-        super().__init__(server, **options)
+    def went(self, connection: "ClientConnection") -> None:
+        """Forget one that has ended."""
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection. Requests are answered in the order in which they came, the next one when its turn has come."""
+
+    __slots__ = (
+        "_ahead",
+        "_deadline",
+        "_edge",
+        "_exchange",
+        "_framing",
+        "_is_body_full",
+        "_is_deaf",
+        "_is_full",
+        "_is_in_head",
+        "_is_lingering",
+        "_keeper",
+        "_loop",
+        "_parser",
+        "_peer",
+        "_timer",
+        "transport",
+        "writing_paused",
+    )
+
+    def __init__(self, edge: Edge, keeper: Keeper) -> None:
         self._edge = edge
-        self._head_timer: asyncio.TimerHandle | None = None
-
-    def data_received(self, data: bytes) -> None:
-        """Parse what came; a head that has begun must come to its end."""
-        super().data_received(data)
-        self.watch_head(data, is_whole=not self._is_waiting)
-
-    def watch_head(self, data: bytes, *, is_whole: bool) -> None:
-        """Begin the time for a head of which `data` is a part, end it when all of it has come."""
-        if is_whole:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
-        elif self._head_timer is None and data:
-            self._head_timer = self._loop.call_later(self._edge.patience.head, self._give_up)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Let go of everything."""
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-        super().connection_lost(exc)
-
-    def _process_keepalive(self) -> None:
-        transport = self.transport
-        super()._process_keepalive()
-        if self.transport is None and transport is not None and transport.get_write_buffer_size():
-            # All this time was not enough for the client to take the last reply; to close would mean to wait for ever.
-            break_off(transport)
+        self._keeper = keeper
+        self._loop = asyncio.get_running_loop()
+        self._parser = make_parser(self, self._loop)
+        self._ahead: deque[tuple[RawRequestMessage, Payload] | Code] = deque()
+        self._exchange: Exchange | None = None
+        self._framing = FramingLimit()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = 0.0
+        self._is_deaf = False
+        self._is_full = False
+        self._is_body_full = False
+        self._is_in_head = False
+        self._is_lingering = False
+        self._peer = "-"
+        self.transport: asyncio.Transport | None = None
+        self.writing_paused = False
 
     @property
-    def _is_waiting(self) -> bool:
-        """Whether no request is there to be answered: what has come is less than a head."""
-        return self._waiter is not None and not self._waiter.done()
+    def connected(self) -> bool:
+        """Whether the client is there; what aiohttp's payload asks before it waits."""
+        return self.transport is not None
 
-    def _give_up(self) -> None:
-        self._head_timer = None
-        if self._is_waiting:
-            self.force_close()
+    # asyncio calls these.
 
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer what is not HTTP. The parser's text quotes the request, tokens too: it is neither sent nor kept."""
-        del message
-        if request.writer.output_size > 0:
-            raise ConnectionError("the head of a reply has left already")
-        if status >= 500:  # noqa: PLR2004 - HTTP's own number
-            # Counted where it was raised.
-            return last_response(render(Refusal(Code.INTERNAL)), ())
-        code = Code.HEADERS_TOO_LARGE if isinstance(exc, LineTooLong) else Code.REQUEST_MALFORMED
-        return self._edge.refuse_unreadable(code, request.remote or "-")
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep who it is, and wait for a request."""
+        self.transport = cast("asyncio.Transport", transport)
+        self._keeper.came(self)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if peer else "-"
+        self._expect_within(self._edge.keepalive)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and begin with the next request if its turn has come."""
+        if self._is_deaf:
+            return
+        ahead = self._ahead
+        try:
+            messages, has_upgraded, _ = self._parser.feed_data(data)
+        except HttpProcessingError as error:
+            # The parser's text quotes the request, tokens too: it is neither sent nor kept.
+            ahead.append(Code.HEADERS_TOO_LARGE if isinstance(error, LineTooLong) else Code.REQUEST_MALFORMED)
+            self._is_deaf = True
+            # The parser tells nobody who waits for the rest of a body.
+            self._framing.spoil()
+        else:
+            ahead.extend(messages)
+            # The parser stops at so many that it has read whole and was not told to be done; the one under way counts.
+            is_full = len(ahead) + (self._exchange is not None) >= AHEAD_MOST
+            if is_full and not self._is_full:
+                self._is_full = True
+                self._hold()
+            if self._framing.is_excessive(len(data), messages, is_whole=not (is_full or self._is_body_full)):
+                ahead.append(Code.REQUEST_MALFORMED)
+                self._is_deaf = True
+            elif has_upgraded:
+                # What comes behind an upgrade that was asked for may not be HTTP any more.
+                self._is_deaf = True
+        if self._exchange is not None:
+            return
+        if ahead:
+            self._serve()
+        elif data and not self._is_in_head:
+            # A head that has begun must come to its end.
+            self._is_in_head = True
+            self._expect_within(self._edge.timeouts.head)
+
+    def pause_writing(self) -> None:
+        """Know that the client takes less than comes."""
+        self.writing_paused = True
+        if self._exchange is not None:
+            self._exchange.pause()
+
+    def resume_writing(self) -> None:
+        """Know that the client has caught up."""
+        self.writing_paused = False
+        if self._exchange is not None:
+            self._exchange.resume()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Give up what is under way."""
+        del exc
+        self.transport = None
+        self._is_deaf = True
+        self._keeper.went(self)
+        self._ahead.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.abandon()
+
+    # aiohttp's payload calls these, as the buffer of a body fills and empties.
+
+    def pause_reading(self) -> None:
+        """Take no more of a body for now."""
+        self._is_body_full = True
+        self._parser.pause_reading()
+        self._hold()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's own signature
+        """Take more of it, and of what was read already."""
+        self._is_body_full = False
+        if resume_parser:
+            self.data_received(b"")
+        self._let_go()
+
+    # The exchange calls this.
+
+    def settled(self, *, is_last: bool, has_rest: bool) -> None:
+        """Go on with the next request, or end: this one is answered. `has_rest`: some of its body is still to come."""
+        self._exchange = None
+        if is_last:
+            self._finish(lingers=has_rest or bool(self._ahead) or self._is_deaf)
+            return
+        self._parser.message_consumed()
+        self._expect_within(self._edge.keepalive)
+        if self._is_full and len(self._ahead) <= AHEAD_MOST // 2:
+            self._is_full = False
+            # What was read while it was full.
+            self.data_received(b"")
+            self._let_go()
+        if self._ahead and self._exchange is None:
+            self._serve()
+
+    # The listener calls these.
+
+    def close(self) -> None:
+        """End. A request under way is cut off; a client that can still read its last reply is left to do so."""
+        if self._exchange is not None:
+            break_off(self.transport)
+        elif self.transport is not None and not self._is_lingering:
+            self.transport.close()
+
+    def cut_off(self) -> None:
+        """End at once."""
+        break_off(self.transport)
+
+    # Ours
+
+    def _finish(self, *, lingers: bool) -> None:
+        """Say no more. What the client still sends is dropped for a while, so that it can read what was said last.
+
+        RFC 9112 section 9.6: to close at once would make its system throw the reply away.
+        """
+        self._is_deaf = True
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        if lingers:
+            try:
+                transport.write_eof()
+            except OSError:
+                # It ended while the reply was written: there is nothing to wait for.
+                transport.abort()
+                return
+            self._is_lingering = True
+            self._is_full = self._is_body_full = False
+            self._let_go()
+            self._expect_within(self._edge.timeouts.linger)
+        else:
+            transport.close()
+
+    def _serve(self) -> None:
+        """Begin with the next request."""
+        edge = self._edge
+        self._is_in_head = False
+        started = edge.clock()
+        one = self._ahead.popleft()
+        if isinstance(one, Code):
+            self._refuse_unreadable(one)
+            return
+        message, payload = one
+        request = edge.request(message.method, message.path, message.raw_headers, self._peer)
+        body = _NO_BODY if payload is EMPTY_PAYLOAD else self._body_of(message, request, payload)
+        is_spoken = _is_spoken(message)
+        is_needed = not is_spoken or "upgrade" in message.headers
+        closing = _USUAL
+        if message.should_close or is_needed or message.version == HttpVersion10:
+            closing = Closing(message.should_close, is_needed, message.version == HttpVersion10)
+        self._exchange = exchange = Exchange(self, edge, request, body, closing, started)
+        if is_spoken:
+            exchange.begin()
+        else:
+            exchange.refuse(Refusal(Code.REQUEST_MALFORMED, "HTTP version, CONNECT or framing"))
+
+    def _body_of(self, message: RawRequestMessage, request: Request, payload: Payload) -> RequestBody:
+        # The parser has seen to it that there is one length, and a number; int() takes no thousands of zeros.
+        length = None if message.chunked else int((first(request.headers, "content-length") or "").lstrip("0") or 0)
+        expected = [value.lower() for value in values(request.headers, "expect")]
+        waits = message.version == HttpVersion11 and _CONTINUE in expected
+        return RequestBody(payload, length, self._say_continue if waits else None, self._edge.timeouts)
+
+    def _refuse_unreadable(self, code: Code) -> None:
+        edge, request_id = self._edge, new_id()
+        reply = render(Refusal(code))
+        lines = with_cors(reply.headers, edge.snapshot(), ())
+        head = reply_head(reply.status, lines, request_id, len(reply.body), edge.now(), _UNREADABLE, is_last=True)
+        if self.transport is not None:
+            self.transport.write(head + reply.body)
+        trace = Trace(request_id=request_id, code=code.name)
+        edge.emit(RequestDone(request_id, "-", reply.status, 0.0, self._peer, trace, len(reply.body)))
+        self._finish(lingers=True)
+
+    def _say_continue(self) -> None:
+        if self.transport is not None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _hold(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def _let_go(self) -> None:
+        if self.transport is not None and not self._is_full and not self._is_body_full:
+            self.transport.resume_reading()
+
+    def _expect_within(self, seconds: float) -> None:
+        """Set the time by which something must have come while no request is under way.
+
+        The timer stays where it is if it fires earlier, and is set anew then: a request costs no timer.
+        """
+        self._deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._deadline, self._check_time)
+
+    def _check_time(self) -> None:
+        self._timer = None
+        transport = self.transport
+        if transport is None:
+            return
+        if self._exchange is not None:
+            # An exchange has limits of its own; when it is through this is set anew.
+            self._deadline = self._loop.time() + self._edge.keepalive
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._check_time)
+        elif transport.get_write_buffer_size():
+            # All this time was not enough for the client to take the last reply; to close would mean to wait for ever.
+            break_off(transport)
+        else:
+            transport.close()
 
 
-class GatewayServer(web.Server):
-    """aiohttp's low-level server over our protocol: no router, no middleware, no access log of its own.
+def _is_spoken(message: RawRequestMessage) -> bool:
+    """Tell whether a request is in a version and framing of HTTP that we speak, and not one for a tunnel.
 
-    `make_protocol` makes what serves one connection.
+    RFC 9112 section 6.1: Transfer-Encoding in HTTP/1.0 is faulty framing, and of codings we know chunked alone.
     """
-
-    def __init__(
-        self,
-        edge: Edge,
-        *,
-        keepalive_timeout: float,
-        make_protocol: "Callable[..., GatewayProtocol]" = GatewayProtocol,
-    ) -> None:
-        silent = logging.getLogger("gateway.aiohttp")
-        # Everything it would print quotes requests; what matters becomes an event.
-        silent.disabled = True
-        super().__init__(
-            edge.handle,
-            handler_cancellation=True,
-            access_log=None,
-            logger=silent,
-            keepalive_timeout=keepalive_timeout,
-            auto_decompress=False,
-        )
-        self._edge = edge
-        self._make_protocol = make_protocol
-
-    def __call__(self) -> RequestHandler:
-        """Make the protocol of one connection."""
-        return self._make_protocol(self, self._edge, loop=self._loop, **self._kwargs)
+    if message.version not in _VERSIONS or message.method == "CONNECT":
+        return False
+    codings = message.headers.getall("transfer-encoding", ())
+    return not codings or (message.version == HttpVersion11 and [one.lower() for one in codings] == ["chunked"])

@@ -1,242 +1,346 @@
-"""One request in the express lane: from its plan to the last byte of its reply. Nothing here waits, or decides."""
+"""One request: from its head to the last byte of its reply. It decides nothing; it makes a task only to wait.
+
+    NEW ──▶ DECIDING ──▶ ASKED ──▶ GATHERING ──▶ HESITATING ──▶ REPLYING ──▶ OVER
+                                └▶ RELAYING ──────────────────▶
+
+docs/carrying.md has the life of a request on one page: what moves it on, how long each state may last, who closes what.
+"""
 
 import asyncio
-from typing import Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
 
-from gateway.flow import Flow, Later, Ready, Relayed, Snapshot, error_reply, relayed
-from gateway.guard.core import ERROR_LIMIT, Received
-from gateway.server.edge import CLIENT_GONE, SLOWEST, Edge, break_off, with_cors
-from gateway.server.replies import render, reply_head
-from gateway.upstream.connection import Break, UpstreamConnection
-from gateway.upstream.outbox import Outbox
-from gateway.upstream.streams import empty
+from gateway import decision
+from gateway.carrying.call import Call, Carrier, Upload, Uploads
+from gateway.carrying.fetch import is_announced_above
+from gateway.decision import Decided, Later, Ready, Relayed, Snapshot
+from gateway.guard.core import ERROR_LIMIT
+from gateway.server.body import RequestBody
+from gateway.server.edge import Edge, break_off, with_cors
+from gateway.server.replies import UNSAID, Closing, render, reply_head
+from gateway.server.state import State
+from gateway.server.upload import upload
 from gateway.vocab.events import Failed, RequestDone, describe
-from gateway.vocab.messages import Headers, Reply, Request, Trace
+from gateway.vocab.messages import Answer, Headers, Reply, Request, Trace
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import first
 from gateway.wire.links import Rewriting
 
+# A reader of a complete reply slower than this, in bytes a second, is held to be gone.
+SLOWEST = 16 * 1024
+# What nginx logs for a client that went away.
+CLIENT_GONE = 499
 # What waits for the end of the turn at most, in bytes: as much as uvloop reads at once. It may do so 32 times in one
 # turn, and only a write tells that the client takes no more.
 _AT_ONCE = 256 * 1024
 _UNAUTHORIZED = 401
-_UNCHANGED = 304
 _TOO_LARGE = Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
+
+
+_TAKING: Final = (State.GATHERING, State.RELAYING)
 
 
 class Client(Protocol):
     """The connection that the request came on."""
 
     transport: asyncio.Transport | None
-    outbox: Outbox
 
     @property
     def writing_paused(self) -> bool:
         """Whether it takes no more for now."""
 
-    def settled(self, *, is_last: bool) -> None:
-        """Know that the reply is through; `is_last` says that the connection ends behind it."""
+    def settled(self, *, is_last: bool, has_rest: bool) -> None:
+        """Know that the reply is through; `is_last` says that the connection ends behind it.
 
-    def handed_over(self) -> None:
-        """Give the request to the standard lane."""
+        `has_rest` says that some of the request's body is still to come.
+        """
 
 
 class Exchange:
-    """One request. It is the receiver of the upstream's answer."""
+    """One request. It is the receiver of the upstream's answer. `closing` is what its head says of its connection."""
 
+    carrier: Carrier | None = None
+    _state = State.NEW
     _ready: Ready
-    _connection: UpstreamConnection | None = None
     _sent_at = 0.0
     # Of the answer: its status and head, its size so far, and how it is passed on where it is not read whole.
     _answer_status = 0
     _headers: Headers = ()
-    _is_whole = True
     _limit = 0
     _size = 0
     _head: Relayed | None = None
     _rewriting: Rewriting | None = None
-    # Of the reply, which has begun when it has a status: what waits to be written, and what became of it.
+    # Of the reply, which has begun when it has a status: what waits to be written.
     _reply_status: int | None = None
     _written = 0
     _waiting = 0
     _is_due = False
     _is_chunked = False
-    _is_ended = False
     _is_last = False
-    _patience: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     _task: asyncio.Task[None] | None = None
+    _uploading: asyncio.Task[None] | None = None
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the request, and what carries it
+    def __init__(
         self,
         client: Client,
         edge: Edge,
-        flow: Flow,
-        snapshot: Snapshot,
         request: Request,
-        trace: Trace,
+        body: RequestBody,
+        closing: Closing,
         started: float,
     ) -> None:
         self._client = client
         self._edge = edge
-        self._flow = flow
-        self._snapshot = snapshot
+        self._snapshot: Snapshot = edge.snapshot()
         self._request = request
-        self._trace = trace
+        self._body = body
+        self._closing = closing
         self._started = started
+        self._trace = Trace(request_id=request.id, target=request.target)
         self._pieces: list[bytes] = []
         self._leaving: list[bytes] = []
         edge.enter()
 
-    def send(self, ready: Ready, connection: UpstreamConnection) -> None:
-        """Send the request upstream."""
-        self._ready = ready
-        self._connection = connection
-        self._limit = ready.admission.route.answer_limit
-        self._trace.upstream_calls = 1
-        self._sent_at = self._edge.clock()
-        connection.send(ready.plan.method, ready.target, ready.headers, self)
+    def begin(self) -> None:
+        """Decide the request and go on with it."""
+        try:
+            self._go_on(self._edge.flow.decide(self._snapshot, self._request, self._body, self._trace))
+        except Exception as error:  # noqa: BLE001 - the last resort: a bug is answered, counted and named, never shown
+            self.failed(error)
 
-    def reply(self, outcome: Reply | Refusal) -> None:
-        """Send a whole reply to the client."""
-        self._release()
-        if isinstance(outcome, Refusal):
-            self._trace.code, self._trace.detail = outcome.code.name, outcome.detail
-            if pause := self._edge.hesitation(outcome):
-                self._patience = asyncio.get_running_loop().call_later(pause, self._write_whole, render(outcome))
-                return
-            outcome = render(outcome)
-        self._write_whole(outcome)
-
-    def _write_whole(self, outcome: Reply) -> None:
-        self._stop_patience()
-        body = b"" if self._request.method == "HEAD" else outcome.body
-        self._written = len(body)
-        self._write(outcome.status, self._reply_head(outcome.status, outcome.headers, len(outcome.body)) + body)
-        self._end()
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer a request that is not to be decided."""
+        self._reply(refusal)
 
     def abandon(self) -> None:
         """Give up: the client has gone."""
-        self._release()
-        if self._task is not None:
-            self._task.cancel()
-        self._leave(aborted=True)
+        if self._state is not State.OVER:
+            self._release()
+            self._leave(aborted=True)
 
-    # The client's pace
+    def _go(self, state: State) -> None:
+        # Members are compared by identity: to hash one is a call of Python's.
+        if state not in self._state.followers:
+            raise RuntimeError(f"{state} does not follow {self._state}")
+        self._state = state
 
-    def pause(self) -> None:
-        """Wait for the client, as long as the standard lane would."""
-        seconds = self._edge.patience.idle
-        if self._is_whole:
-            seconds += self._written / SLOWEST
-        elif self._connection is not None:
-            self._connection.pause()
-        self._patience = asyncio.get_running_loop().call_later(seconds, self._break_off)
+    def _go_on(self, outcome: Decided) -> None:
+        if isinstance(outcome, Ready):
+            self._ask(outcome)
+        elif callable(outcome):
+            self._go(State.DECIDING)
+            self._task = asyncio.get_running_loop().create_task(self._wait(outcome), name="deciding")
+        else:
+            self._reply(outcome)
 
-    def resume(self) -> None:
-        """Go on: the client has caught up."""
-        self._stop_patience()
-        if self._is_ended:
-            if not self._is_due:
-                self._settle()
-        elif self._connection is not None:
-            self._connection.resume()
+    async def _wait(self, later: Later) -> None:
+        try:
+            outcome = await later()
+            self._task = None
+            self._go_on(outcome)
+        except Exception as error:  # noqa: BLE001 - the last resort
+            self._task = None
+            self.failed(error)
 
     # The upstream's side
 
+    def _ask(self, ready: Ready) -> None:
+        self._go(State.ASKED)
+        self._ready = ready
+        route = ready.admission.route
+        self._limit = route.answer_limit
+        self._trace.upstream_calls += 1
+        self._sent_at = self._edge.clock()
+        headers, upload = ready.headers, None
+        if ready.uploads:
+            upload = Upload.CHUNKED
+            if self._body.length is not None:
+                upload, headers = Upload.SIZED, (*headers, ("content-length", str(self._body.length)))
+        call = Call(ready.plan.method, ready.target, headers, ready.body, upload, not ready.buffered)
+        self._edge.pool.send(call, self)
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Take all of an answer that came at once."""
+        self.carrier = None
+        if self._ready.buffered and status != _UNAUTHORIZED:
+            self._trace.upstream_seconds += self._edge.clock() - self._sent_at
+            self._sent_at = 0.0
+            self._go(State.GATHERING)
+            if len(body) > self._limit:
+                self._reply(_TOO_LARGE)
+            else:
+                answer = Answer(status, headers, body)
+                self._go_on(self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace))
+            return
+        self.answered(status, headers)
+        if body and self._state in _TAKING:
+            self.received(body)
+        if self._state in _TAKING:
+            self.ended()
+
     def answered(self, status: int, headers: Headers) -> None:
         """Take the head of the answer."""
-        self._trace.upstream_seconds = self._edge.clock() - self._sent_at
+        self._trace.upstream_seconds += self._edge.clock() - self._sent_at
+        self._sent_at = 0.0
         self._answer_status, self._headers = status, headers
         if status == _UNAUTHORIZED:
-            # The standard lane repeats it with another bearer.
-            self._flow.reject_credential(self._ready)
-            self._hand_over()
+            self._release()
+            self._go_on(self._edge.flow.rejected(self._ready))
             return
-        refusal = None if self._ready.buffered else self._begin_relay(status, headers)
-        announced = first(headers, "content-length")
-        if self._is_whole and announced is not None and int(announced) > self._limit and status != _UNCHANGED:
-            refusal = refusal or _TOO_LARGE
-        if refusal is not None:
-            self.reply(refusal)
+        if self._ready.buffered:
+            self._go(State.GATHERING)
+        else:
+            refusal = self._begin_relay(status, headers)
+            if refusal is not None:
+                self._reply(refusal)
+                return
+        if self._state is State.GATHERING and is_announced_above(self._limit, status, headers):
+            self._reply(_TOO_LARGE)
+
+    def _begin_relay(self, status: int, headers: Headers) -> Refusal | None:
+        head = decision.relayed(self._snapshot, self._ready.admission.route, self._request.method, status, headers)
+        if isinstance(head, Refusal):
+            return head
+        self._head = head
+        if head.is_error or not head.has_body:
+            self._go(State.GATHERING)
+            self._limit = ERROR_LIMIT
+        else:
+            self._go(State.RELAYING)
+            if head.rewrites:
+                self._rewriting = Rewriting(self._snapshot.links)
+        return None
 
     def received(self, piece: bytes) -> None:
         """Take a piece of the body."""
         self._size += len(piece)
-        if not self._is_whole:
+        if self._state is State.RELAYING:
             self._pass_on(piece if self._rewriting is None else self._rewriting.feed(piece))
         elif self._size > self._limit:
-            self.reply(_TOO_LARGE)
+            self._reply(_TOO_LARGE)
         else:
             self._pieces.append(piece)
 
     def ended(self) -> None:
         """Know that the answer is complete."""
-        self._connection = None
-        if self._is_whole:
-            outcome = self._outcome()
-            if callable(outcome):
-                self._task = asyncio.get_running_loop().create_task(self._reply_later(outcome))
+        self.carrier = None
+        self._stop_uploading()
+        if self._state is State.GATHERING:
+            if self._head is None or self._head.is_error:
+                self._go_on(self._outcome())
             else:
-                self.reply(outcome)
+                self._write_without_body(self._head)
             return
         if self._rewriting is not None:
             self._pass_on(self._rewriting.end())
         if self._reply_status is None:
-            self.reply(empty(self._request.method))
+            self._reply(decision.empty(self._request.method))
             return
         if self._is_chunked:
             self._write(self._answer_status, b"0\r\n\r\n")
         self._end()
 
-    def broken(self, reason: Break) -> None:
+    def broken(self, refusal: Refusal) -> None:
         """Know that no more of the answer comes."""
-        self._connection = None
-        if not self._answer_status:
-            self._trace.upstream_seconds = self._edge.clock() - self._sent_at
-        if self._reply_status is not None:
-            self._break_off()
-        elif reason in {Break.STALE, Break.ODD}:
-            self._hand_over()
+        self.carrier = None
+        if self._sent_at:
+            self._trace.upstream_seconds += self._edge.clock() - self._sent_at
+        if self._reply_status is None:
+            self._reply(refusal)
         else:
-            self.reply(reason.refusal(begun=bool(self._answer_status)))
+            self._break_off()
 
     def failed(self, error: Exception) -> None:
         """Answer a bug: it is counted and named, never shown."""
         self._edge.emit(Failed(self._request.id, "request", describe(error)))
-        if self._reply_status is None:
-            self.reply(Refusal(Code.INTERNAL))
+        if self._state is State.OVER:
+            return
+        if self._reply_status is None and self._state is not State.REPLYING:
+            self._reply(Refusal(Code.INTERNAL))
         else:
             self._break_off()
 
-    # Ours
-
-    def _begin_relay(self, status: int, headers: Headers) -> Refusal | None:
-        route = self._ready.admission.route
-        head = relayed(self._snapshot, route, self._request.method, status, headers)
-        if isinstance(head, Refusal):
-            return head
-        self._head = head
-        self._is_whole = head.is_error or not head.has_body
-        if self._is_whole:
-            self._limit = ERROR_LIMIT
-        elif head.rewrites:
-            self._rewriting = Rewriting(self._snapshot.links)
-        return None
-
-    async def _reply_later(self, later: Later) -> None:
-        try:
-            reply = await later()
-            self._task = None
-            self.reply(reply)
-        except Exception as error:  # noqa: BLE001 - the last resort
-            self.failed(error)
-
-    def _outcome(self) -> Reply | Refusal | Later:
-        answer = Received(self._answer_status, self._headers, b"".join(self._pieces))
+    def _outcome(self) -> Decided:
+        answer = Answer(self._answer_status, self._headers, b"".join(self._pieces))
         head = self._head
         if head is None:
-            return self._flow.conclude(self._snapshot, self._ready, answer, self._trace)
-        return error_reply(answer) if head.is_error else Reply(self._answer_status, head.headers)
+            return self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace)
+        return decision.error_reply(answer)
+
+    # The client's body
+
+    def wanted(self, uploads: Uploads) -> None:
+        """Upload the body: the head has left."""
+        limit = self._ready.admission.route.stream_limit
+        sending = upload(self._body, limit, self._edge.pool.timeouts.idle, uploads, self)
+        self._uploading = asyncio.get_running_loop().create_task(sending, name="upload")
+
+    def spoiled(self, refusal: Refusal) -> None:
+        """Give up because of the body: the upstream must not take what it has for the whole."""
+        self._uploading = None
+        self._release()
+        if self._reply_status is None:
+            self._reply(refusal)
+        else:
+            self._break_off()
+
+    def _stop_uploading(self) -> None:
+        uploading, self._uploading = self._uploading, None
+        if uploading is not None:
+            uploading.cancel()
+
+    # The client's pace
+
+    def pause(self) -> None:
+        """Wait for the client, for some time."""
+        seconds = self._edge.timeouts.idle
+        if self._state is State.RELAYING:
+            if self.carrier is not None:
+                self.carrier.pause()
+        elif self._state is State.REPLYING and self._head is None:
+            seconds += self._written / SLOWEST
+        self._set_timer(seconds, self._break_off)
+
+    def resume(self) -> None:
+        """Go on: the client has caught up."""
+        self._stop_timer()
+        if self._state is State.REPLYING:
+            if not self._is_due:
+                self._settle()
+        elif self.carrier is not None:
+            self.carrier.resume()
+
+    # The way out: `_write` collects, `_put` has the outbox call `_write_out` at the end of the turn, which writes, and
+    # settles behind the end of the reply.
+
+    def _reply(self, outcome: Reply | Refusal) -> None:
+        """Send a whole reply to the client."""
+        self._release()
+        if isinstance(outcome, Refusal):
+            self._trace.code, self._trace.detail = outcome.code.name, outcome.detail
+            pause = self._edge.hesitation(outcome)
+            outcome = render(outcome)
+            if pause:
+                self._go(State.HESITATING)
+                self._set_timer(pause, partial(self._write_whole, outcome))
+                return
+        self._write_whole(outcome)
+
+    def _write_whole(self, outcome: Reply) -> None:
+        self._stop_timer()
+        body = b"" if self._request.method == "HEAD" else outcome.body
+        self._written = len(body)
+        self._write(outcome.status, self._reply_head(outcome.status, outcome.headers, len(outcome.body)) + body)
+        self._end()
+
+    def _write_without_body(self, head: Relayed) -> None:
+        """Relay an answer that has no body by HTTP's own rules; that to a HEAD may say how long it would be."""
+        length = 0
+        if self._request.method == "HEAD":
+            length = UNSAID if head.length is None else int(head.length)
+        self._write(self._answer_status, self._reply_head(self._answer_status, head.headers, length))
+        self._end()
 
     def _pass_on(self, piece: bytes) -> None:
         if not piece or self._head is None:
@@ -244,7 +348,7 @@ class Exchange:
         parts = []
         if self._reply_status is None:
             length = self._head.length
-            self._is_chunked = length is None
+            self._is_chunked = length is None and not self._closing.is_old
             parts.append(
                 self._reply_head(self._answer_status, self._head.headers, None if length is None else int(length))
             )
@@ -253,12 +357,19 @@ class Exchange:
         self._write(self._answer_status, *parts)
 
     def _reply_head(self, status: int, headers: Headers, length: int | None) -> bytes:
-        lines = with_cors(headers, self._snapshot, self._request)
-        self._is_last = self._edge.is_draining
-        return reply_head(status, lines, self._request.id, length, self._edge.now(), is_last=self._is_last)
-
-    # The way out: `_write` collects, `_put` has the outbox call `_write_out` at the end of the turn, which writes, and
-    # settles behind the end of the reply.
+        lines = with_cors(headers, self._snapshot, self._request.headers)
+        closing = self._closing
+        # A body that nobody took would have to be read to its end before the next request; ending is cheaper. The end
+        # of a reply without length in HTTP/1.0 is that of its connection (RFC 9112 section 6.3).
+        self._is_last = (
+            closing.is_wanted
+            or closing.is_needed
+            or self._edge.is_draining
+            or not self._body.is_over
+            or (length is None and closing.is_old)
+        )
+        edge = self._edge
+        return reply_head(status, lines, self._request.id, length, edge.now(), closing, is_last=self._is_last)
 
     def _write(self, status: int, *parts: bytes) -> None:
         self._reply_status = status
@@ -270,19 +381,19 @@ class Exchange:
             self._put()
 
     def _end(self) -> None:
-        self._is_ended = True
+        self._go(State.REPLYING)
         self._put()
 
     def _put(self) -> None:
         if not self._is_due:
             self._is_due = True
-            self._client.outbox.put(self._write_out)
+            self._edge.outbox.put(self._write_out)
 
     def _write_out(self) -> None:
         """Write what is to leave; behind its end the reply is through, when the client has taken enough of it."""
         self._is_due = False
         try:
-            if self._write_now() and self._is_ended and not self._client.writing_paused:
+            if self._write_now() and self._state is State.REPLYING and not self._client.writing_paused:
                 self._settle()
         except Exception as error:  # noqa: BLE001 - the last resort
             self.failed(error)
@@ -301,33 +412,36 @@ class Exchange:
 
     def _settle(self) -> None:
         self._leave(aborted=False)
-        self._client.settled(is_last=self._is_last)
-
-    def _hand_over(self) -> None:
-        self._release()
-        self._client.handed_over()
-        self._edge.leave()
+        self._client.settled(is_last=self._is_last, has_rest=not self._body.is_over)
 
     def _break_off(self) -> None:
         """Say by a reset that the reply is not whole; the client's connection then abandons us."""
         self._release()
-        self._is_ended = False
         self._write_now()
         break_off(self._client.transport)
 
     def _release(self) -> None:
-        """Give up what the upstream still says."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        """Give up what is awaited, and what the upstream still says."""
+        carrier, self.carrier = self.carrier, None
+        if carrier is not None:
+            carrier.close()
+        self._stop_uploading()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
 
-    def _stop_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _leave(self, *, aborted: bool) -> None:
-        self._stop_patience()
+        self._go(State.OVER)
+        self._stop_timer()
         edge, request = self._edge, self._request
         status = CLIENT_GONE if self._reply_status is None else self._reply_status
         seconds = edge.clock() - self._started

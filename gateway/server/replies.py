@@ -1,4 +1,4 @@
-"""Renders every refusal, in one shape: the error envelope that SDKs of the API read; and the express lane's heads.
+"""Renders every refusal, in one shape: the error envelope that SDKs of the API read, and the heads of all replies.
 
 It decides nothing.
 """
@@ -6,6 +6,8 @@ It decides nothing.
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
+
+from msgspec import Struct
 
 from gateway.vocab.messages import Headers, Reply
 from gateway.vocab.refusals import Code, Refusal
@@ -19,6 +21,8 @@ _JSON: Headers = (("content-type", "application/json"), ("cache-control", "no-st
 _RETRY_AFTER = {Code.OVERLOADED: 1, Code.DRAINING: 1, Code.STORE_UNAVAILABLE: 1, Code.CREDENTIAL_UNAVAILABLE: 1}
 # RFC 9110 section 8.6: these have neither a length nor a type.
 _WITHOUT_BODY = frozenset({204, 304})
+UNSAID = -1
+"""The length of a body of which a head says nothing, as that of an answer to HEAD may."""
 
 
 def render(refusal: Refusal) -> Reply:
@@ -40,38 +44,62 @@ def render(refusal: Refusal) -> Reply:
     return Reply(wording.status, tuple(headers), encode({"errors": [error]}))
 
 
-def reply_head(status: int, lines: Headers, request_id: str, length: int | None, now: float, *, is_last: bool) -> bytes:
-    """Return the head of a reply with what every reply says, and what aiohttp would add.
+class Closing(Struct, frozen=True):
+    """What the head of a request says of its connection.
 
-    `length` is that of the body; None for one that is streamed in chunks. `now` is in epoch seconds. `is_last` says
-    that the connection ends behind this reply.
+    That it `is_wanted` to end, in words or by its version, or that it `is_needed` to, for what comes behind it may not
+    be HTTP; and that the request is of HTTP/1.0 (`is_old`).
     """
-    beginning, names = _beginning(status, lines)
+
+    is_wanted: bool = False
+    is_needed: bool = False
+    is_old: bool = False
+
+
+def reply_head(  # noqa: PLR0913 - all that a head says
+    status: int, lines: Headers, request_id: str, length: int | None, now: float, closing: Closing, *, is_last: bool
+) -> bytes:
+    """Return the head of a reply with what every reply says.
+
+    `length` is that of the body, or UNSAID; None for one that is streamed: in chunks, or to the end of an HTTP/1.0
+    connection.
+    `now` is in epoch seconds. `is_last` says that the connection ends behind it.
+    """
+    is_old = closing.is_old
+    beginning, names = _beginning(status, lines, is_old=is_old)
     # Lines of our own making, in which nobody else has a word: they need no check.
     end = f"x-request-id: {request_id}\r\n"
-    if status not in _WITHOUT_BODY:
-        end += "Transfer-Encoding: chunked\r\n" if length is None else f"Content-Length: {length}\r\n"
+    if status not in _WITHOUT_BODY and length != UNSAID:
+        if length is not None:
+            end += f"Content-Length: {length}\r\n"
+        elif not is_old:
+            end += "Transfer-Encoding: chunked\r\n"
         if "content-type" not in names and length != 0:
             end += "Content-Type: application/octet-stream\r\n"
     if "date" not in names:
         end += f"Date: {_date(int(now))}\r\n"
-    if is_last:
+    # What the request takes for granted need not be said (RFC 9112 section 9.3), unless it was not understood.
+    if is_last and not (is_old and closing.is_wanted and not closing.is_needed):
         end += "Connection: close\r\n"
+    elif is_old and not is_last:
+        end += "Connection: keep-alive\r\n"
     return beginning + end.encode() + END
 
 
 # Few, for what is relayed of an upstream may have heads of up to 1 MiB.
 @lru_cache(maxsize=32)
-def _beginning(status: int, lines: Headers) -> tuple[bytes, frozenset[str]]:
+def _beginning(status: int, lines: Headers, *, is_old: bool) -> tuple[bytes, frozenset[str]]:
     """Return status line and header lines, and the names in them; most replies begin like others."""
-    return render_lines((*lines, SERVER), _start_line(status)), frozenset(name for name, _ in lines)
+    return render_lines((*lines, SERVER), _start_line(status, "1.0" if is_old else "1.1")), frozenset(
+        name for name, _ in lines
+    )
 
 
-def _start_line(status: int) -> str:
+def _start_line(status: int, version: str) -> str:
     try:
-        return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"
+        return f"HTTP/{version} {status} {HTTPStatus(status).phrase}"
     except ValueError:
-        return f"HTTP/1.1 {status} "
+        return f"HTTP/{version} {status} "
 
 
 @lru_cache(maxsize=2)

@@ -1,21 +1,34 @@
 """Where passwords are kept: THE LIST of stores, chosen by the scheme of the URL.
 
-A new store is one file and one line in the list.
+A new store is one file and one line in the list. What opens a store is imported when one is opened: most commands never
+open one, nor does a gateway whose upstream keeps the passwords.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
+from gateway.stores.location import check_sqlite, scheme_of
 from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
-from gateway.stores.schema import upgrade
-from gateway.stores.sql import SqlCredentialStore
 
 __all__ = ["STORES", "CredentialStore", "Registration", "StoreUnavailable", "check_url", "open_store", "upgrade"]
 
-STORES: Mapping[str, type[SqlCredentialStore]] = {
-    "sqlite": SqlCredentialStore,
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of store: `check_url` says what is wrong with a URL, `make` returns the store, not yet open."""
+
+    check_url: Callable[[str], str | None]
+    make: Callable[[str], CredentialStore]
+
+
+def _sql(url: str) -> CredentialStore:
+    from gateway.stores.sql import SqlCredentialStore  # noqa: PLC0415 - see above
+
+    return SqlCredentialStore(url)
+
+
+STORES: Mapping[str, Kind] = {
+    "sqlite": Kind(check_sqlite, _sql),
 }
 
 
@@ -24,17 +37,16 @@ def check_url(url: str) -> str | None:
 
     Of the URL itself only the scheme is repeated, because the rest may carry a password.
     """
-    try:
-        scheme = make_url(url).drivername
-    except (ArgumentError, ValueError):
+    scheme = scheme_of(url)
+    if not scheme:
         return "this is not a URL of a store, such as sqlite:////var/lib/gateway/store.db"
     dialect, plus, _ = scheme.partition("+")
-    store = STORES.get(dialect)
-    if store is None:
+    kind = STORES.get(dialect)
+    if kind is None:
         return f"no store has the scheme {dialect!r}; there are: {', '.join(STORES)}"
     if plus:
         return f"the driver is the gateway's choice: write {dialect}: instead of {scheme}:"
-    return store.check_url(url)
+    return kind.check_url(url)
 
 
 def open_store(url: str) -> CredentialStore:
@@ -44,7 +56,14 @@ def open_store(url: str) -> CredentialStore:
         ValueError: no store has this scheme.
 
     """
-    store = STORES.get(make_url(url).drivername)
-    if store is None:
+    kind = STORES.get(scheme_of(url))
+    if kind is None:
         raise ValueError("no store has the scheme of this URL")
-    return store(url)
+    return kind.make(url)
+
+
+def upgrade(url: str) -> None:
+    """Bring the database that a checked URL names to the newest revision; see `schema.upgrade`."""
+    from gateway.stores.schema import upgrade as upgrade_sql  # noqa: PLC0415 - see above
+
+    upgrade_sql(url)

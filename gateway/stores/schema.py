@@ -14,16 +14,19 @@ from sqlalchemy import (
     DateTime,
     Double,
     MetaData,
+    String,
     Table,
     Text,
     UniqueConstraint,
     create_engine,
+    insert,
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from gateway.stores import sqlite
+from gateway.stores.location import check_sqlite, sqlite_path
 from gateway.stores.ports import StoreUnavailable
 
 metadata = MetaData()
@@ -61,7 +64,7 @@ other. One after which older gateways would fail, or do harm, puts its own numbe
 # `user_version` repeats where the database stands and says who may use it: 30001 is revision 3, for revision 1 on.
 _REVISIONS = 10_000
 # Alembic's own table, in which it keeps where a database stands.
-_standing = Table("alembic_version", MetaData(), Column("version_num", Text))
+_standing = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 _NAMES = """
 SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name
 """
@@ -79,9 +82,9 @@ def upgrade(url: str) -> None:
 
     """
     try:
-        if fault := sqlite.check_url(url):
+        if fault := check_sqlite(url):
             raise StoreUnavailable(f"SQLite: {fault}")
-        path = sqlite.path_of(url)
+        path = sqlite_path(url)
         if path.exists() and not sqlite.is_writable(path):
             raise StoreUnavailable(sqlite.NOT_WRITABLE)
         sqlite.create_file(path)
@@ -98,7 +101,12 @@ def upgrade(url: str) -> None:
         # BEGIN IMMEDIATE lets one process in; the others wait, and then find nothing left to do.
         with engine.execution_options(**sqlite.WRITING).begin() as connection:
             if not _is_ready(connection.exec_driver_sql):
-                _migrate(connection)
+                if connection.exec_driver_sql(_NAMES).first() is None:
+                    _create(connection)
+                else:
+                    migrate(connection)
+                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.exec_driver_sql(f"PRAGMA user_version = {_version(max(_revisions()))}")
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise sqlite.unavailable(error) from error
 
@@ -145,8 +153,16 @@ def _version(revision: str) -> int:
     return int(revision) * _REVISIONS + OLDEST
 
 
-def _migrate(connection: Connection) -> None:
-    # Nearly every start finds nothing to do, and Alembic takes a tenth of a second to import.
+def _create(connection: Connection) -> None:
+    """Make what the revisions would make of an empty database, in one step."""
+    metadata.create_all(connection, checkfirst=False)
+    _standing.create(connection)
+    connection.execute(insert(_standing).values(version_num=max(_revisions())))
+
+
+def migrate(connection: Connection) -> None:
+    """Apply the revisions that a database lacks."""
+    # Nearly no start has any to apply, and Alembic takes a tenth of a second to import.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
@@ -154,5 +170,3 @@ def _migrate(connection: Connection) -> None:
     # The percent sign is special in Alembic's configuration.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     command.upgrade(config, "head")
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.exec_driver_sql(f"PRAGMA user_version = {_version(max(_revisions()))}")

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.stores import sqlite
+from gateway.stores.location import sqlite_path
 from gateway.stores.ports import Registration, StoreUnavailable
 from gateway.stores.schema import credentials, registrations
 
@@ -37,14 +38,9 @@ class SqlCredentialStore:
         # SQLite lets one writer in and makes the others poll; in this process they queue here instead, in order.
         self._writer = asyncio.Lock()
 
-    @staticmethod
-    def check_url(url: str) -> str | None:
-        """Say what is wrong with the URL, without repeating any part of it; None when nothing is."""
-        return sqlite.check_url(url)
-
     async def open(self) -> None:
         """Connect, and prove that the file can be read and written."""
-        self._path = await asyncio.to_thread(sqlite.path_of, self._url)
+        self._path = await asyncio.to_thread(sqlite_path, self._url)
         self._engine = create_async_engine(
             sqlite.engine_url("sqlite+aiosqlite", self._path),
             connect_args=sqlite.connect_arguments(),

@@ -1,4 +1,4 @@
-"""How SQLite files are named, created and opened: what the store and the migrations have in common.
+"""How SQLite files are created and opened: what the store and the migrations have in common.
 
 It holds no queries and no tables.
 """
@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine import Engine
 
 from gateway.stores.ports import StoreUnavailable
@@ -29,27 +29,6 @@ NOT_WRITABLE = "SQLite: the file or its folder is not readable and writable"
 # One page (sqlite.org/fileformat2.html 1.3.2). SQLite takes a file of one byte for an empty one.
 _SMALLEST = 512
 _WRITE_AHEAD = "PRAGMA journal_mode = WAL"
-
-
-def check_url(url: str) -> str | None:
-    """Say what is wrong with an SQLite URL, without repeating any part of it; None when nothing is."""
-    parsed = make_url(url)
-    if parsed.host is not None or parsed.username is not None or parsed.password is not None:
-        return "an SQLite URL names a file only: sqlite:///relative.db or sqlite:////absolute/file.db"
-    if parsed.query:
-        return "an SQLite URL takes no options after a question mark"
-    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
-        return "the path of the SQLite file is missing: sqlite:///relative.db or sqlite:////absolute/file.db"
-    try:
-        return _check_path(path_of(url))
-    except (OSError, ValueError):
-        return "the path of the SQLite file cannot be read"
-
-
-def path_of(url: str) -> Path:
-    """Return the file that an SQLite URL names, percent escapes decoded and links followed."""
-    # Not `make_url(url).database`: SQLAlchemy decodes escapes there since 2.1 only.
-    return Path(os.path.realpath(unquote(url.partition(":///")[2])))
 
 
 def create_file(path: Path) -> None:
@@ -148,14 +127,6 @@ def reason(error: Exception) -> str:
 def unavailable(error: Exception) -> StoreUnavailable:
     """Return the failure in the words of the port."""
     return StoreUnavailable(f"SQLite: {reason(error)}")
-
-
-def _check_path(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return "the folder of the SQLite file does not exist"
-    if path.is_dir():
-        return "the path of the SQLite file is a folder"
-    return "the path of the SQLite file is a device or a pipe" if path.exists() and not path.is_file() else None
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:

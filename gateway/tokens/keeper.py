@@ -12,8 +12,8 @@ from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
 from gateway.vocab.events import Emit, Failed, describe
-from gateway.vocab.messages import Json, Plan, Trace, Whose
-from gateway.vocab.policy import Checked, Exchange, Passwords
+from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
+from gateway.vocab.policy import Passwords, Perform
 from gateway.vocab.refusals import Code, Refusal
 
 _CUSTOMER = "customer"
@@ -35,13 +35,13 @@ class Keeper:
         self._work: set[asyncio.Task[Checked | Refusal]] = set()
 
     async def carry(
-        self, mode: Passwords, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace
+        self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
     ) -> Checked | Refusal:
-        """Run the exchange of a route that registers, changes or removes a customer.
+        """Perform what a route is there for that registers, changes or removes a customer.
 
         A client that hangs up does not stop it: the upstream's part without the store's would be half a record.
         """
-        work = asyncio.get_running_loop().create_task(self._carry(mode, plan, whose, exchange, trace))
+        work = asyncio.get_running_loop().create_task(self._carry(mode, plan, whose, perform, trace))
         self._work.add(work)
         work.add_done_callback(self._work.discard)
         try:
@@ -51,18 +51,18 @@ class Keeper:
             raise
 
     async def _carry(
-        self, mode: Passwords, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace
+        self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
     ) -> Checked | Refusal:
         try:
             match mode:
                 case Passwords.REGISTER:
-                    return await self._registrar.register(plan, exchange, trace)
+                    return await self._registrar.register(plan, perform, trace)
                 case Passwords.CHANGE:
-                    return await self._change(plan, whose, exchange, trace)
+                    return await self._change(plan, whose, perform, trace)
                 case Passwords.FORGET:
-                    return await self._forget(plan, whose, exchange)
+                    return await self._forget(plan, whose, perform)
                 case Passwords.SHOW:
-                    return await exchange(plan)
+                    return await perform(plan)
                 case _:
                     assert_never(mode)
         except StoreUnavailable as error:
@@ -73,18 +73,18 @@ class Keeper:
         if not work.cancelled() and (error := work.exception()) is not None:
             self._emit(Failed(request_id, "keeping a password", describe(error)))
 
-    async def _change(self, plan: Plan, whose: Whose, exchange: Exchange, trace: Trace) -> Checked | Refusal:
+    async def _change(self, plan: Plan, whose: Whose, perform: Perform, trace: Trace) -> Checked | Refusal:
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
             return fields
         if "email" not in fields:
-            return await self._change_fields(fields, plan, _customer_id(whose), exchange)
+            return await self._change_fields(fields, plan, _customer_id(whose), perform)
         with self._registrar.alone(fields["email"]) as busy:
             if busy is not None:
                 return busy
             typed = (plan.document or {})["data"]["email"]
             refusal = await self._check_email(fields["email"], typed, _customer_id(whose), trace)
-            return refusal or await self._change_fields(fields, plan, _customer_id(whose), exchange)
+            return refusal or await self._change_fields(fields, plan, _customer_id(whose), perform)
 
     async def _check_email(self, email: str, typed: str, customer_id: str, trace: Trace) -> Refusal | None:
         """Say whether a customer may have this e-mail: nobody else has it, and nobody else's password waits for it."""
@@ -99,28 +99,28 @@ class Keeper:
             return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
         return await self._registrar.void_intent(email)
 
-    async def _change_fields(self, fields: Json, plan: Plan, customer_id: str, exchange: Exchange) -> Checked | Refusal:
+    async def _change_fields(self, fields: Json, plan: Plan, customer_id: str, perform: Perform) -> Checked | Refusal:
         password = fields.pop("password", None)
         if password is None:
-            return await exchange(replace(plan, document={"data": fields}))
+            return await perform(replace(plan, document={"data": fields}))
         hashed = await self._hasher.hash(password)
         if isinstance(hashed, Refusal):
             return hashed
         # A store that is down is noticed before the upstream changes anything.
         await self._store.ping()
         if fields.keys() <= _NO_CHANGE:
-            checked = await exchange(replace(plan, method="GET", document=None))
+            checked = await perform(replace(plan, method="GET", document=None))
         else:
-            checked = await exchange(replace(plan, document={"data": fields}))
+            checked = await perform(replace(plan, document={"data": fields}))
         if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004 - HTTP's own number
             if not _shows(checked.document, customer_id):
                 return Refusal(Code.UPSTREAM_INVALID, "the change answered another customer", violation=True)
             await self._store.set_password(customer_id, hashed)
         return checked
 
-    async def _forget(self, plan: Plan, whose: Whose, exchange: Exchange) -> Checked | Refusal:
+    async def _forget(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
         await self._store.ping()
-        checked = await exchange(plan)
+        checked = await perform(plan)
         # A customer who is not there any more was deleted by a request that broke off before it came to the store.
         is_gone = (
             checked.status < 300  # noqa: PLR2004

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from gateway.carrying.call import Call
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.email import canonical
@@ -16,9 +17,8 @@ from gateway.tokens.intents import is_recoverable
 from gateway.tokens.passwords import PasswordHasher, check_length
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
-from gateway.upstream.client import Answer, Call
 from gateway.vocab.events import Emit, GuardViolated, LoginDone
-from gateway.vocab.messages import Trace
+from gateway.vocab.messages import Answer, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
 from gateway.wire.headers import first, retry_after
@@ -99,16 +99,13 @@ class UpstreamVerifier:
         answer = await self._ask(typed, password, trace)
         if isinstance(answer, Refusal):
             return answer
-        raw = await answer.read(_MAX_ANSWER)
-        if isinstance(raw, Refusal):
-            return raw
         if answer.status in _REFUSED:
             return Refusal(Code.LOGIN_FAILED, f"upstream answered {answer.status}")
         if answer.status == 429:  # noqa: PLR2004 - HTTP's own number
             return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
         if answer.status not in _OPENED:
             return Refusal(Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}")
-        plain = inflate(raw, first(answer.headers, "content-encoding"), _MAX_ANSWER)
+        plain = inflate(answer.body, first(answer.headers, "content-encoding"), _MAX_ANSWER)
         document: Any = plain if isinstance(plain, Refusal) else parse_answer(plain)
         data = document.get("data") if isinstance(document, dict) else None
         customer_id = data.get("customer_id") if isinstance(data, dict) else None
@@ -129,14 +126,13 @@ class UpstreamVerifier:
             ("accept-encoding", "identity"),
         )
         call = Call("POST", self._path, headers, body)
-        answer = await self._backend.send(call, trace, owns_401=True)
+        answer = await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
         if isinstance(answer, Refusal) or answer.status != 401:  # noqa: PLR2004
             return answer
-        answer.abort()
         probe = await self._backend.look_up(f"{self._customers}/{_NOBODYS_ID}", (), trace)
         if isinstance(probe, Refusal) and probe.code is Code.CREDENTIAL_UNAVAILABLE:
             return probe
-        return await self._backend.send(call, trace, owns_401=True)
+        return await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
 
 
 class Login:

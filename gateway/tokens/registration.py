@@ -32,13 +32,13 @@ from gateway.tokens.email import canonical
 from gateway.tokens.intents import RECOVERABLE, UNDER_WAY, is_recoverable, made_within
 from gateway.tokens.passwords import PasswordHasher, check_length
 from gateway.tokens.throttle import Throttle
-from gateway.vocab.messages import Json, Plan, Trace
-from gateway.vocab.policy import Checked, Exchange
+from gateway.vocab.messages import Checked, Json, Plan, Trace
+from gateway.vocab.policy import Perform
 from gateway.vocab.refusals import Code, Refusal
 
 # The upstream did certainly not create the customer.
 _NOT_CREATED = frozenset({
-    Code.CREDENTIAL_UNAVAILABLE, Code.THROTTLED, Code.UPSTREAM_UNREACHABLE, Code.RECORD_NOT_FOUND,
+    Code.CREDENTIAL_UNAVAILABLE, Code.OVERLOADED, Code.THROTTLED, Code.UPSTREAM_UNREACHABLE, Code.RECORD_NOT_FOUND,
 })  # fmt: skip
 
 
@@ -117,7 +117,7 @@ class Registrar:
         await self._store.abandon(intent.id)
         return None
 
-    async def register(self, plan: Plan, exchange: Exchange, trace: Trace) -> Checked | Refusal:
+    async def register(self, plan: Plan, perform: Perform, trace: Trace) -> Checked | Refusal:
         """Carry `POST /v2/customers`: 409 for an e-mail that is taken, 422 for a field that is not valid."""
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
@@ -138,17 +138,17 @@ class Registrar:
             password = fields.pop("password", None)
             plan = structs.replace(plan, document={"data": fields})
             if found.record is not None:
-                return await self._repeat(plan, found, password, exchange)
+                return await self._repeat(plan, found, password, perform)
             if found.holders:
                 return Refusal(Code.EMAIL_TAKEN)
             if not found.is_proven:
                 return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
             if password is None:
-                return await self._without_password(plan, fields["email"], exchange)
-            return await self._with_password(plan, fields["email"], name, password, exchange, trace)
+                return await self._without_password(plan, fields["email"], perform)
+            return await self._with_password(plan, fields["email"], name, password, perform, trace)
 
     async def _with_password(
-        self, plan: Plan, email: str, name: str, password: str, exchange: Exchange, trace: Trace
+        self, plan: Plan, email: str, name: str, password: str, perform: Perform, trace: Trace
     ) -> Checked | Refusal:
         hashed = await self._hasher.hash(password)
         if isinstance(hashed, Refusal):
@@ -159,7 +159,7 @@ class Registrar:
         claimed = await self._claim(intent, password)
         if isinstance(claimed, Refusal):
             return claimed
-        return await self._create(plan, claimed, exchange, trace, is_first=claimed is intent)
+        return await self._create(plan, claimed, perform, trace, is_first=claimed is intent)
 
     async def _claim(self, intent: Registration, password: str) -> Registration | Refusal:
         """Put the intent on the disk, or go on with the one that is there if it is the same person's."""
@@ -192,9 +192,9 @@ class Registrar:
         return is_same
 
     async def _create(
-        self, plan: Plan, intent: Registration, exchange: Exchange, trace: Trace, *, is_first: bool
+        self, plan: Plan, intent: Registration, perform: Perform, trace: Trace, *, is_first: bool
     ) -> Checked | Refusal:
-        checked = await exchange(plan)
+        checked = await perform(plan)
         if isinstance(checked, Refusal):
             if is_first and _proves_no_creation(checked):
                 await self._store.abandon(intent.id)
@@ -221,17 +221,17 @@ class Registrar:
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who has a password")
         return shown
 
-    async def _without_password(self, plan: Plan, email: str, exchange: Exchange) -> Checked | Refusal:
+    async def _without_password(self, plan: Plan, email: str, perform: Perform) -> Checked | Refusal:
         """Create a customer who has no password yet; an intent for the e-mail must not give him somebody else's."""
         refusal = await self.void_intent(email)
         if refusal is not None:
             return refusal
-        checked = await exchange(plan)
+        checked = await perform(plan)
         if isinstance(checked, Refusal) or (checked.status >= 400 and checked.status != 409):  # noqa: PLR2004
             return checked
         return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else _only(checked, email)  # noqa: PLR2004
 
-    async def _repeat(self, plan: Plan, found: Found, password: str | None, exchange: Exchange) -> Checked | Refusal:
+    async def _repeat(self, plan: Plan, found: Found, password: str | None, perform: Perform) -> Checked | Refusal:
         """Answer a registration for an e-mail that exists: finished here if it is the repeat of one that broke off."""
         taken = Refusal(Code.EMAIL_TAKEN)
         customer_id = str(found.customer_id)
@@ -246,7 +246,7 @@ class Registrar:
         if not is_same:
             return taken
         # What the client will see is the proof as well that the id is this customer's.
-        shown = await exchange(structs.replace(plan, method="GET", path=f"{self._path}/{customer_id}", document=None))
+        shown = await perform(structs.replace(plan, method="GET", path=f"{self._path}/{customer_id}", document=None))
         if isinstance(shown, Refusal) and shown.code is Code.RECORD_NOT_FOUND:
             return Refusal(Code.UPSTREAM_INVALID, "a customer of the list is not there by its id", violation=True)
         if isinstance(shown, Refusal) or shown.status != 200:  # noqa: PLR2004

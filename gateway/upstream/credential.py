@@ -12,7 +12,9 @@ from urllib.parse import urlencode
 
 from pydantic import SecretStr
 
-from gateway.upstream.client import Call, UpstreamClient
+from gateway.carrying.call import Call
+from gateway.carrying.fetch import fetch
+from gateway.carrying.pool import ConnectionPool
 from gateway.vocab.events import CredentialFailed, CredentialRenewed, Emit
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import parse_answer
@@ -45,7 +47,7 @@ class Grant:
 
 
 def client_credentials(
-    client: UpstreamClient, path: str, client_id: str, client_secret: SecretStr
+    pool: ConnectionPool, path: str, client_id: str, client_secret: SecretStr
 ) -> Callable[[], Awaitable[Grant | Refusal]]:
     """Return a function that obtains a grant by OAuth 2.0 client credentials (RFC 6749 section 4.4, form body)."""
 
@@ -56,15 +58,12 @@ def client_credentials(
             "client_secret": client_secret.get_secret_value(),
         }
         headers = (("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json"))
-        answer = await client.send(Call("POST", path, headers, urlencode(form).encode()))
+        answer = await fetch(pool, Call("POST", path, headers, urlencode(form).encode()), _MAX_GRANT)
         if isinstance(answer, Refusal):
             return answer
-        raw = await answer.read(_MAX_GRANT)
-        if isinstance(raw, Refusal):
-            return raw
         if answer.status not in {200, 201}:
             return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"token endpoint answered {answer.status}")
-        document = parse_answer(raw)
+        document = parse_answer(answer.body)
         if isinstance(document, Refusal):
             return document
         return _read_grant(document)

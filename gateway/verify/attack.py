@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
-from gateway.config.compile import route as compile_route
+from gateway.config.routes import route as compile_route
 from gateway.routing import RouteTable
 from gateway.verify.client import header
 from gateway.verify.documents import parse, record_id, records

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.config.compile import route as compile_route
 from gateway.config.model import Config
+from gateway.config.routes import route as compile_route
 from gateway.routing import Part, parse_template, shape
 from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter

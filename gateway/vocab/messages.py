@@ -3,11 +3,14 @@
 They are Structs of msgspec, frozen: making one costs 0.1 us, where a frozen dataclass costs 1 or 2.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct, field
+
+if TYPE_CHECKING:
+    from gateway.vocab.refusals import Refusal
 
 Json = dict[str, Any]
 """A JSON object as the decoders give it."""
@@ -48,7 +51,7 @@ class Target(Struct, frozen=True):
 
 
 class Body(Protocol):
-    """The request body, not read yet."""
+    """The request body, not read yet. No byte of it is given twice."""
 
     @property
     def expected(self) -> bool:
@@ -62,11 +65,14 @@ class Body(Protocol):
     def consumed(self) -> bool:
         """Whether any byte of it was taken."""
 
-    async def read(self, limit: int) -> bytes | None:
-        """Take the whole body; None when it is larger than `limit` bytes."""
+    def taken(self, limit: int) -> "bytes | Refusal | None":
+        """Take the whole body where all of it has come; None where one must wait for it. At most `limit` bytes."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """Take the body piece by piece, with back-pressure."""
+    async def read(self, limit: int) -> "bytes | Refusal":
+        """Take the whole body; BODY_TOO_LARGE above `limit` bytes, BODY_TIMEOUT where it does not come."""
+
+    async def piece(self, within: float = ...) -> "bytes | Refusal":
+        """Take the next piece, with back-pressure; empty at the end. BODY_TIMEOUT also after `within` seconds."""
 
 
 class Request(Struct, frozen=True):
@@ -97,11 +103,26 @@ class Parent(Struct, frozen=True):
     below: str | None = None
 
 
+class Answer(Struct, frozen=True):
+    """An answer of the upstream, read whole and not judged yet."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
 class Lookup(Struct, frozen=True):
     """The answer to a look-up of our own: `document` is its JSON, None where it is no success."""
 
     status: int
     document: Any
+
+
+class Checked(Struct, frozen=True):
+    """An answer that may leave: `document` is its JSON body, None where it has none."""
+
+    status: int
+    document: Any = None
 
 
 class Plan(Struct, frozen=True):
@@ -124,30 +145,19 @@ class Plan(Struct, frozen=True):
     referred: frozenset[tuple[str, str]] = frozenset()
 
 
-class Stream(Protocol):
-    """A body on its way, piece by piece. Whoever stops before its end closes it, and with it what it comes from."""
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        """Return itself."""
-
-    async def __anext__(self) -> bytes:
-        """Return the next piece."""
-
-    async def aclose(self) -> None:
-        """Give it up."""
-
-
 class Reply(Struct, frozen=True):
-    """What the edge sends back: `body` complete, or `stream` piece by piece. HEAD replies carry neither."""
+    """A whole reply. One to HEAD says how long its body would be, and is sent without it."""
 
     status: int
     headers: Headers = ()
     body: bytes = b""
-    stream: Stream | None = None
 
 
 class Trace(Struct):
-    """What is known about a request so far, for events only: no decision reads it. Times are in seconds."""
+    """What is known about a request so far, for events only: no decision reads it. Times are in seconds.
+
+    `target` is as the client sent it; only the log of the demonstration shows some of it.
+    """
 
     request_id: str = "-"
     route: str = "-"
@@ -155,9 +165,9 @@ class Trace(Struct):
     customer_id: str | None = None
     code: str | None = None
     detail: str = ""
-    lane: str = "standard"
     upstream_seconds: float = 0.0
     upstream_calls: int = 0
+    target: str = "-"
 
 
 class Whose(Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from gateway.vocab.messages import CallerKind, Json, Parent, Plan, Query, Target, Whose
+from gateway.vocab.messages import CallerKind, Checked, Json, Parent, Plan, Query, Target, Whose
 from gateway.vocab.refusals import Refusal
 
 
@@ -111,12 +111,5 @@ class Route:
     endpoint: Endpoint | None = None
 
 
-class Checked(Struct, frozen=True):
-    """An answer that may leave: `document` is its JSON body, None where it has none."""
-
-    status: int
-    document: Any = None
-
-
-Exchange = Callable[[Plan], Awaitable[Checked | Refusal]]
+Perform = Callable[[Plan], Awaitable[Checked | Refusal]]
 """Sends a plan and judges its answer: stages 5 to 7."""

@@ -17,6 +17,7 @@ _ALLOWED_HEADERS = (
     "If-Modified-Since, Range, Traceparent, Tracestate, X-Request-Id"
 )
 _EXPOSED_HEADERS = "X-Request-Id, Retry-After, ETag, Content-Range"
+_ANY_ORIGIN: Headers = (("access-control-allow-origin", "*"), ("access-control-expose-headers", _EXPOSED_HEADERS))
 
 SCOPED_VARY = "Authorization, " + "-".join(part.capitalize() for part in CUSTOMER_TOKEN.split("-"))
 
@@ -37,7 +38,7 @@ class Cors:
         if not self.origins:
             return ()
         if "*" in self.origins:
-            return (("access-control-allow-origin", "*"), ("access-control-expose-headers", _EXPOSED_HEADERS))
+            return _ANY_ORIGIN
         origin = first(request, "origin")
         if origin is None or origin not in self.origins:
             return (("vary", "Origin"),)

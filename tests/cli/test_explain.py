@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from gateway.config.check import JWKS_PATH
 from gateway.demo.data import LESLIE_ID, RON_ID
 from tests.gateways import MOLTIN
+from tests.process.processes import SCRIPT
 
 Run = Callable[..., Result]
 
@@ -58,6 +60,8 @@ def test_a_refusal_is_explained(run: Run, caller: str | None, method: str, targe
     said = _explain(run, *(["--as", caller] if caller else []), method, target)
     assert said["refusal"].startswith(f"{refusal}: ")
     assert said["after"] is None
+    # Who has no token is told how to ask as somebody who has one.
+    assert bool(said["notes"]) == (caller is None)
 
 
 def test_a_trusted_caller_is_not_narrowed(run: Run) -> None:
@@ -73,30 +77,23 @@ def test_a_parent_is_named(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "data", "lane"),
+    ("method", "target", "data", "waits"),
     [
-        ("GET", "/v2/orders", None, "express: no decision has to wait"),
-        ("HEAD", "/v2/orders", None, "express: no decision has to wait"),
-        ("DELETE", "/v2/carts/abc", None, "express: no decision has to wait"),
-        ("HEAD", "/v2/products", None, "standard: HEAD on an open route"),
-        ("GET", f"/v2/customers/{RON_ID}", None, "express: no decision has to wait"),
-        ("DELETE", f"/v2/customers/{RON_ID}", None, "standard: passwords are kept"),
-        ("GET", "/v2/orders/123/items", None, "standard: a record is looked up first"),
-        ("POST", "/v2/carts/abc/items", "{}", "standard: it has a body"),
-        ("POST", "/v2/carts/abc/items", None, "standard: POST is not for the express lane"),
+        ("GET", "/v2/orders", None, ["the store, once the answer is there"]),
+        ("HEAD", "/v2/orders", None, ["the store, once the answer is there"]),
+        ("DELETE", "/v2/carts/abc", None, []),
+        ("HEAD", "/v2/products", None, []),
+        ("POST", "/v2/carts/abc/items", "{}", []),
+        ("POST", "/v2/carts/abc/items", None, []),
+        ("GET", f"/v2/customers/{RON_ID}", None, ["the store, once the answer is there"]),
+        ("DELETE", f"/v2/customers/{RON_ID}", None, ["the store, and a password's computation"]),
+        ("GET", "/v2/orders/123/items", None, ["the record /v2/orders/123"]),
     ],
 )
-def test_the_lane_is_named(run: Run, method: str, target: str, data: str | None, lane: str) -> None:
-    """Which lane a request takes, and why."""
+def test_what_is_awaited_is_named(run: Run, method: str, target: str, data: str | None, waits: list[str]) -> None:
+    """Which records are looked up, and whether passwords are, before a request goes on; mostly nothing."""
     said = _explain(run, "--customer", RON_ID, method, target, *(["--data", data] if data else []))
-    assert (said["refusal"], said["lane"][: len(lane)]) == (None, lane)
-
-
-def test_the_express_lane_may_be_off(run: Run, tmp_path: Path) -> None:
-    """With `express: false` there is one lane."""
-    (tmp_path / "gateway.yaml").write_text(f"extends: {MOLTIN}\nexpress: false\n")
-    result = run("explain", "--config", tmp_path / "gateway.yaml", "--json", "--customer", RON_ID, "GET", "/v2/orders")
-    assert json.loads(result.stdout)["lane"] == "standard: express is false"
+    assert (said["refusal"], said["waits_for"]) == (None, waits)
 
 
 def test_a_body_is_shown_before_and_after(run: Run) -> None:
@@ -158,10 +155,37 @@ def test_curl(run: Run) -> None:
 
 
 def test_curl_of_a_refusal(run: Run) -> None:
-    """--curl of a request that is refused has no command to print: one line with the reason, exit 1."""
-    result = run("explain", "--config", MOLTIN, "--curl", "--as", "public", "GET", "/v2/orders")
-    assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("nothing would go upstream: 403 ACCESS_DENIED")
+    """--curl of a request that does not go upstream has no command to print: one line with the reason instead."""
+    for target, reason in (("/v2/orders", "403 ACCESS_DENIED"), (JWKS_PATH, "the gateway answers this itself")):
+        result = run("explain", MOLTIN, "--curl", "--as", "public", "GET", target)
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr.startswith(f"nothing would go upstream: {reason}")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--curl"]])
+@pytest.mark.parametrize(
+    ("target", "code"), [("/v2/orders", 1), ("/nothing", 1), ("//", 1), ("/v2/products", 0), (JWKS_PATH, 0)]
+)
+def test_fail_is_for_scripts(run: Run, form: list[str], target: str, code: int) -> None:
+    """With --fail a request that would be refused is exit 1, and says as much as without; any other is exit 0."""
+    arguments = ("explain", MOLTIN, "--as", "public", *form, "GET", target)
+    without, with_it = run(*arguments), run(*arguments, "--fail")
+    assert (without.exit_code, with_it.exit_code) == (0, code)
+    assert with_it.output == without.output
+
+
+def test_the_file_stands_first(run: Run, environ: dict[str, str], tmp_path: Path) -> None:
+    """`explain FILE METHOD TARGET`, `--config FILE` and ./gateway.yaml say the same."""
+    said = run("explain", MOLTIN, "GET", "/v2/orders")
+    assert said.exit_code == 0
+    assert run("explain", "--config", MOLTIN, "GET", "/v2/orders").stdout == said.stdout
+    assert run("explain", "GET", "/v2/orders", "--config", MOLTIN).stdout == said.stdout
+    assert run("explain", MOLTIN, "--config", MOLTIN, "GET", "/v2/orders").stdout == said.stdout
+    (tmp_path / "gateway.yaml").write_text(f"extends: {MOLTIN}\n")
+    done = subprocess.run(  # noqa: S603
+        [SCRIPT, "explain", "GET", "/v2/orders"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == said.stdout
 
 
 def test_text_is_shown_as_it_is(run: Run) -> None:

@@ -113,7 +113,7 @@ def walk(sdk: int, folder: Path) -> Walk:
 @contextmanager
 def _demo(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Run `gateway demo`; gives its address, and its output, which is complete when the context is left."""
-    command = [str(GATEWAY), "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+    command = [str(GATEWAY), "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log", "json"]
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     lines: list[str] = []
     with subprocess.Popen(  # noqa: S603 - our own command

@@ -3,61 +3,18 @@
 import pytest
 
 from gateway.authn.key import KeyFault
-from gateway.config.compile import key_ring, route, snapshot
-from gateway.config.model import Config, Route
-from gateway.guard.rules.owner import Owner
+from gateway.config.compile import key_ring, snapshot
+from gateway.config.model import Config
 from gateway.routing import Match
-from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
-from gateway.vocab.policy import Access, Endpoint, Passwords
+from gateway.vocab.policy import Endpoint
 from gateway.wire.headers import FORWARDED
 from tests.config.writing import key, minimal
-from tests.config.writing import route as written
 
 
 def config(**sections: object) -> Config:
     """Read a file."""
     return Config.model_validate(minimal(**sections))
-
-
-def test_a_caller_that_is_not_named_has_no_access() -> None:
-    """Closed unless opened: there is no entry to find."""
-    compiled = route(Route.model_validate(written(access={"trusted": "open"})))
-    assert compiled.access == {CallerKind.TRUSTED: Access()}
-    assert compiled.access[CallerKind.TRUSTED].is_open
-
-
-def test_rules_keep_their_order_and_their_caller() -> None:
-    """Scope and guard of one caller say nothing of another."""
-    rules = {"scope": [{"path_owner": {}}], "guard": [{"owner": {"pointer": "/id"}}]}
-    compiled = route(Route.model_validate(written(access={"public": "open", "customer": rules})))
-    assert compiled.access == {
-        CallerKind.PUBLIC: Access(),
-        CallerKind.CUSTOMER: Access((PathOwner(),), (Owner(pointer="/id"),)),
-    }
-
-
-def test_limits_and_switches_are_kept() -> None:
-    """Everything a route says arrives."""
-    limits = {"body": "1KiB", "answer": "2KiB", "stream": "3KiB"}
-    compiled = route(
-        Route.model_validate(
-            written(limits=limits, set_cookie=True, query=["a"], methods=["GET", "POST"], passwords="show")
-        )
-    )
-    assert (compiled.body_limit, compiled.answer_limit, compiled.stream_limit) == (1024, 2048, 3072)
-    assert (compiled.set_cookie, compiled.query, compiled.passwords) == (True, frozenset({"a"}), Passwords.SHOW)
-    assert compiled.methods == {"GET", "POST"}
-
-
-def test_a_route_without_parameters_takes_none() -> None:
-    """An absent list is an empty one, never `any`."""
-    assert route(Route.model_validate(written())).query == frozenset()
-
-
-def test_an_upstream_that_verifies_keeps_its_passwords() -> None:
-    """There a password is a field like any other."""
-    assert route(Route.model_validate(written(passwords="show")), "upstream").passwords is None
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ def test_nothing_is_open_by_default() -> None:
 
 
 def test_dangerous_switches_are_named_insecure() -> None:
-    """Every flag that would open something says so in its name; the lane opens nothing."""
+    """Every flag that would open something says so in its name."""
     flags = {name for name, field in Config.model_fields.items() if field.annotation is bool}
-    assert flags == {"insecure_literal_secrets", "insecure_ephemeral_key", "express"}
+    assert flags == {"insecure_literal_secrets", "insecure_ephemeral_key"}
 
 
 def test_secrets_are_not_shown() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.config.effective import insecure_settings
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.proof import JWKS_PATH, Decision, Proof, Verdict, prove, unreachable
@@ -16,7 +17,6 @@ from gateway.routing import parse_template, shape
 from gateway.vocab.messages import CallerKind, Plan, Target, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Refusal
-from gateway.wiring import insecure_settings
 from tests.config.writing import methods, minimal, route, templates
 from tests.gateways import MOLTIN, ROOT, environment
 

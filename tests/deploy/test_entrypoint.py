@@ -113,7 +113,9 @@ def _as_image_user(image: dict[str, str], root: Path) -> list[str]:
     user, group = image["USER"].split(":")
     drop = [setpriv, f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs"]
     bare = [*drop, *(f"--{kind}=-all" for kind in ("inh-caps", "ambient-caps", "bounding-set"))]
-    probe = [sys.executable, "-c", "import sys, gateway; open(sys.argv[1]).close()", str(root / "config/moltin.yaml")]
+    # By a shell, which is what starts the command where its path holds a space.
+    python = ["/bin/sh", "-c", 'exec "$0" "$@"', sys.executable]
+    probe = [*python, "-c", "import sys, gateway; open(sys.argv[1]).close()", str(root / "config/moltin.yaml")]
     # The command is this test's own.
     tried = subprocess.run([*bare, *probe], capture_output=True, check=False, env={}, cwd="/")  # noqa: S603
     if tried.returncode == 0:

@@ -28,7 +28,11 @@ class Exchange(Protocol):
 
 async def normal(exchange: Exchange, answer: ShopAnswer) -> bool:
     """Send a true answer; say that the connection may be used again."""
-    await exchange.send(answer_bytes(answer))
+    sent = answer_bytes(answer)
+    if exchange.request.method == "HEAD":
+        # RFC 9110 section 9.3.2: the head says of a body what it would to a GET, and nothing follows.
+        sent = sent.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    await exchange.send(sent)
     return True
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.guard.core import GuardOptions, Received, judge, lacks_body, relayable, relayed_error
+from gateway.guard.core import GuardOptions, judge, lacks_body, relayable, relayed_error
 from gateway.guard.rules.owner import Owner
 from gateway.guard.rules.redact import Redact
 from gateway.scope.rules.path_owner import PathOwner
-from gateway.vocab.messages import Headers, Plan
-from gateway.vocab.policy import Access, Checked, Route
+from gateway.vocab.messages import Answer, Checked, Headers, Plan
+from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import retry_after
 from gateway.wire.links import LinkRewriter
@@ -37,7 +37,7 @@ def judged(
 ) -> Checked | Refusal:
     """Judge one answer."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return judge(ROUTE, access, Plan(method, "/v2/orders"), WHOSE, Received(status, headers, raw), LINKS)
+    return judge(ROUTE, access, Plan(method, "/v2/orders"), WHOSE, Answer(status, headers, raw), LINKS)
 
 
 def code(answer: Checked | Refusal) -> Code:
@@ -72,7 +72,7 @@ def test_links_of_a_narrowed_list_ask_what_the_client_asked(links: Any) -> None:
     """Our clause is taken out again, or the next page would be refused."""
     plan = Plan("GET", "/v2/orders", query=(("filter", "eq(customer_id,c1)"),))
     raw = json.dumps({"data": [], "links": links}).encode()
-    checked = judge(ROUTE, GUARDED, plan, WHOSE, Received(200, (JSON_TYPE,), raw), LINKS)
+    checked = judge(ROUTE, GUARDED, plan, WHOSE, Answer(200, (JSON_TYPE,), raw), LINKS)
     expected = {"next": "https://gw/v2/orders?page[offset]=5", "prev": None} if links else links
     assert checked == Checked(200, {"data": []} if links is None else {"data": [], "links": expected})
 
@@ -87,7 +87,7 @@ def test_only_what_was_judged_leaves_a_scoped_answer() -> None:
         "links": {"next": "/v2/orders?page[offset]=1", "prev": None, "x": foreign},
         "debug": foreign,
     }
-    received = Received(200, (JSON_TYPE,), json.dumps(document).encode())
+    received = Answer(200, (JSON_TYPE,), json.dumps(document).encode())
     kept = {
         "data": [order()],
         "meta": {"results": {"total": 1}, "page": {"limit": 5}},
@@ -310,14 +310,14 @@ def test_an_error_of_an_open_route_keeps_its_status_and_messages(status: int) ->
         {"errors": [{"status": str(status), "title": "Not Found", "meta": {"host": "10.0.0.3"}}]}
     ).encode()
     for raw in (body, b'{"errors":{"title":"weird"}}', b'{"errors":[]}', b"[]"):
-        answer = relayed_error(Received(status, (JSON_TYPE,), raw))
+        answer = relayed_error(Answer(status, (JSON_TYPE,), raw))
         assert isinstance(answer, Checked)
         assert answer.status == status
         for error in answer.document["errors"]:
             assert error.keys() == {"status", "title", "detail", "code"}
             assert error["status"] == status
     for gone, code_ in ((500, Code.UPSTREAM_FAILED), (503, Code.UPSTREAM_FAILED), (429, Code.THROTTLED)):
-        refusal = relayed_error(Received(gone, (JSON_TYPE,), body))
+        refusal = relayed_error(Answer(gone, (JSON_TYPE,), body))
         assert isinstance(refusal, Refusal)
         assert refusal.code is code_
 
@@ -325,17 +325,17 @@ def test_an_error_of_an_open_route_keeps_its_status_and_messages(status: int) ->
 @pytest.mark.parametrize("document", [{"leak": order(FOREIGN)}, [order(FOREIGN)], {}, []])
 def test_a_scoped_answer_without_data_does_not_leave(document: Any) -> None:
     """Where no rule judges a bare document there is nothing in it that was judged, whatever the route's other rules."""
-    received = Received(200, (JSON_TYPE,), json.dumps(document).encode())
+    received = Answer(200, (JSON_TYPE,), json.dumps(document).encode())
     for access in (Access(scope=(PathOwner(),)), GUARDED):
         refusal = judge(ROUTE, access, Plan("GET", "/v2/orders/o1/items"), WHOSE, received, LINKS)
         assert isinstance(refusal, Refusal)
         assert refusal.code is Code.UPSTREAM_INVALID
     bare = Access(guards=(Owner(pointer="/relationships/customer/data/id", bare=True),))
-    own = Received(200, (JSON_TYPE,), json.dumps([order()]).encode())
+    own = Answer(200, (JSON_TYPE,), json.dumps([order()]).encode())
     assert judge(ROUTE, bare, Plan("GET", "/v2/orders"), WHOSE, own, LINKS) == Checked(200, [order()])
 
 
 def test_a_deletion_that_shows_no_record_has_no_content() -> None:
     """A backend may answer a deletion with an empty object: the client is told that it is done, and nothing else."""
-    received = Received(200, (JSON_TYPE,), json.dumps({"leak": order(FOREIGN)}).encode())
+    received = Answer(200, (JSON_TYPE,), json.dumps({"leak": order(FOREIGN)}).encode())
     assert judge(ROUTE, GUARDED, Plan("DELETE", "/v2/orders/o1"), WHOSE, received, LINKS) == Checked(204)

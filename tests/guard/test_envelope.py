@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.guard.envelope import VOCABULARY, explained
-from gateway.vocab.messages import Plan
-from gateway.vocab.policy import Checked
+from gateway.vocab.messages import Checked, Plan
 
 PLAN = Plan(
     "POST",

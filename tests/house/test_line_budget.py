@@ -15,16 +15,19 @@ QUESTION = 300
 ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
-    "gateway/flow.py": "the one page: every stage of a request in order, in both lanes, and nothing else",
-    "gateway/server/exchange.py": "one request of the express lane: all its ways to end must be seen together",
+    "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
+    "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
+    "gateway/server/exchange.py": "one request: all that may become of it, and all its ways to end, seen together",
 }
 # Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. Measured
 # at 5,740 when the main job was complete (8,402 with everything); the static proof and the guards of isolation brought
 # 1,100, the express lane 900, workers and batches 200; the shared stores come on top. Counting the tries of an id
-# pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are the last 200.
+# pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200. One way of
+# carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
+# did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink again.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 8_350
+CORE = 8_750
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -91,7 +91,7 @@ async def test_metrics_hold_all_that_was_told() -> None:
     told = Told()
     told.batch(DONE)
     text, content_type = await told.batch.render()
-    assert b'gateway_requests_total{caller="public",lane="standard",route="orders",status="200"} 1.0' in text
+    assert b'gateway_requests_total{caller="public",route="orders",status="200"} 1.0' in text
     assert content_type == told.metrics.render()[1]
     assert len(told.lines) == 1
 

@@ -35,7 +35,6 @@ TRACE = Trace(
     customer_id="customer-1",
     code="GUARD_VIOLATION",
     detail="filter=eq(email,a@b.example)",
-    lane="express",
     upstream_seconds=0.0105,
     upstream_calls=2,
 )
@@ -67,7 +66,6 @@ def test_a_request_is_one_line_with_closed_fields() -> None:
         ("caller", "customer"),
         ("status", 502),
         ("code", "GUARD_VIOLATION"),
-        ("lane", "express"),
         ("ms", 12.346),
         ("upstream_ms", 10.5),
         ("upstream_calls", 2),

@@ -30,7 +30,6 @@ TRACE = Trace(
     customer_id="customer-1",
     code="GUARD_VIOLATION",
     detail="c2",
-    lane="express",
     upstream_seconds=0.2,
     upstream_calls=1,
 )
@@ -56,10 +55,10 @@ def counted(*events: Event, now: float = 0.0) -> Numbers:
     return read(metrics.render()[0].decode())
 
 
-def test_a_request_is_counted_by_route_caller_status_and_lane() -> None:
+def test_a_request_is_counted_by_route_caller_and_status() -> None:
     """A request counts once, and its times go into the histograms of its route."""
     numbers = counted(DONE, DONE)
-    labels = ("caller=customer", "lane=express", "route=orders", "status=502")
+    labels = ("caller=customer", "route=orders", "status=502")
     assert numbers["gateway_requests_total", *labels] == 2
     assert numbers["gateway_request_seconds_sum", "route=orders"] == pytest.approx(0.6)
     assert numbers["gateway_request_seconds_bucket", "le=0.25", "route=orders"] == 0
@@ -144,10 +143,10 @@ def test_there_is_no_expiry_before_a_credential() -> None:
 
 
 def test_labels_come_from_closed_sets() -> None:
-    """Callers, codes, lanes, outcomes and statuses that do not exist are counted under a dash."""
-    strange = replace(DONE, status=10**9, trace=replace(TRACE, caller="eve", lane="x", code="<script>"))
+    """Callers, codes, outcomes and statuses that do not exist are counted under a dash."""
+    strange = replace(DONE, status=10**9, trace=replace(TRACE, caller="eve", code="<script>"))
     numbers = counted(strange, LoginDone("c1@example.org"))
-    assert numbers["gateway_requests_total", "caller=-", "lane=-", "route=orders", "status=-"] == 1
+    assert numbers["gateway_requests_total", "caller=-", "route=orders", "status=-"] == 1
     assert numbers["gateway_refusals_total", "code=-"] == 1
     assert numbers["gateway_logins_total", "outcome=-"] == 1
 
@@ -222,7 +221,7 @@ def test_several_workers_add_up(tmp_path: Path) -> None:
     worked(tmp_path, 0, "400")
     worked(tmp_path, 1, "300")
     numbers = worked(tmp_path, 2, "never")
-    labels = ("caller=public", "lane=standard", "route=orders", "status=200")
+    labels = ("caller=public", "route=orders", "status=200")
     assert numbers["gateway_requests_total", *labels] == 2
     assert numbers["gateway_request_seconds_count", "route=orders"] == 2
     assert numbers["gateway_request_seconds_bucket", "le=0.25", "route=orders"] == 0

@@ -64,7 +64,7 @@ class Served:
         """Wait until it, or that many workers, listen."""
         await self.logged(lambda _: self.states().count("started") >= times)
         detail = next(line["detail"] for line in self.lines if line.get("state") == "started")
-        self.public, self.admin = (part.split(" ")[1] for part in detail.split(", "))
+        self.public, self.admin, _ = (part.split(" ")[1] for part in detail.split(", "))
 
     async def draining(self) -> None:
         """Wait until it takes no new connections."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway import __version__
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import TRUSTED_SECRET, UPSTREAM_SECRET, Answer
 from tests.process.processes import Served, extended, serving
@@ -55,7 +56,11 @@ async def test_probes_and_metrics_of_a_running_gateway(environ: dict[str, str]) 
         metrics = (await served.ask("/metrics")).body.decode()
         assert [family for family in FAMILIES if f"# TYPE {family} " not in metrics] == []
         config = (await served.ask("/config")).body.decode()
+        assert config.startswith(f"# gateway {__version__}\n")
         assert "upstream" in config
+        assert [line["detail"].rpartition(" ")[2] for line in served.lines if line.get("state") == "started"] == [
+            __version__
+        ]
         assert not [secret for secret in (UPSTREAM_SECRET, TRUSTED_SECRET) if secret in config]
         assert served.errors == []
 
@@ -120,8 +125,8 @@ async def test_the_drain_deadline_cuts(environ: dict[str, str], upstream: Commer
         assert 0.9 <= (times["drain deadline"] - times["draining"]).total_seconds() < 10
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_an_idle_gateway_ends_at_once(environ: dict[str, str], number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_an_idle_gateway_ends_at_once(environ: dict[str, str], number: signal.Signals, code: int) -> None:
     """Open connections without a request do not hold up the end."""
     async with serving(environ) as served:
         await served.as_public("GET", "/v2/products")
@@ -130,7 +135,7 @@ async def test_an_idle_gateway_ends_at_once(environ: dict[str, str], number: sig
         writer.write(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
         served.tell(number)
-        assert await served.ended() == 0
+        assert await served.ended() == code
         writer.close()
         times = {line["state"]: datetime.fromisoformat(line["ts"]) for line in served.lines if "state" in line}
         # Far below the drain deadline of 30 s and the 60 s that aiohttp's runner would wait.

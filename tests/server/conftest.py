@@ -10,10 +10,25 @@ from tests.gateways import Site
 from tests.gateways import site as run_site
 from tests.loops import Loops, both_for
 
+# What depends on who reads and writes the sockets.
+_ON_BOTH_LOOPS = (
+    "test_body.py",
+    "test_connection.py",
+    "test_drain.py",
+    "test_exchange.py",
+    "test_leaving.py",
+    "test_listener.py",
+    "test_order.py",
+    "test_state.py",
+    "test_time.py",
+    "test_upload.py",
+    "test_waiting.py",
+)
+
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Loops:
-    """Give what makes the loops: for the express lane, both."""
-    return both_for(item, "test_express.py", "test_exchange.py")
+    """Give what makes the loops."""
+    return both_for(item, *_ON_BOTH_LOOPS)
 
 
 @pytest.fixture

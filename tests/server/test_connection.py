@@ -1,17 +1,20 @@
-"""Connections of clients: what is no request, bodies that nobody reads, heads that do not come, and who goes first."""
+"""Connections of clients: what is no request, bodies that nobody reads, who ends a connection, and how."""
 
 import asyncio
 import json
-from pathlib import Path
 
 import pytest
 
-from gateway.demo.data import RON
-from gateway.server.body import Patience
-from gateway.vocab.events import RequestDone
+from gateway.server.body import ClientTimeouts
+from gateway.vocab.events import Failed
+from gateway.vocab.messages import Reply
+from gateway.vocab.refusals import Code, Refusal
 from tests.gateways import Site
-from tests.server.raw import connected
-from tests.server.stage import CANARY, Stage, assert_error, done, stage
+from tests.server.raw import RawClient, connected, until
+from tests.server.stage import CANARY, DENIED, KIB, MIB, Told, answering, assert_error, done, stage
+from tests.server.wires import wired
+
+NOTHING = Reply(204)
 
 # --- What is no request ---------------------------------------------------------------------------------------------
 
@@ -79,20 +82,19 @@ from tests.server.stage import CANARY, Stage, assert_error, done, stage
         ),
     ],
 )
-async def test_what_is_no_request(tmp_path: Path, raw: str, code: str) -> None:
+async def test_what_is_no_request(raw: str, code: str) -> None:
     """Bytes that are no request get a JSON error and the end of the connection; nothing of them is shown or kept."""
-    below = Stage()
-    async with stage(below, tmp_path) as client:
+    async with stage(Told(decided=NOTHING)) as run, run.connected() as client:
         client.send(raw)
         reply = await client.reply()
         assert_error(reply, 431 if code == "HEADERS_TOO_LARGE" else 400, code)
         assert reply.ends
         assert await client.rest() == b""
-    assert not below.asked
-    assert CANARY not in str(reply) + str(below.events)
-    (event,) = below.events
-    assert isinstance(event, RequestDone)
-    assert (event.status, event.trace.code, event.id) == (reply.status, code, reply.values("x-request-id")[0])
+        assert not run.flow.asked
+        assert CANARY not in str(reply) + str(run.events)
+        (event,) = run.done
+        assert (event.status, event.trace.code, event.id) == (reply.status, code, reply.values("x-request-id")[0])
+        await run.emptied()
 
 
 async def test_what_is_no_request_is_a_line_in_the_log(bare: Site) -> None:
@@ -103,7 +105,7 @@ async def test_what_is_no_request_is_a_line_in_the_log(bare: Site) -> None:
     (line,) = await done(bare)
     assert (line["status"], line["code"], line["route"], line["peer"]) == (400, "REQUEST_MALFORMED", "-", "127.0.0.1")
     assert CANARY not in bare.log.getvalue()
-    assert 'gateway_requests_total{caller="-",lane="standard",route="-",status="400"} 1.0' in await bare.metrics()
+    assert 'gateway_requests_total{caller="-",route="-",status="400"} 1.0' in await bare.metrics()
 
 
 async def test_many_header_lines(bare: Site) -> None:
@@ -211,7 +213,10 @@ async def test_a_chunked_body_stops_at_the_limit(bare: Site) -> None:
         assert reply.ends
 
 
-@pytest.mark.parametrize("chunk", [b"zz\r\n{}\r\n", b"2\r\n{}X\r\n", b"2;a=\nb\r\n{}\r\n"])
+BROKEN_CHUNKS = [b"zz\r\n{}\r\n", b"2\r\n{}X\r\n", b"2;a=\nb\r\n{}\r\n"]
+
+
+@pytest.mark.parametrize("chunk", BROKEN_CHUNKS)
 async def test_broken_chunks(bare: Site, chunk: bytes) -> None:
     """Chunks that are not well-formed are a 400, and nothing is forwarded."""
     bearer = await bare.bearer()
@@ -229,19 +234,34 @@ async def test_broken_chunks(bare: Site, chunk: bytes) -> None:
     assert not bare.commerce.requests
 
 
+@pytest.mark.parametrize("chunk", [b"2\r\n{}\r\n" + broken for broken in BROKEN_CHUNKS])
+async def test_chunks_that_break_while_they_are_read(chunk: bytes) -> None:
+    """Whoever waits for the rest of a body is told at once that it does not come, and the client once."""
+    async with stage(Told(reads=True)) as run, run.connected() as client:
+        client.send("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await until(lambda: bool(run.flow.asked))
+        client.send(chunk)
+        reply = await client.reply()
+        assert_error(reply, 400, "REQUEST_MALFORMED")
+        assert reply.ends
+        assert await client.rest() == b""
+        assert not run.flow.bodies
+        assert [event.status for event in run.done] == [400]
+        await run.emptied()
+
+
+@pytest.mark.parametrize("digits", [4000, 8000])
+async def test_a_length_of_thousands_of_digits(digits: int) -> None:
+    """Zeros before a length change nothing, however many: it is a number (RFC 9110 section 8.6)."""
+    async with stage(Told(reads=True)) as run, run.connected() as client:
+        client.send(f"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: {'5'.rjust(digits, '0')}\r\n\r\nhello")
+        assert (await client.reply()).status == 200
+        assert run.flow.bodies == [b"hello"]
+        client.ask("GET", "/a")
+        assert (await client.reply()).status == 200
+
+
 # --- Connections ----------------------------------------------------------------------------------------------------
-
-
-async def test_pipelined_requests_are_answered_in_order(bare: Site) -> None:
-    """Requests sent ahead are answered one after the other, each with its own answer."""
-    bearer = f"Authorization: Bearer {await bare.bearer()}"
-    async with connected(bare) as client:
-        for target in ("/v2/products", "/nowhere", "/v2/currencies", "/v2/brands"):
-            client.ask("GET", target, bearer)
-        replies = [await client.reply() for _ in range(4)]
-    assert [reply.status for reply in replies] == [200, 404, 200, 200]
-    assert b'"product"' in replies[0].body
-    assert b'"currency"' in replies[2].body
 
 
 async def test_keep_alive_after_errors(bare: Site) -> None:
@@ -280,68 +300,147 @@ async def test_the_old_version_without_host(bare: Site) -> None:
             assert_error(await client.reply(), 403, "ACCESS_DENIED")
 
 
-@pytest.mark.parametrize("target", ["/v2/customers/tokens", "/v2/carts/edge/items"])
-async def test_expect_continue(site: Site, target: str) -> None:
-    """A client that asks before it sends its body is told to go on, once, when the request is wanted."""
-    bearer = await site.bearer()
-    data = {"type": "token", "email": RON.email, "password": "ron-demo-password"}
-    body = json.dumps({"data": data}).encode()
-    async with connected(site) as client:
-        client.send(
-            f"POST {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\nExpect: 100-continue\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        assert await client.head() == (100, [], "HTTP/1.1")
-        client.send(body)
-        assert (await client.reply()).status in {201, 400, 404, 422}
-    assert all(request.header("expect") is None for request in site.commerce.requests)
+async def test_keep_alive_of_the_old_version() -> None:
+    """HTTP/1.0 keeps a connection where it asks for it and is told so; else, and without a length, it ends."""
+    async with stage(Told(decided=NOTHING)) as run:
+        async with run.connected() as client:
+            client.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" * 2)
+            for _ in range(2):
+                reply = await client.reply()
+                assert (reply.version, reply.status) == ("HTTP/1.0", 204)
+                assert reply.values("connection") == ["keep-alive"]
+            client.send("GET /a HTTP/1.0\r\n\r\n")
+            assert not (await client.reply()).values("connection")
+            assert await client.rest() == b""
+        await run.emptied()
 
 
-async def test_expect_continue_of_what_is_refused(bare: Site) -> None:
-    """A client that asks before it sends its body is spared sending what is refused anyway."""
-    async with connected(bare) as client:
-        client.ask("POST", "/v2/carts", "Expect: 100-continue", "Content-Length: 5")
-        reply = await client.reply()
-        assert_error(reply, 401, "BEARER_MISSING")
-        assert reply.ends
+@pytest.mark.parametrize("lines", ["", "Connection: keep-alive\r\n"])
+async def test_the_old_version_and_a_body_without_a_length(lines: str) -> None:
+    """Without chunks and length the end of the connection is the end of the body, whatever was asked for."""
+    said = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    async with stage(Told(is_open=True), answering(said)) as run, run.connected() as client:
+        client.send(f"GET /a HTTP/1.0\r\n{lines}\r\n")
+        head, _, body = (await client.rest()).partition(b"\r\n\r\n")
+        assert body == b"abc"
+        assert b"keep-alive" not in head.lower()
+        (event,) = await run.finished()
+        assert not event.aborted
 
 
-async def test_draining_ends_connections(bare: Site) -> None:
-    """While the gateway drains, every reply ends its connection."""
-    async with connected(bare) as client:
-        bare.gateway.edge.is_draining = True
-        client.ask("GET", "/nowhere")
+@pytest.mark.parametrize("line", ["Connection: close", "Connection: keep-alive, Close"])
+async def test_a_client_that_asks_for_the_end(line: str) -> None:
+    """It gets its reply, which says so, and the end of the connection at once."""
+    async with stage(Told(decided=NOTHING)) as run, run.connected() as client:
+        client.ask("GET", "/a", line)
         assert (await client.reply()).ends
+        assert await client.rest() == b""
+        await run.emptied()
 
 
-@pytest.mark.parametrize("earlier", [0, 1, 2])
-async def test_a_head_that_does_not_come(tmp_path: Path, earlier: int) -> None:
-    """A head that has begun comes to its end in time or not at all, on a kept connection as well."""
-    loop = asyncio.get_running_loop()
-    async with stage(Stage(), tmp_path, Patience(head=0.3)) as client:
-        for _ in range(earlier):
-            client.ask("GET", "/v2/products")
-            assert (await client.reply()).status == 204
-        started = loop.time()
-        client.send("GET /v2/products HTTP/1.1\r\n")
-        while not client.reader.at_eof():
-            client.send("X-A: b\r\n")
-            try:
-                async with asyncio.timeout(0.05):
-                    await client.reader.read(1)
-            except TimeoutError:
-                pass
-            except ConnectionResetError:
-                break
-        assert 0.25 < loop.time() - started < 2
+# --- The last reply and what the client still sends -------------------------------------------------------------------
+
+LINGER = ClientTimeouts(linger=0.6)
 
 
-async def test_a_head_in_two_pieces(tmp_path: Path) -> None:
-    """A head that comes in pieces, but in time, is a request like any other; a quiet connection is left in peace."""
-    async with stage(Stage(), tmp_path, Patience(head=0.2)) as client:
-        for pause in (0.0, 0.3):
-            await asyncio.sleep(pause)
-            client.send("GET /v2/products HTTP/1.1\r\n")
-            await asyncio.sleep(0.02)
-            client.send("Host: x\r\n\r\n")
-            assert (await client.reply()).status == 204
+async def send_on(client: RawClient, pieces: int, pause: float = 0.01) -> None:
+    """Go on sending a body for some time."""
+    for _ in range(pieces):
+        client.send(bytes(64 * KIB))
+        await client.writer.drain()
+        await asyncio.sleep(pause)
+
+
+async def test_a_client_that_goes_on_sending_can_read_its_reply() -> None:
+    """A body that nobody takes is read and dropped for a while: to close at once would destroy the reply."""
+    async with stage(Told(decided=DENIED), timeouts=LINGER) as run, run.connected() as client:
+        client.ask("POST", "/a", f"Content-Length: {64 * MIB}")
+        await send_on(client, 20)
+        reply = await client.reply()
+        assert_error(reply, 403, "ACCESS_DENIED")
+        assert reply.ends
+        # It is told at once that no more comes, and counted no more.
+        assert await client.rest() == b""
+        (event,) = run.done
+        assert (event.status, event.aborted) == (403, False)
+        await run.emptied()
+
+
+async def test_not_for_ever() -> None:
+    """When its time is over, the connection of a client that goes on sending is ended."""
+    async with stage(Told(decided=DENIED), timeouts=LINGER) as run, run.connected() as client:
+        client.ask("POST", "/a", f"Content-Length: {1024 * MIB}")
+        started = asyncio.get_running_loop().time()
+        assert_error(await client.reply(), 403, "ACCESS_DENIED")
+        with pytest.raises(ConnectionError):
+            await send_on(client, 2000)
+        assert 0.5 < asyncio.get_running_loop().time() - started < 5
+        await run.emptied()
+
+
+async def test_a_lingering_connection_reads_nothing_as_a_request() -> None:
+    """What is sent behind the last reply is dropped, a whole request as well."""
+    async with stage(Told(decided=DENIED), timeouts=LINGER) as run, run.connected() as client:
+        client.ask("POST", "/a", "Content-Length: 3")
+        assert (await client.reply()).ends
+        client.send("abc")
+        client.ask("GET", "/b")
+        assert await client.rest() == b""
+        assert [request.target for request in run.flow.asked] == ["/a"]
+
+
+async def test_a_lingering_connection_whose_body_was_held() -> None:
+    """Reading that was paused for a full body goes on, else nobody would see the client's end."""
+    gate = asyncio.Event()
+
+    async def later() -> Refusal:
+        await gate.wait()
+        return DENIED
+
+    async with stage(Told(decided=later), timeouts=ClientTimeouts(linger=60)) as run:
+        async with run.connected() as client:
+            client.ask("POST", "/a", f"Content-Length: {64 * MIB}")
+            sending = asyncio.ensure_future(send_on(client, 1024, pause=0))
+            seen = -1
+            while seen != client.writer.transport.get_write_buffer_size() or not seen:
+                seen = client.writer.transport.get_write_buffer_size()
+                await asyncio.sleep(0.1)
+            gate.set()
+            assert_error(await client.reply(), 403, "ACCESS_DENIED")
+            await sending
+        await run.emptied()
+
+
+async def test_the_client_of_a_last_reply_may_be_gone() -> None:
+    """A connection that ended while its last reply was written is ended, and no bug."""
+    async with wired(Told(decided=DENIED), b"") as run:
+        run.client.gone = True
+        run.protocol.data_received(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+        await until(lambda: bool(run.done))
+        await asyncio.sleep(0)
+        assert run.client.is_aborted
+        assert not [event for event in run.events if isinstance(event, Failed)]
+
+
+@pytest.mark.parametrize("waiting", [0, 30_000])
+async def test_a_client_that_says_no_more(waiting: int) -> None:
+    """While a reply before waits in a closing connection this one is written behind it; else nobody is there."""
+    async with wired(Told()) as run:
+        run.client.is_ending, run.client.waiting = True, waiting
+        run.connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        await asyncio.sleep(0)
+        done = [event.aborted for event in run.done]
+        assert (bool(run.client.written), done) == ((True, [False]) if waiting else (False, []))
+        run.protocol.connection_lost(None)
+        await asyncio.wait_for(run.edge.drained(), 1)
+        assert len(run.done) == 1
+
+
+async def test_bytes_that_are_no_request_are_answered_and_lingered_for() -> None:
+    """A client that sends much that cannot be read hears why, although it goes on sending."""
+    async with stage(Told(decided=NOTHING), timeouts=LINGER) as run, run.connected() as client:
+        client.send("nonsense\r\n\r\n")
+        await send_on(client, 20)
+        assert_error(await client.reply(), 400, "REQUEST_MALFORMED")
+        assert await client.rest() == b""
+        assert [event.trace.code for event in run.done] == [Code.REQUEST_MALFORMED.name]

@@ -1,213 +1,70 @@
-"""One request of the express lane between a client and an upstream, under a flow that does what a test says."""
+"""One request between a client and an upstream: what is decided at once or later, relayed, judged, or goes wrong."""
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from aiohttp import web
 
-from gateway.config.compile import key_ring, snapshot
-from gateway.config.load import load
-from gateway.flow import Admission, Flow, Later, Ready, Snapshot
-from gateway.guard.core import Received
-from gateway.server.body import Patience
-from gateway.server.connection import GatewayServer
-from gateway.server.edge import Edge
-from gateway.server.express import ExpressProtocol
-from gateway.upstream.client import Timeouts
-from gateway.upstream.connection import UpstreamConnection
-from gateway.upstream.connections import ConnectionPool
-from gateway.vocab.events import Event, Failed, RequestDone
-from gateway.vocab.messages import Body, Caller, CallerKind, Plan, Reply, Request, Target, Trace, Whose
-from gateway.vocab.policy import Access
+from gateway.decision import Decided
+from gateway.demo.data import LESLIE, RON
+from gateway.vocab.events import Failed
+from gateway.vocab.messages import Answer, Reply
 from gateway.vocab.refusals import Code, Refusal
-from tests.gateways import MOLTIN, environment
-from tests.server.raw import RawClient, Serve, served, until
-from tests.server.stage import assert_error
+from tests.fakes.commerce import Commerce, ConnectionState, Fault, at
+from tests.gateways import Site
+from tests.gateways import site as run_site
+from tests.server.raw import connected
+from tests.server.stage import CANARY, IMAGE, MIB, OK, Stage, Told, answering, assert_error, done, stage
+from tests.server.wires import wired
 
-OK = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{"data":[]}'
-LARGE = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 50000000\r\n\r\n" + bytes(50_000_000)
-MIB = 1024 * 1024
-
-SHORT = Patience(idle=0.3)
-Outcome = Reply | Refusal | Exception | Later
-
-
-@dataclass(eq=False)
-class Told(Flow):
-    """Decides and concludes as a test says; the standard lane answers 204 with a mark."""
-
-    concluded: Outcome = field(default_factory=lambda: Reply(200, (("content-type", "application/json"),), b"{}"))
-    decided: Reply | Refusal | Exception | None = None
-    is_open: bool = False
-    method: str = "GET"
-    answers: list[Received] = field(default_factory=list)
-    rejected: int = 0
-
-    def decide(self, snapshot: Snapshot, request: Request, trace: Trace) -> Ready | Reply | Refusal | None:
-        """Send every request upstream, or do what was said."""
-        del trace
-        if isinstance(self.decided, Exception):
-            raise self.decided
-        if self.decided is not None:
-            return self.decided
-        route = next(route for route in snapshot.routes.routes if route.name == "products")
-        admission = Admission(Target("/", ()), route, Access(), Caller(CallerKind.PUBLIC), Whose(None))
-        plan = Plan(method=self.method, path="/", query=(), asked=(), headers=())
-        headers = (("x-request-id", request.id), ("authorization", "Bearer ours"))
-        return Ready(admission, plan, request.target, headers, not self.is_open)
-
-    def conclude(self, snapshot: Snapshot, ready: Ready, answer: Received, trace: Trace) -> Reply | Refusal | Later:
-        """Conclude what was said."""
-        del snapshot, ready, trace
-        self.answers.append(answer)
-        if isinstance(self.concluded, Exception):
-            raise self.concluded
-        return self.concluded
-
-    def reject_credential(self, ready: Ready) -> None:
-        """Count it."""
-        assert ready.headers[-1] == ("authorization", "Bearer ours")
-        self.rejected += 1
-
-    async def handle(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply | Refusal:
-        """Stand for the standard lane."""
-        del snapshot, request, body, trace
-        return Reply(204, (("x-standard", "1"),))
+PRODUCTS, BRANDS = "/v2/products", "/v2/brands"
+CART = "/v2/carts/exchange"
 
 
-@dataclass(eq=False)
-class Stage:
-    """A running edge, and what it told."""
-
-    edge: Edge
-    address: tuple[str, int]
-    events: list[Event]
-
-    @property
-    def done(self) -> list[RequestDone]:
-        """The requests that are done."""
-        return [event for event in self.events if isinstance(event, RequestDone)]
-
-    async def finished(self) -> None:
-        """Wait until a request is done."""
-        await until(lambda: len(self.done) == 1)
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[RawClient]:
-        """Connect to it."""
-        reader, writer = await asyncio.open_connection(*self.address, limit=65536)
-        try:
-            yield RawClient(reader, writer)
-        finally:
-            writer.transport.abort()
+def failures(run: Stage) -> list[Failed]:
+    """Return the bugs that were told of."""
+    return [event for event in run.events if isinstance(event, Failed)]
 
 
-@asynccontextmanager
-async def stage(flow: Told, serve: Serve, folder: Path, patience: Patience = SHORT) -> AsyncIterator[Stage]:
-    """Run an edge with the express lane over a flow, before an upstream, with a connection in the pool."""
-    config = load(MOLTIN, environment(folder, "http://upstream.example"))
-    compiled = snapshot(config, key_ring(config))
-    clock = asyncio.get_running_loop().time
-    events: list[Event] = []
-    edge = Edge(flow, lambda: compiled, events.append, clock, clock, patience)
-    async with served(serve) as url:
-        pool = ConnectionPool(url, Timeouts(connect=0.2, first_byte=0.3, idle=0.3), 4)
-        pool.open()
-        protocol = partial(ExpressProtocol, flow=flow, pool=pool)
-        runner = web.ServerRunner(
-            GatewayServer(edge, keepalive_timeout=5, make_protocol=protocol), handle_signals=False
-        )
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            async with asyncio.timeout(5):
-                while (connection := pool.take()) is None:  # noqa: ASYNC110 - a pool makes nobody wait
-                    await asyncio.sleep(0.002)
-            connection.rest()
-            yield Stage(edge, runner.addresses[0][:2], events)
-        finally:
-            await runner.cleanup()
-            await pool.close()
+# --- Decided at once, or later ----------------------------------------------------------------------------------------
 
 
-def saying(*pieces: bytes, is_kept: bool = True) -> Serve:
-    """Answer each request with these pieces."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await reader.readuntil(b"\r\n\r\n")
-            for piece in pieces:
-                writer.write(piece)
-                await writer.drain()
-                await asyncio.sleep(0.002)
-            if not is_kept:
-                return
-
-    return serve
-
-
-async def test_a_reply(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pieces", [(OK,), (OK[:30], OK[30:-3], OK[-3:])], ids=["at once", "in pieces"])
+async def test_a_reply(pieces: tuple[bytes, ...]) -> None:
     """The answer is concluded whole, and one line is told of it."""
     flow = Told(concluded=Reply(201, (("x-a", "b"), ("content-type", "text/plain")), b"text"))
-    async with stage(flow, saying(OK[:30], OK[30:-3], OK[-3:]), tmp_path) as run, run.connected() as client:
+    async with stage(flow, answering(*pieces)) as run, run.connected() as client:
         client.ask("GET", "/a")
         reply = await client.reply()
         assert (reply.status, reply.body, reply.values("x-a")) == (201, b"text", ["b"])
-        (done,) = run.done
-        assert (done.status, done.bytes_sent, done.aborted) == (
-            201,
-            4,
-            False,
-        )
-        assert (done.trace.lane, done.trace.upstream_calls) == ("express", 1)
-    assert flow.answers == [Received(200, (("content-type", "application/json"), ("content-length", "11")), OK[-11:])]
+        (event,) = run.done
+        assert (event.status, event.bytes_sent, event.aborted, event.trace.upstream_calls) == (201, 4, False, 1)
+        assert event.seconds >= event.trace.upstream_seconds > 0
+    assert flow.answers == [Answer(200, (("content-type", "application/json"), ("content-length", "11")), OK[-11:])]
 
 
-async def test_a_bug_is_answered(tmp_path: Path) -> None:
-    """A decision that raises is a 500 and an event, and the connection goes on."""
-    for flow in (Told(decided=ValueError("secret")), Told(concluded=ValueError("secret"))):
-        async with stage(flow, saying(OK), tmp_path) as run, run.connected() as client:
-            for _ in range(2):
-                client.ask("GET", "/a")
-                assert_error(await client.reply(), 500, "INTERNAL")
-            assert len([event for event in run.events if isinstance(event, Failed)]) == 2
-            assert [done.status for done in run.done] == [500, 500]
-            await asyncio.wait_for(run.edge.drained(), 1)
+async def test_a_refusal_needs_no_upstream() -> None:
+    """A request that is refused is answered at once, and counted."""
+    async with stage(Told(decided=Refusal(Code.ROUTE_UNKNOWN))) as run, run.connected() as client:
+        client.ask("HEAD", "/a")
+        client.ask("GET", "/a")
+        head = await client.reply(to_head=True)
+        reply = await client.reply()
+        assert head.values("content-length") == reply.values("content-length")
+        assert_error(reply, 404, "ROUTE_UNKNOWN")
+        assert [(event.status, event.bytes_sent, event.trace.code) for event in run.done] == [
+            (404, 0, "ROUTE_UNKNOWN"),
+            (404, len(reply.body), "ROUTE_UNKNOWN"),
+        ]
 
 
-@pytest.mark.parametrize("value", ["a\r\nset-cookie: b=c", "a\nb", "a\rb"])
-async def test_no_value_ends_its_line(tmp_path: Path, value: str) -> None:
-    """A reply that would be split is not written."""
-    for flow in (
-        Told(concluded=Reply(200, (("x-a", value),), b"{}")),
-        Told(decided=Reply(200, (("x-a", value),), b"{}")),
-    ):
-        async with stage(flow, saying(OK), tmp_path) as run, run.connected() as client:
-            client.ask("GET", "/a")
-            client.ask("GET", "/b")
-            for _ in range(2):
-                reply = await client.reply()
-                assert_error(reply, 500, "INTERNAL")
-                assert not reply.values("set-cookie")
-            await asyncio.wait_for(run.edge.drained(), 1)
-            failed = [event.request_id for event in run.events if isinstance(event, Failed)]
-            assert failed == [done.id for done in run.done]
-            assert len(failed) == 2
-
-
-async def test_a_reply_that_comes_later(tmp_path: Path) -> None:
-    """A conclusion may wait; the next request waits with it, and a client that leaves ends it."""
+@pytest.mark.parametrize("where", ["decided", "concluded", "rejection"])
+async def test_a_reply_that_comes_later(where: str) -> None:
+    """Whatever may wait: the next request waits with it, and a client that leaves ends the wait."""
     gate, begun, cancelled = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def later() -> Reply:
+    async def later() -> Decided:
         begun.set()
         try:
             await gate.wait()
@@ -216,115 +73,229 @@ async def test_a_reply_that_comes_later(tmp_path: Path) -> None:
             raise
         return Reply(200, (), b"later")
 
-    async with stage(Told(concluded=later), saying(OK), tmp_path) as run:
+    flow = Told()
+    setattr(flow, where, later)
+    upstream = answering(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n") if where == "rejection" else None
+    async with stage(flow, upstream) as run:
         async with run.connected() as client:
             client.ask("GET", "/a")
             await asyncio.wait_for(begun.wait(), 5)
             client.leave()
             await asyncio.wait_for(cancelled.wait(), 5)
-        await until(lambda: len(run.done) == 1)
+        await run.finished()
         assert (run.done[0].status, run.done[0].aborted) == (499, True)
         async with run.connected() as client:
             client.ask("GET", "/a")
             client.ask("GET", "/b")
             gate.set()
             assert [(await client.reply()).body for _ in range(2)] == [b"later", b"later"]
-        await asyncio.wait_for(run.edge.drained(), 1)
+        await run.emptied()
 
 
-async def test_a_later_bug_is_answered(tmp_path: Path) -> None:
-    """A conclusion that fails after a wait is a 500 too."""
+async def test_later_may_lead_to_later() -> None:
+    """What was waited for may say that something else must be waited for, and in the end that the request is sent."""
+    steps = []
 
-    async def later() -> Reply:
+    async def first() -> Decided:
+        steps.append("first")
+        return second
+
+    async def second() -> Decided:
         await asyncio.sleep(0)
-        raise ValueError("secret")
+        steps.append("second")
+        return ready
 
-    async with stage(Told(concluded=later), saying(OK), tmp_path) as run, run.connected() as client:
+    flow = Told(decided=first)
+    async with stage(flow) as run, run.connected() as client:
+        snapshot = run.edge.snapshot()
+        request = run.edge.request("GET", "/from-later", [], "-")
+        ready = flow.ready(snapshot, request, b"", uploads=False)
         client.ask("GET", "/a")
-        assert_error(await client.reply(), 500, "INTERNAL")
-        await asyncio.wait_for(run.edge.drained(), 1)
+        assert (await client.reply()).body == b"{}"
+        assert steps == ["first", "second"]
+        assert len(flow.answers) == 1
 
 
-async def test_a_rejected_bearer(tmp_path: Path) -> None:
-    """A 401 doubts the bearer, and the standard lane has the request."""
-    flow = Told()
-    async with stage(flow, saying(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n"), tmp_path) as run:
-        async with run.connected() as client:
+# --- Bugs -------------------------------------------------------------------------------------------------------------
+
+
+async def raises() -> Decided:
+    """Fail after a wait."""
+    await asyncio.sleep(0)
+    raise LookupError(f"of {CANARY}")
+
+
+BUGS = {
+    "decided": Told(decided=LookupError(f"of {CANARY}")),
+    "decided later": Told(decided=raises),
+    "concluded": Told(concluded=LookupError(f"of {CANARY}")),
+    "concluded later": Told(concluded=raises),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+async def test_a_bug_is_answered_without_its_text(bug: str) -> None:
+    """Whatever is raised is a 500 that shows nothing and an event of type and place only; the connection goes on."""
+    async with stage(BUGS[bug]) as run, run.connected() as client:
+        for _ in range(2):
             client.ask("GET", "/a")
-            assert (await client.reply()).values("x-standard") == ["1"]
-        assert flow.rejected == 1
-        assert [done.trace.lane for done in run.done] == ["standard"]
-        await asyncio.wait_for(run.edge.drained(), 1)
+            reply = await client.reply()
+            assert_error(reply, 500, "INTERNAL")
+            assert not reply.ends
+            assert CANARY not in reply.body.decode()
+        assert [failure.error.partition(" at ")[0] for failure in failures(run)] == ["LookupError"] * 2
+        assert CANARY not in str(run.events)
+        assert [event.status for event in run.done] == [500, 500]
+        await run.emptied()
+
+
+@pytest.mark.parametrize("value", ["a\r\nset-cookie: b=c", "a\nb", "a\rb"])
+@pytest.mark.parametrize("where", ["decided", "concluded"])
+async def test_no_value_ends_its_line(value: str, where: str) -> None:
+    """A reply that would be split is not written: it is a bug, and told of before a byte has left."""
+    flow = Told()
+    setattr(flow, where, Reply(200, (("x-a", value),), b"{}"))
+    async with stage(flow) as run, run.connected() as client:
+        client.ask("GET", "/a")
+        client.ask("GET", "/b")
+        for _ in range(2):
+            reply = await client.reply()
+            assert_error(reply, 500, "INTERNAL")
+            assert not reply.values("set-cookie")
+        await run.emptied()
+        assert [event.request_id for event in failures(run)] == [event.id for event in run.done]
+        assert len(run.done) == 2
+
+
+# --- The upstream's answer --------------------------------------------------------------------------------------------
+
+
+async def test_a_rejected_bearer() -> None:
+    """A 401 doubts our bearer, and is never the client's; the flow says how it goes on."""
+    flow = Told()
+    upstream = answering(b"HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n")
+    async with stage(flow, upstream) as run, run.connected() as client:
+        client.ask("GET", "/a")
+        assert_error(await client.reply(), 503, "CREDENTIAL_UNAVAILABLE")
+        assert flow.rejected_answers == 1
+        assert run.done[0].trace.upstream_seconds > 0
+        await run.emptied()
+
+
+@pytest.mark.parametrize("kind", ["length", "chunks", "in pieces"])
+async def test_a_rejected_bearer_whose_answer_has_a_body(kind: str) -> None:
+    """What a 401 says is read by nobody, and is not in front of the next answer."""
+    body = b'{"errors":[{"status":401}]}'
+    said = {
+        "length": [b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n" % len(body) + body],
+        "chunks": [b"HTTP/1.1 401 No\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)],
+        "in pieces": [b"HTTP/1.1 401 No\r\ncontent-length: %d\r\n\r\n" % len(body), body[:5], body[5:]],
+    }[kind]
+    answers = [said, [OK], [OK]]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            for piece in answers.pop(0):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.002)
+
+    flow = Told()
+    async with stage(flow, serve) as run, run.connected() as client:
+        client.ask("GET", "/a")
+        assert_error(await client.reply(), 503, "CREDENTIAL_UNAVAILABLE")
+        for _ in range(2):
+            client.ask("GET", "/a")
+            assert (await client.reply()).status == 200
+        assert [answer.body for answer in flow.answers] == [OK[-11:]] * 2
+        await run.emptied()
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["judged", "relayed"])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param((), id="before a byte"),
+        pytest.param((b"garbage",), id="no HTTP"),
+        pytest.param((OK[:20],), id="within the head"),
+        pytest.param(
+            (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",),
+            id="odd chunks",
+        ),
+    ],
+)
+async def test_an_answer_that_is_none(pieces: tuple[bytes, ...], *, is_open: bool) -> None:
+    """An answer that cannot be read, or breaks off before anything of it has left, is a 502; the client goes on."""
+    flow = Told(is_open=is_open)
+    async with stage(flow, answering(*pieces, is_kept=False)) as run, run.connected() as client:
+        client.ask("GET", "/a")
+        reply = await client.reply()
+        assert_error(reply, 502, "UPSTREAM_INVALID")
+        assert not reply.ends
+        client.ask("GET", "/a")
+        assert (await client.reply()).status == 502
+        await run.emptied()
+        assert len(run.done) == 2
 
 
 @pytest.mark.parametrize(
-    ("pieces", "status"),
+    "pieces",
     [
-        pytest.param((), 204, id="before a byte"),
-        pytest.param((b"garbage",), 204, id="no HTTP"),
-        pytest.param((b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"zz\r\n"), 204, id="turns odd"),
-        pytest.param((OK[:20],), 502, id="within the head"),
-        pytest.param((OK[:-1],), 502, id="within the body"),
-        pytest.param((b"HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n",), 502, id="announced too large"),
+        pytest.param((OK[:-1],), id="broken off"),
+        pytest.param((b"HTTP/1.1 200 OK\r\ncontent-length: 999999999\r\n\r\n",), id="announced too large"),
+        pytest.param((b"HTTP/1.1 200 OK\r\n\r\n", bytes(9 * MIB)), id="too large"),
+        pytest.param((b"HTTP/1.1 200 OK\r\ncontent-length: 9437184\r\n\r\n" + bytes(9 * MIB),), id="too large at once"),
     ],
 )
-async def test_an_answer_that_is_none(tmp_path: Path, pieces: tuple[bytes, ...], status: int) -> None:
-    """Nothing had come or it was odd: the standard lane asks again. It broke off: 502."""
-    async with stage(Told(), saying(*pieces, is_kept=False), tmp_path) as run, run.connected() as client:
+async def test_an_answer_that_cannot_be_judged(pieces: tuple[bytes, ...]) -> None:
+    """What is to be judged must come whole, within its limit."""
+    async with stage(Told(), answering(*pieces, is_kept=False)) as run, run.connected() as client:
         client.ask("GET", "/a")
         reply = await client.reply()
-        assert reply.status == status
+        assert_error(reply, 502, "UPSTREAM_INVALID")
         assert not reply.ends
-        await asyncio.wait_for(run.edge.drained(), 1)
-        assert len(run.done) == 1
+        assert not run.flow.answers
+        await run.emptied()
 
 
-async def test_a_relayed_answer_breaks_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("framing", ["length", "chunks"])
+async def test_a_relayed_answer_breaks_off(framing: str) -> None:
     """What has begun can only be broken off, so that nobody takes it for whole."""
-    said = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\n\r\n"
-    for head in (said, said.replace(b"\r\n\r\n", b"\r\ntransfer-encoding: chunked\r\n\r\n5\r\n")):
-        flow = Told(is_open=True)
-        cut = (head.replace(b"200 OK", b"200 OK\r\ncontent-length: 9") if head == said else head, b"abcde")
-        async with stage(flow, saying(*cut, is_kept=False), tmp_path) as run, run.connected() as client:
-            client.ask("GET", "/a")
-            assert (await client.head())[0] == 200
-            with pytest.raises(ConnectionResetError):
-                await client.reader.read()
-            await run.finished()
-            assert (run.done[0].status, run.done[0].aborted) == (200, True)
-            await asyncio.wait_for(run.edge.drained(), 1)
-
-
-async def test_a_reader_that_stops(tmp_path: Path) -> None:
-    """A client that takes nothing is broken off after its time, whether the reply is relayed or whole."""
-    whole = Told(concluded=Reply(200, (), bytes(20 * MIB)))
-    for flow, serve in ((Told(is_open=True), saying(LARGE)), (whole, saying(OK))):
-        patience = Patience(idle=-1279.8) if flow is whole else Patience(idle=0.2)
-        async with stage(flow, serve, tmp_path, patience) as run, run.connected() as client:
-            client.ask("GET", "/a")
-            await run.finished()
-            assert (run.done[0].status, run.done[0].aborted) == (200, True)
-            await asyncio.wait_for(run.edge.drained(), 1)
-
-
-async def test_a_reply_is_done_when_it_was_taken(tmp_path: Path) -> None:
-    """The next request begins when the client has taken enough of the reply before."""
-    flow = Told(concluded=Reply(200, (), bytes(8 * MIB)))
-    async with stage(flow, saying(OK), tmp_path) as run, run.connected() as client:
+    line = b"content-length: 9\r\n\r\n" if framing == "length" else b"transfer-encoding: chunked\r\n\r\n5\r\n"
+    upstream = answering(IMAGE + line, b"abcde", is_kept=False)
+    async with stage(Told(is_open=True), upstream) as run, run.connected() as client:
         client.ask("GET", "/a")
-        client.ask("GET", "/b")
-        await until(lambda: len(flow.answers) == 1)
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert (len(flow.answers), run.done) == (1, [])
-        assert [len((await client.reply()).body) for _ in range(2)] == [8 * MIB, 8 * MIB]
-        await until(lambda: len(run.done) == 2)
+        assert (await client.head())[0] == 200
+        with pytest.raises(ConnectionResetError):
+            await client.reader.read()
+        await run.finished()
+        assert (run.done[0].status, run.done[0].aborted) == (200, True)
+        await run.emptied()
 
 
-async def test_an_empty_relayed_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("framing", ["length", "chunks", "to the end", "at once"])
+async def test_a_relayed_answer(framing: str) -> None:
+    """However an answer is framed, its body is passed on whole, and the connection goes on."""
+    pieces = {
+        "length": [IMAGE + b"content-length: 9\r\n\r\n", b"abc", b"def", b"ghi"],
+        "chunks": [IMAGE + b"transfer-encoding: chunked\r\n\r\n", b"3\r\nabc\r\n", b"6\r\ndefghi\r\n", b"0\r\n\r\n"],
+        "to the end": [IMAGE + b"\r\n", b"abc", b"defghi"],
+        "at once": [IMAGE + b"content-length: 9\r\n\r\nabcdefghi"],
+    }[framing]
+    upstream = answering(*pieces, is_kept=framing != "to the end")
+    async with stage(Told(is_open=True), upstream) as run, run.connected() as client:
+        for _ in range(2):
+            client.ask("GET", "/a")
+            reply = await client.reply()
+            assert (reply.status, reply.body, reply.ends) == (200, b"abcdefghi", False)
+        assert [(event.bytes_sent, event.aborted) for event in run.done] == [(9, False)] * 2
+
+
+async def test_an_empty_relayed_answer() -> None:
     """No answer that old clients could stand: an error, or 204 for DELETE."""
     said = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n"
-    async with stage(Told(is_open=True), saying(said), tmp_path) as run, run.connected() as client:
+    async with stage(Told(is_open=True), answering(said)) as run, run.connected() as client:
         client.ask("GET", "/a")
         assert_error(await client.reply(), 502, "UPSTREAM_INVALID")
         client.ask("DELETE", "/a")
@@ -333,167 +304,52 @@ async def test_an_empty_relayed_answer(tmp_path: Path) -> None:
         assert len(run.done) == 2
 
 
-async def test_an_error_of_an_open_route(tmp_path: Path) -> None:
+async def test_an_error_of_an_open_route() -> None:
     """Its messages leave in the envelope of every error."""
     body = json.dumps({"errors": [{"status": 422, "title": "No", "detail": "a value"}]}).encode()
     said = b"HTTP/1.1 422 No\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-    async with stage(Told(is_open=True), saying(said), tmp_path) as run, run.connected() as client:
+    async with stage(Told(is_open=True), answering(said)) as run, run.connected() as client:
         client.ask("GET", "/a")
         reply = await client.reply()
         assert (reply.status, reply.json()["errors"][0]["detail"]) == (422, "a value")
         assert run.done[0].status == 422
 
 
-async def test_a_refusal_needs_no_upstream(tmp_path: Path) -> None:
-    """A request that is refused is answered at once, and counted."""
-    async with stage(Told(decided=Refusal(Code.ROUTE_UNKNOWN)), saying(), tmp_path) as run, run.connected() as client:
-        client.ask("HEAD", "/a")
-        client.ask("GET", "/a")
-        head = await client.reply(to_head=True)
-        reply = await client.reply()
-        assert head.values("content-length") == reply.values("content-length")
-        assert_error(reply, 404, "ROUTE_UNKNOWN")
-        assert [(done.status, done.bytes_sent, done.trace.code) for done in run.done] == [
-            (404, 0, "ROUTE_UNKNOWN"),
-            (404, len(reply.body), "ROUTE_UNKNOWN"),
-        ]
-
-
-async def test_a_drain_waits_for_what_is_between_the_lanes(tmp_path: Path) -> None:
-    """A request that the express lane hands over is in flight all the time, until it is answered or its client goes."""
-    gate, begun = asyncio.Event(), asyncio.Event()
-
-    class Slow(Told):
-        async def handle(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply | Refusal:
-            begun.set()
-            await gate.wait()
-            return await super().handle(snapshot, request, body, trace)
-
-    asked, closing = asyncio.Event(), asyncio.Event()
+async def test_answers_without_a_body_by_their_nature() -> None:
+    """HEAD says the length that GET's reply has, 204 and 304 none; no body follows any of them."""
+    said = {
+        "HEAD": IMAGE + b"content-length: 1234\r\n\r\n",
+        "GET": b'HTTP/1.1 304 X\r\netag: "a"\r\ncontent-length: 1234\r\n\r\n',
+        "DELETE": b"HTTP/1.1 204 X\r\n\r\n",
+    }
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        del writer
-        await reader.readuntil(b"\r\n\r\n")
-        asked.set()
-        await closing.wait()
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(said[head.split()[0].decode()])
 
-    async with stage(Slow(), serve, tmp_path) as run, asyncio.TaskGroup() as group:
-        async with run.connected() as client:
+    async with stage(Told(is_open=True), serve) as run, run.connected() as client:
+        for _ in range(2):
+            client.ask("HEAD", "/a")
+            reply = await client.reply(to_head=True)
+            assert (reply.status, reply.values("content-length")) == (200, ["1234"])
             client.ask("GET", "/a")
-            await asyncio.wait_for(asked.wait(), 5)
-            drained = group.create_task(run.edge.drained())
-            closing.set()
-            await asyncio.wait_for(begun.wait(), 5)
-            assert not drained.done()
-            gate.set()
-            assert (await client.reply()).values("x-standard") == ["1"]
-            await asyncio.wait_for(drained, 1)
-        gate.clear()
-        begun.clear()
-        async with run.connected() as client:
-            client.ask("GET", "/a")
-            await asyncio.wait_for(begun.wait(), 5)
-        await asyncio.wait_for(run.edge.drained(), 1)
+            reply = await client.reply()
+            assert (reply.status, reply.values("content-length"), reply.values("etag")) == (304, [], ['"a"'])
+            client.ask("DELETE", "/a")
+            reply = await client.reply()
+            assert (reply.status, reply.values("content-length")) == (204, [])
+            assert not reply.values("transfer-encoding")
+        assert [event.bytes_sent for event in run.done] == [0] * 6
 
 
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written, holds as much of it back as a test says, and can be closing."""
-
-    def __init__(self) -> None:
-        self.near, self._far = socket.socketpair()
-        super().__init__({"socket": self.near})
-        self.written = bytearray()
-        self.pauses: list[str] = []
-        self.waiting = 0
-        self.is_ending = False
-        self.is_aborted = False
-
-    def writelines(self, list_of_data: Iterable[Any]) -> None:
-        """Keep it."""
-        for data in list_of_data:
-            self.written += data
-
-    def write(self, data: Any) -> None:
-        """Keep it."""
-        self.writelines([data])
-
-    def get_write_buffer_size(self) -> int:
-        """Tell what a test says."""
-        return self.waiting
-
-    def is_closing(self) -> bool:
-        """Tell what a test says."""
-        return self.is_ending
-
-    def pause_reading(self) -> None:
-        """Keep that no more is taken."""
-        self.pauses.append("pause")
-
-    def resume_reading(self) -> None:
-        """Keep that it is taken again."""
-        self.pauses.append("resume")
-
-    def abort(self) -> None:
-        """End."""
-        self.is_ending = self.is_aborted = True
-
-    def close(self) -> None:
-        """End, behind what waits."""
-        self.is_ending = True
-
-    def let_go(self) -> None:
-        """Close the sockets."""
-        self.near.close()
-        self._far.close()
+# --- In one turn of the loop ------------------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
-class Wired:
-    """The lane between two transports, with a request of the client on its way."""
-
-    protocol: ExpressProtocol
-    connection: UpstreamConnection
-    client: Wire
-    upstream: Wire
-    events: list[Event]
-    edge: Edge
-
-
-@asynccontextmanager
-async def wired(flow: Told, folder: Path, keepalive: float = 5) -> AsyncIterator[Wired]:
-    """Have a client ask, and the question sent."""
-    config = load(MOLTIN, environment(folder, "http://upstream.example"))
-    compiled = snapshot(config, key_ring(config))
-    clock = asyncio.get_running_loop().time
-    events: list[Event] = []
-    edge = Edge(flow, lambda: compiled, events.append, clock, clock, SHORT)
-    pool = ConnectionPool("http://upstream.example", Timeouts(), 4)
-    client, upstream = Wire(), Wire()
-    connection = UpstreamConnection(pool, Timeouts())
-    connection.connection_made(upstream)
-    connection.rest()
-    lane = partial(ExpressProtocol, flow=flow, pool=pool)
-    server = GatewayServer(edge, keepalive_timeout=keepalive, make_protocol=lane)
-    protocol = cast("ExpressProtocol", server())
-    protocol.connection_made(client)
-    await asyncio.sleep(0)
-    protocol.data_received(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
-    await asyncio.sleep(0)
-    assert upstream.written.startswith(b"GET /a HTTP/1.1")
-    try:
-        yield Wired(protocol, connection, client, upstream, events, edge)
-    finally:
-        protocol.connection_lost(None)
-        connection.connection_lost(None)
-        for wire in (client, upstream):
-            wire.let_go()
-        await server.shutdown(0)
-
-
-async def test_little_waits_for_the_end_of_a_turn(tmp_path: Path) -> None:
+async def test_little_waits_for_the_end_of_a_turn() -> None:
     """Much that comes in one turn is written in it, so that a slow client stops the upstream before all has come."""
-    async with wired(Told(is_open=True), tmp_path) as run:
-        run.connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 5000000\r\n\r\n")
+    async with wired(Told(is_open=True)) as run:
+        run.connection.data_received(IMAGE + b"content-length: 5000000\r\n\r\n")
         taken = 0
         while not run.client.written:
             run.connection.data_received(bytes(100_000))
@@ -508,37 +364,190 @@ async def test_little_waits_for_the_end_of_a_turn(tmp_path: Path) -> None:
             taken += 100_000
         await asyncio.sleep(0)
         assert len(run.client.written.partition(b"\r\n\r\n")[2]) == 5_000_000
-        assert [event.status for event in run.events if isinstance(event, RequestDone)] == [200]
+        assert [event.status for event in run.done] == [200]
 
 
-@pytest.mark.parametrize("waiting", [0, 30_000])
-async def test_a_client_that_says_no_more(tmp_path: Path, waiting: int) -> None:
-    """While a reply before waits in a closing connection this one is written behind it; else nobody is there."""
-    async with wired(Told(), tmp_path) as run:
-        run.client.is_ending, run.client.waiting = True, waiting
-        run.connection.data_received(OK)
+async def test_a_plain_answer_leaves_in_one_write() -> None:
+    """Head, body and end of a reply are one write, in the turn after the answer came."""
+    async with wired(Told(is_open=True)) as run:
+        assert run.upstream.writes == 1
+        run.connection.data_received(IMAGE + b"content-length: 3\r\n\r\nabc")
         await asyncio.sleep(0)
-        done = [event.aborted for event in run.events if isinstance(event, RequestDone)]
-        assert (bool(run.client.written), done) == ((True, [False]) if waiting else (False, []))
-        run.protocol.connection_lost(None)
-        await asyncio.wait_for(run.edge.drained(), 1)
-        assert len([event for event in run.events if isinstance(event, RequestDone)]) == 1
+        assert run.client.writes == 1
+        assert run.client.written.endswith(b"\r\n\r\nabc")
 
 
-async def test_what_was_passed_on_leaves_before_the_end(tmp_path: Path) -> None:
+async def test_what_was_passed_on_leaves_before_the_end() -> None:
     """An answer that breaks off in the turn in which it came was passed on up to there."""
-    async with wired(Told(is_open=True), tmp_path) as run:
-        run.connection.data_received(b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 9\r\n\r\nabc")
+    async with wired(Told(is_open=True)) as run:
+        run.connection.data_received(IMAGE + b"content-length: 9\r\n\r\nabc")
         run.connection.connection_lost(None)
         assert run.client.written.endswith(b"\r\n\r\nabc")
-        assert run.client.is_ending
+        assert run.client.is_aborted
+        await asyncio.sleep(0)
+        assert not run.done
+        run.protocol.connection_lost(None)
+        assert [event.aborted for event in run.done] == [True]
 
 
-@pytest.mark.parametrize("waiting", [0, 30_000])
-async def test_an_idle_client_that_has_not_taken_its_reply(tmp_path: Path, waiting: int) -> None:
-    """When its time is over it is not waited for any more; one that has taken everything is told goodbye."""
-    async with wired(Told(), tmp_path, keepalive=0.05) as run:
-        run.connection.data_received(OK)
-        run.client.waiting = waiting
-        await until(run.client.is_closing)
-        assert run.client.is_aborted == bool(waiting)
+# --- Through the whole gateway ----------------------------------------------------------------------------------------
+
+
+async def test_a_connection_that_the_upstream_has_closed(bare: Site) -> None:
+    """A connection that died in the pool is nobody's fault: the request goes through another one."""
+    proof = f"Authorization: Bearer {await bare.bearer()}"
+    async with connected(bare) as client:
+        for _ in range(3):
+            client.ask("GET", BRANDS, proof)
+            assert b'"brand"' in (await client.reply()).body
+            bare.commerce.close_connections()
+
+
+@pytest.mark.parametrize(("method", "asked", "status"), [("GET", 2, 200), ("DELETE", 1, 502)])
+async def test_an_upstream_that_closes_before_its_answer(bare: Site, method: str, asked: int, status: int) -> None:
+    """Nobody knows whether it was read: what changes nothing is asked once more, anything else never."""
+    proof = f"Authorization: Bearer {await bare.bearer()}"
+    bare.commerce.fault(Fault.CLOSE, when=at(CART), times=1)
+    async with connected(bare) as client:
+        client.ask(method, CART, proof)
+        assert (await client.reply()).status == status
+    assert len(bare.commerce.requests) == asked
+    (line,) = await done(bare, 1, "cart")
+    assert line["status"] == status
+
+
+async def test_an_answer_nobody_asked_for_reaches_nobody(site: Site) -> None:
+    """Neither behind an answer nor on a connection at rest: the next request gets its own, on another connection."""
+    for fault, options in ((Fault.EXTRA_BYTES, {}), (Fault.LATE_EXTRA, {"delay": 0.0})):
+        for _ in range(3):
+            site.commerce.forget()
+            site.commerce.fault(fault, when=at(PRODUCTS), times=1, **options)
+            assert b'"product"' in (await site.public("GET", PRODUCTS)).body
+            for _ in range(3):
+                answer = await site.public("GET", BRANDS)
+                assert b'"brand"' in answer.body
+                assert LESLIE.canary.encode() not in answer.body
+            wrong, *later = [request.connection for request in site.commerce.requests]
+            assert wrong not in later
+
+
+async def test_an_upstream_that_is_gone(bare: Site) -> None:
+    """Refused at once, and served when it is back."""
+    proof = f"Authorization: Bearer {await bare.bearer()}"
+    assert (await bare.public("GET", BRANDS)).status == 200
+    await bare.commerce.stop()
+    async with connected(bare) as client:
+        for _ in range(3):
+            client.ask("GET", BRANDS, proof)
+            reply = await client.reply()
+            assert_error(reply, 502, "UPSTREAM_UNREACHABLE")
+        await bare.commerce.start()
+        client.ask("GET", BRANDS, proof)
+        assert b'"brand"' in (await client.reply()).body
+
+
+async def test_time_runs_out(upstream: Commerce, tmp_path: Path) -> None:
+    """An upstream that says nothing is a 504 whose wait is told; the connection is not used again."""
+    config = "extends: moltin.yaml\nupstream: {timeouts: {connect: 100ms, first_byte: 200ms, idle: 100ms}}\n"
+    async with run_site(upstream, tmp_path, config=config, passwords=False) as site:
+        proof = f"Authorization: Bearer {await site.bearer()}"
+        upstream.fault(Fault.SILENT, when=at(PRODUCTS))
+        async with connected(site) as client:
+            client.ask("GET", PRODUCTS, proof)
+            assert_error(await client.reply(), 504, "UPSTREAM_TIMEOUT")
+        (line,) = await done(site, 1, "products")
+        assert line["upstream_calls"] == 1
+        assert line["upstream_ms"] >= 150
+        used = upstream.requests[0].connection
+        await upstream.wait(lambda: used.state is not ConnectionState.OPEN)
+
+
+async def test_a_slow_reader_slows_the_upstream_down(bare: Site) -> None:
+    """What a client does not take is not fetched; when it takes it again, nothing is missing."""
+    proof = f"Authorization: Bearer {await bare.bearer()}"
+    size = 32 * MIB
+    download = bare.commerce.stream_down(at(PRODUCTS), size)
+    async with connected(bare, buffer=65536) as client:
+        client.ask("GET", PRODUCTS, proof)
+        _, headers, _ = await client.head()
+        assert dict(headers)["content-length"] == str(size)
+        sent = -1
+        while sent != download.sent:
+            sent = download.sent
+            await asyncio.sleep(0.1)
+        # Three socket buffers and the gateway's own, of which the kernel decides most.
+        assert download.sent < 16 * MIB
+        read = 0
+        while read < size:
+            read += len(await client.reader.read(MIB))
+        assert read == size
+        client.ask("GET", BRANDS, proof)
+        assert b'"brand"' in (await client.reply()).body
+    (line,) = await done(bare, 1, "products")
+    assert (line["bytes"], line["aborted"]) == (size, False)
+
+
+async def test_the_metrics_count_each_request(bare: Site) -> None:
+    """A request is counted under caller, route and status, and nothing else tells its way from another's."""
+    proof = f"Authorization: Bearer {await bare.bearer()}"
+    async with connected(bare) as client:
+        client.ask("GET", PRODUCTS, proof)
+        kept = await client.reply()
+    async with connected(bare) as client:
+        client.ask("GET", PRODUCTS, proof, "Connection: close")
+        last = await client.reply()
+    one, other = await done(bare, 2, "products")
+    changing = {"ts", "id", "ms", "upstream_ms"}
+    assert {name: one[name] for name in one if name not in changing} == {
+        name: other[name] for name in other if name not in changing
+    }
+    assert one["ms"] >= one["upstream_ms"] > 0
+    assert kept.body == last.body
+    assert 'gateway_requests_total{caller="public",route="products",status="200"} 2.0' in await bare.metrics()
+
+
+CLOSING = """
+extends: moltin.yaml
+routes:
+  - name: orders
+    path: /v2/orders
+    methods: [GET]
+    on_violation: close_route
+    access:
+      customer:
+        scope:
+          - filter: {field: customer_id}
+        guard:
+          - owner: {pointer: /relationships/customer/data/id}
+  - {name: currencies, path: /v2/currencies, methods: [GET], access: {public: open}}
+"""
+
+
+async def test_a_violation_closes_the_route(upstream: Commerce, tmp_path: Path) -> None:
+    """Records of somebody else are withheld and told of, and the route is closed for everybody."""
+    async with run_site(upstream, tmp_path, config=CLOSING) as site:
+        assert (await site.customer(RON.email, "GET", "/v2/orders")).status == 200
+        upstream.fault(Fault.IGNORE_FILTER, when=at("/v2/orders"))
+        answer = await site.customer(RON.email, "GET", "/v2/orders")
+        assert (answer.status, answer.code) == (502, "GUARD_VIOLATION")
+        assert LESLIE.canary.encode() not in answer.body
+        for lines in ({}, {"Connection": "close"}):
+            answer = await site.customer(RON.email, "GET", "/v2/orders", headers=lines)
+            assert (answer.status, answer.code) == (503, "ROUTE_CLOSED")
+        await done(site, 4, "orders")
+        events = [line["event"] for line in site.log_lines()]
+        assert [event for event in events if event in {"guard_violated", "route_closed"}] == [
+            "guard_violated",
+            "route_closed",
+        ]
+
+
+async def test_a_head_request_of_a_guarded_list(site: Site) -> None:
+    """HEAD is judged as GET is, and says the length of what GET would give."""
+    target = f"/v2/customers/{RON.id}/addresses"
+    whole = await site.customer(RON.email, "GET", target)
+    answer = await site.customer(RON.email, "HEAD", target)
+    assert answer.body == b""
+    assert answer.headers["Content-Length"] == str(len(whole.body))
+    assert json.loads(whole.body)["data"]
+    assert [request.method for request in site.commerce.requests if request.path == target] == ["GET", "GET"]

@@ -7,7 +7,7 @@ import sys
 import time
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.demo.data import RON, RON_ID
+from gateway.demo.data import DEMO_PASSWORDS, RON, RON_ID
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import MOLTIN, STOREFRONT, Site, environment
 from tests.gateways import site as run_site
@@ -43,23 +43,21 @@ async def quick(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
 
 
 async def test_slow_relays_do_not_keep_logins_and_guarded_routes_waiting(upstream: Commerce, tmp_path: Path) -> None:
-    """Uploads that stall hold connections of their own pool: a login and a customer's orders go on at once."""
-    config = "extends: moltin.yaml\nupstream: {connections: 2, timeouts: {connect: 300ms}}\n"
-    async with run_site(upstream, tmp_path, config=config) as site:
+    """Uploads that stall hold their share of the connections: a login and a customer's orders go on at once."""
+    config = "extends: moltin.yaml\nupstream: {connections: 4, timeouts: {connect: 300ms}}\n"
+    async with run_site(upstream, tmp_path, config=config) as site, AsyncExitStack() as stack:
         bearer = await site.bearer()
         head = f"POST {CART}/items HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n"
         head += "transfer-encoding: chunked\r\n\r\n1\r\na\r\n"
-        writers = []
-        for _ in range(2):
-            _, writer = await asyncio.open_connection(site.gateway.listen.host, site.gateway.listen.port)
-            writer.write(head.encode())
-            writers.append(writer)
-        await upstream.wait(lambda: len([r for r in upstream.unfinished if r.path == f"{CART}/items"]) == 2)
-        # Of relays this one takes the standard lane, whose pool for them is used up.
-        assert (await site.public("HEAD", "/v2/products")).status == 504
+        for count in (1, 2, 3):
+            client = await stack.enter_async_context(connected(site))
+            client.send(head)
+            await upstream.wait(lambda: len([r for r in upstream.unfinished if r.path == f"{CART}/items"]) == count)  # noqa: B023 - awaited here
+        for method in ("GET", "HEAD"):
+            answer = await site.public(method, "/v2/products")
+            assert answer.status == 504
         assert (await site.customer(RON.email, "GET", "/v2/orders")).status == 200
-        for writer in writers:
-            writer.close()
+        assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
 
 
 # --- Memory and back-pressure ---------------------------------------------------------------------------------------

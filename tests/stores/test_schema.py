@@ -4,7 +4,9 @@ import asyncio
 import logging
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from gateway.stores import StoreUnavailable, upgrade
-from gateway.stores.schema import APPLICATION_ID, metadata
+from gateway.stores.schema import APPLICATION_ID, metadata, migrate
 
 UPGRADER = """
 import sys
@@ -26,12 +28,33 @@ upgrade(sys.argv[1])
 
 def test_migrations_and_metadata_agree(tmp_path: Path) -> None:
     """The revisions, applied in order, make exactly the tables the queries are written for."""
-    upgrade(f"sqlite:///{tmp_path}/store.db")
     engine = create_engine(f"sqlite:///{tmp_path}/store.db")
-    with engine.connect() as connection:
+    with engine.begin() as connection:
+        migrate(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+def test_a_new_database_is_as_if_migrated(tmp_path: Path) -> None:
+    """An empty database gets in one step what the revisions would make of it, their number included."""
+    engine = create_engine(f"sqlite:///{tmp_path}/migrated.db")
+    with engine.begin() as connection:
+        migrate(connection)
+    engine.dispose()
+    upgrade(f"sqlite:///{tmp_path}/made.db")
+    assert len(contents(tmp_path / "made.db")[0]) == 1 + len(metadata.tables)
+    assert contents(tmp_path / "made.db") == contents(tmp_path / "migrated.db")
+
+
+def contents(path: Path) -> list[list[Any]]:
+    """Return every table with its columns and indexes, and where the database stands."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        columns = [connection.execute("SELECT * FROM pragma_table_info(?)", table).fetchall() for table in tables]
+        indexes = [connection.execute("SELECT * FROM pragma_index_list(?)", table).fetchall() for table in tables]
+        standing = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    return [tables, columns, indexes, standing]
 
 
 def test_upgrade_twice_changes_nothing(tmp_path: Path) -> None:

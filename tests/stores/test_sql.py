@@ -214,7 +214,7 @@ async def test_failure_names_no_values(tmp_path: Path) -> None:
     [
         ("", "not a URL"),
         ("store.db", "not a URL"),
-        ("sqlite://u:canary@h:port/x", "not a URL"),
+        ("sqlite://u:canary@h:port/x", "names a file only"),
         ("postgresql://u:canary@h/x", "no store has the scheme 'postgresql'"),
         ("sqlite+aiosqlite:///canary.db", "the driver is the gateway's choice: write sqlite:"),
         ("sqlite://u:canary@h/x.db", "names a file only"),

@@ -1,15 +1,18 @@
 """Fixtures of the token tests: the upstream's hands without a gateway, and a store of their own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from gateway.carrying.call import Timeouts
+from gateway.carrying.outbox import Outbox
+from gateway.carrying.pool import ConnectionPool
 from gateway.stores import CredentialStore, open_store, upgrade
 from gateway.tokens.passwords import PasswordHasher
 from gateway.upstream.backend import Backend
-from gateway.upstream.client import Timeouts, UpstreamClient
 from gateway.upstream.credential import ServerCredential, client_credentials
 from gateway.vocab.events import Event
 from gateway.wiring import clock, now
@@ -25,11 +28,12 @@ def ignore(event: Event) -> None:
 @pytest.fixture
 async def backend(upstream: Commerce) -> AsyncIterator[Backend]:
     """Give the hands that reach the recording upstream."""
-    async with UpstreamClient(upstream.url, Timeouts(), 10) as client:
-        obtain = client_credentials(client, "/oauth/access_token", "canary-upstream-id", SecretStr(UPSTREAM_SECRET))
-        credential = ServerCredential(obtain, ignore, now)
-        yield Backend(client, credential, clock)
-        await credential.close()
+    pool = ConnectionPool(upstream.url, Timeouts(), 10, Outbox(asyncio.get_running_loop()))
+    obtain = client_credentials(pool, "/oauth/access_token", "canary-upstream-id", SecretStr(UPSTREAM_SECRET))
+    credential = ServerCredential(obtain, ignore, now)
+    yield Backend(pool, credential, clock)
+    await credential.close()
+    await pool.close()
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
 from gateway.upstream.backend import Backend
-from gateway.vocab.messages import Json, Plan, Trace, Whose
-from gateway.vocab.policy import Checked, Passwords
+from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
+from gateway.vocab.policy import Passwords
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
 from tests.tokens.accounts import registrar

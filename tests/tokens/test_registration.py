@@ -12,8 +12,7 @@ from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
 from gateway.upstream.backend import Backend
-from gateway.vocab.messages import Json, Plan, Trace
-from gateway.vocab.policy import Checked
+from gateway.vocab.messages import Checked, Json, Plan, Trace
 from gateway.vocab.refusals import Code, Refusal
 from tests.fakes.commerce import Commerce
 from tests.tokens.accounts import registrar
@@ -102,6 +101,7 @@ async def test_intent_is_on_the_disk_before_the_customer_is_made(bench: Bench) -
         (Refusal(Code.UPSTREAM_INVALID), True),
         (Refusal(Code.UPSTREAM_UNREACHABLE), False),
         (Refusal(Code.CREDENTIAL_UNAVAILABLE), False),
+        (Refusal(Code.OVERLOADED), False),
         (Refusal(Code.THROTTLED), False),
         (Refusal(Code.RECORD_NOT_FOUND), False),
         (Checked(422, {"errors": [{}]}), False),

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.data import RON, RON_ID
+from gateway.carrying.call import Call, Timeouts
+from gateway.demo.data import RON, RON_ID, identity
 from gateway.upstream.backend import Backend
-from gateway.upstream.client import Answer, Call, Timeouts, UpstreamClient
 from gateway.upstream.credential import Grant, ServerCredential
 from gateway.vocab.events import CredentialFailed, Event
-from gateway.vocab.messages import Lookup, Trace
+from gateway.vocab.messages import Answer, Lookup, Trace
 from gateway.vocab.refusals import Code, Refusal
+from tests.carrying.connected import pool_of
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.fakes.shop import issue_bearer, revoke_bearers
 from tests.gateways import Site
@@ -20,6 +21,7 @@ from tests.gateways import site as run_site
 
 TOKEN_PATH = at("/oauth/access_token")
 CART = "/v2/carts/backend"
+ADDRESS = f"/v2/customers/{RON_ID}/addresses/{identity('address', f'{RON.email}:Home')}"
 
 
 def bearers_seen(commerce: Commerce, path: str) -> list[list[str]]:
@@ -51,43 +53,56 @@ async def test_a_401_never_reaches_the_client(site: Site) -> None:
     assert first != second
 
 
-async def test_a_buffered_put_is_sent_once_more(site: Site) -> None:
-    """A PUT whose body the gateway holds is repeated whole after a 401."""
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("path", ["/v2/products", f"/v2/customers/{RON_ID}", "/v2/orders"])
+async def test_what_is_safe_is_sent_once_more(site: Site, method: str, path: str) -> None:
+    """On relayed, guarded and password-showing routes alike, with a bearer that is not the one that was rejected."""
     await site.token(RON.email)
     site.commerce.forget()
-    site.commerce.fault(Fault.UNAUTHORIZED, when=at(f"/v2/customers/{RON_ID}", "PUT"), times=1)
-    body = {"data": {"type": "customer", "name": "Ron Ulysses"}}
-    answer = await site.customer(RON.email, "PUT", f"/v2/customers/{RON_ID}", json=body)
+    site.commerce.fault(Fault.UNAUTHORIZED, when=at(path), times=1)
+    answer = await site.customer(RON.email, method, path)
     assert answer.status == 200
-    sent = [request for request in site.commerce.requests if request.method == "PUT"]
-    assert [request.json()["data"]["name"] for request in sent] == ["Ron Ulysses"] * 2
+    first, second = bearers_seen(site.commerce, path)
+    assert first != second
 
 
-async def test_a_post_whose_body_was_taken_is_not_repeated(site: Site) -> None:
-    """A POST that may have done something is sent once: the client is told to try again itself."""
-    site.commerce.fault(Fault.UNAUTHORIZED, when=at("/v2/carts", "POST"))
-    answer = await site.public("POST", "/v2/carts", json={"data": {"name": "mine"}})
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("POST", "/v2/carts", {"name": "mine"}, id="with a body that is passed on"),
+        pytest.param("POST", f"{CART}/checkout", {"customer": {"name": "Jerry", "email": "j@x.example"}}, id="stamped"),
+        pytest.param("POST", CART, None, id="POST without a body"),
+        pytest.param("DELETE", CART, None, id="DELETE"),
+        pytest.param("PUT", f"/v2/customers/{RON_ID}", {"type": "customer", "name": "Ron"}, id="with a password kept"),
+        pytest.param("DELETE", ADDRESS, None, id="behind a look-up"),
+        pytest.param("DELETE", f"/v2/customers/{RON_ID}", None, id="whose password is forgotten"),
+    ],
+)
+async def test_what_is_not_safe_is_sent_once(
+    site: Site, method: str, path: str, body: dict[str, object] | None, times: int | None
+) -> None:
+    """A call that may have changed something is not repeated: the client is told to try again itself, with 503."""
+    await site.token(RON.email)
+    site.commerce.forget()
+    site.commerce.fault(Fault.UNAUTHORIZED, when=at(path, method), times=times)
+    answer = await site.customer(RON.email, method, path, json=None if body is None else {"data": body})
     assert (answer.status, answer.code) == (503, "CREDENTIAL_UNAVAILABLE")
     assert int(answer.headers["retry-after"]) >= 1
+    assert len([request for request in site.commerce.requests if (request.method, request.path) == (method, path)]) == 1
+    # The next one has a fresh bearer.
+    if times is not None:
+        before = len(site.commerce.token_requests)
+        assert (await site.public("GET", "/v2/products")).status == 200
+        assert len(site.commerce.token_requests) <= before + 1
+
+
+async def test_a_large_upload_is_sent_once(site: Site) -> None:
+    """A body of which a part has left is not sent again; what is left of it would be another one."""
+    site.commerce.fault(Fault.UNAUTHORIZED, when=at("/v2/carts", "POST"))
+    answer = await site.public("POST", "/v2/carts", json={"data": {"name": "m" * 150_000}})
+    assert (answer.status, answer.code) == (503, "CREDENTIAL_UNAVAILABLE")
     assert len(bearers_seen(site.commerce, "/v2/carts")) == 1
-
-
-async def test_a_buffered_post_is_not_repeated(site: Site) -> None:
-    """The same holds where a rule has read the body."""
-    path = f"{CART}/checkout"
-    site.commerce.fault(Fault.UNAUTHORIZED, when=at(path, "POST"))
-    body = {"data": {"customer": {"name": "Jerry", "email": "jerry@example.org"}}}
-    answer = await site.public("POST", path, json=body)
-    assert answer.status == 503
-    assert len(bearers_seen(site.commerce, path)) == 1
-
-
-async def test_a_post_without_a_body_is_sent_once_more(site: Site) -> None:
-    """Of a POST without a body nothing was consumed."""
-    site.commerce.fault(Fault.UNAUTHORIZED, when=at(CART, "POST"), times=1)
-    answer = await site.public("POST", CART)
-    assert answer.status != 503
-    assert len(bearers_seen(site.commerce, CART)) == 2
 
 
 # --- The token endpoint is down ---------------------------------------------------------------------------------------
@@ -172,8 +187,9 @@ async def backend(upstream: Commerce) -> AsyncIterator[Backend]:
         return Grant(issue_bearer(upstream.shop), 3600.0)
 
     events: list[Event] = []
-    async with UpstreamClient(upstream.url, Timeouts(0.5, 1.0, 1.0, 10), 4) as client:
-        yield Backend(client, ServerCredential(obtain, events.append, lambda: 0.0), lambda: 0.0)
+    pool = pool_of(upstream.url, times=Timeouts(connect=5, first_byte=1, idle=1, total=10))
+    yield Backend(pool, ServerCredential(obtain, events.append, lambda: 0.0), lambda: 0.0)
+    await pool.close()
     assert not any(isinstance(event, CredentialFailed) for event in events)
 
 
@@ -223,9 +239,8 @@ async def test_compressed_look_ups_are_read(upstream: Commerce, backend: Backend
 
 async def test_our_line_is_the_only_one(upstream: Commerce, backend: Backend) -> None:
     """The bearer is the last line, and there is one."""
-    answer = await backend.send(Call("GET", "/v2/products", (("x-a", "1"),)), Trace())
+    answer = await backend.send(Call("GET", "/v2/products", (("x-a", "1"),)), 1_000_000, Trace())
     assert isinstance(answer, Answer)
-    await answer.read(1_000_000)
     name, value = upstream.requests[0].headers[-1]
     assert (name.lower(), value[:7]) == ("authorization", "Bearer ")
     assert len(bearers_seen(upstream, "/v2/products")[0]) == 1

@@ -10,10 +10,11 @@ from urllib.parse import parse_qs
 import pytest
 from pydantic import SecretStr
 
-from gateway.upstream.client import Timeouts, UpstreamClient
+from gateway.carrying.call import Timeouts
 from gateway.upstream.credential import Grant, ServerCredential, client_credentials
 from gateway.vocab.events import CredentialFailed, CredentialRenewed, Event
 from gateway.vocab.refusals import Code, Refusal
+from tests.carrying.connected import pool_of
 from tests.fakes.commerce import Commerce, Fault, Recorded, at
 
 DOWN = Refusal(Code.UPSTREAM_UNREACHABLE, "down")
@@ -280,8 +281,9 @@ async def test_a_bug_does_not_end_the_renewal() -> None:
 @pytest.fixture
 async def obtain(upstream: Commerce) -> AsyncIterator[Obtain]:
     """Give the function that asks the fake upstream for a grant."""
-    async with UpstreamClient(upstream.url, Timeouts(1, 1, 1, 5), 4) as client:
-        yield client_credentials(client, "/oauth/access_token", "canary-upstream-id", SecretStr("s&e=c r+e/t"))
+    pool = pool_of(upstream.url, times=Timeouts(connect=1, first_byte=1, idle=1, total=5))
+    yield client_credentials(pool, "/oauth/access_token", "canary-upstream-id", SecretStr("s&e=c r+e/t"))
+    await pool.close()
 
 
 def answering(body: object, status: int = 200) -> Callable[[Recorded], bytes]:

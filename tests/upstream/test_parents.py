@@ -6,11 +6,11 @@ from typing import Any
 
 from gateway.demo.data import APRIL, LESLIE, RON, RON_ID, identity
 from gateway.upstream.backend import Backend
-from gateway.upstream.client import Timeouts, UpstreamClient
 from gateway.upstream.credential import Grant, ServerCredential
 from gateway.upstream.parents import Parents
 from gateway.vocab.messages import Parent, Trace
 from gateway.vocab.refusals import Refusal
+from tests.carrying.connected import pool_of
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.fakes.shop import issue_bearer
 from tests.gateways import Answer, Site
@@ -78,17 +78,18 @@ async def test_a_yes_is_remembered_until_its_time_is_over(upstream: Commerce) ->
     async def obtain() -> Grant:
         return Grant(issue_bearer(upstream.shop), 3600.0)
 
-    async with UpstreamClient(upstream.url, Timeouts(), 1) as client:
-        credential = ServerCredential(obtain, lambda _: None, lambda: times[0])
-        parents = Parents(Backend(client, credential, lambda: times[0]), 1.0, lambda: times[0])
-        parent = Parent(OWN, OWN.rpartition("/")[2], "/relationships/customer/data/id", RON_ID, guest=False)
-        counts = []
-        for times[0] in (100.0, 100.5, 100.999, 101.0, 101.5):
-            assert not isinstance(await parents.check(parent, Trace()), Refusal)
-            counts.append(len(upstream.requests))
-        assert counts == [1, 1, 1, 2, 2]
-        await parents.close()
-        await credential.close()
+    pool = pool_of(upstream.url, most=1)
+    credential = ServerCredential(obtain, lambda _: None, lambda: times[0])
+    parents = Parents(Backend(pool, credential, lambda: times[0]), 1.0, lambda: times[0])
+    parent = Parent(OWN, OWN.rpartition("/")[2], "/relationships/customer/data/id", RON_ID, guest=False)
+    counts = []
+    for times[0] in (100.0, 100.5, 100.999, 101.0, 101.5):
+        assert not isinstance(await parents.check(parent, Trace()), Refusal)
+        counts.append(len(upstream.requests))
+    assert counts == [1, 1, 1, 2, 2]
+    await parents.close()
+    await credential.close()
+    await pool.close()
 
 
 async def test_the_memory_can_be_switched_off(upstream: Commerce, tmp_path: Path) -> None:

@@ -3,22 +3,27 @@
 import asyncio
 import json
 import os
+import signal
+import textwrap
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.app import app
+from gateway.verify import recipes
 from tests.fakes.commerce import Commerce
-from tests.gateways import TRUSTED, TRUSTED_SECRET, environment
+from tests.gateways import MOLTIN, TRUSTED, TRUSTED_SECRET, environment
 from tests.gateways import site as run_site
-from tests.process.processes import SCRIPT
+from tests.process.processes import PATIENCE, SCRIPT
 from tests.verify.test_planted import broken
 
 USAGE = [
-    ([], "give --config FILE and --url URL, or --demo"),
-    (["--config", "x"], "give --config FILE and --url URL, or --demo"),
+    ([], "give --url URL, where the gateway runs, or --demo"),
+    (["x"], "give --url URL, where the gateway runs, or --demo"),
     (["--demo", "--url", "http://x"], "--demo brings its own"),
+    (["--demo", "x"], "--demo brings its own"),
+    (["--demo", "--config", "x"], "--demo brings its own"),
     (["--config", "x", "--url", "ftp://x"], "--url: write http"),
     (["--config", "x", "--url", "http://user:word@x"], "--url: write http"),
     (["--demo", "--report", "x.pdf"], ".html or .json"),
@@ -30,11 +35,6 @@ USAGE = [
 ]
 
 
-def plain(text: str) -> str:
-    """Return what stands in a box on one line."""
-    return " ".join(text.replace("│", " ").split())
-
-
 @pytest.mark.parametrize(
     ("arguments", "says"), USAGE, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
@@ -42,7 +42,7 @@ def test_usage_errors_are_two(arguments: list[str], says: str) -> None:
     """Each says what to write, and repeats no secret."""
     result = CliRunner().invoke(app, ["verify", *arguments])
     assert result.exit_code == 2
-    assert says in plain(result.stderr)
+    assert says in result.stderr
     assert "s3cret" not in result.output
 
 
@@ -59,7 +59,7 @@ def test_a_secret_stands_in_a_file_or_a_variable(tmp_path: Path, monkeypatch: py
         ("env:NOTHING", "nothing stands there"),
     ):
         result = CliRunner().invoke(app, [*base, "--admin-bearer", text])
-        assert (result.exit_code, says in plain(result.stderr), "b3arer" in result.output) == (2, True, False)
+        assert (result.exit_code, says in result.stderr, "b3arer" in result.output) == (2, True, False)
     result = CliRunner().invoke(app, [*base, "--client-id", "x"])
     assert result.exit_code == 2
 
@@ -77,17 +77,45 @@ def test_what_cannot_be_run_is_three(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (result.exit_code, "not verified: " in result.stderr) == (3, True)
 
 
+def test_the_help_shows_a_seed_that_works(tmp_path: Path) -> None:
+    """The example in `verify --help` is a file for --seed as it stands, and the built-in seeds stay behind it."""
+    shown = CliRunner().invoke(app, ["verify", "--help"]).stdout
+    example = shown[shown.index("requests:") - 2 :]
+    (tmp_path / "seed.yaml").write_text(textwrap.dedent(example))
+    first, second, *rest = recipes.load(tmp_path / "seed.yaml").requests
+    assert (first.path, list(first.saves)) == ("/v2/wishlists", ["list"])
+    assert "${list}" in second.path
+    assert tuple(rest) == recipes.built_in().requests
+
+
 async def _command(folder: Path, upstream: str, *arguments: str) -> tuple[int, str, str]:
     """Run the installed command; return its exit code, output and errors."""
+    process = await _started(folder, upstream, *arguments)
+    out, err = await process.communicate()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def _started(folder: Path, upstream: str, *arguments: str) -> asyncio.subprocess.Process:
     environ = environment(folder, upstream) | {
         "PATH": os.environ["PATH"],
         "GATEWAY_VERIFY_CLIENT_SECRET": TRUSTED_SECRET,
     }
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         SCRIPT, "verify", *arguments, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    out, err = await process.communicate()
-    return process.returncode or 0, out.decode(), err.decode()
+
+
+async def test_ctrl_c_deletes_the_customers_it_made(upstream: Commerce, tmp_path: Path) -> None:
+    """In the middle of an attack, Ctrl-C ends it with one line and exit 130, once its two customers are gone again."""
+    async with run_site(upstream, tmp_path, passwords=False) as site:
+        process = await _started(tmp_path, upstream.url, str(MOLTIN), "--url", site.url, "--client-id", TRUSTED)
+        await upstream.wait(lambda: len(upstream.requests) > 100, PATIENCE)
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+        assert (process.returncode, out, err) == (130, b"", b"stopped\n")
+    asked = [(request.method, request.path) for request in upstream.requests]
+    assert asked.count(("POST", "/v2/customers")) >= 2
+    assert sum(method == "DELETE" and path.startswith("/v2/customers/") for method, path in asked[-6:]) == 2
 
 
 @pytest.mark.parametrize(("access", "code"), [({}, 0), ({"order": "open"}, 1)], ids=["sound", "broken"])

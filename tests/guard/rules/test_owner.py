@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.guard.core import Received, judge
+from gateway.guard.core import judge
 from gateway.guard.rules.owner import Owner
-from gateway.vocab.messages import Whose
+from gateway.vocab.messages import Answer, Whose
 from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.links import LinkRewriter
@@ -349,7 +349,7 @@ included_shapes = st.lists(records, max_size=3) | st.dictionaries(
 @given(st.fixed_dictionaries({"data": shapes}, optional={"included": included_shapes, "other": shapes, "meta": shapes}))
 def test_no_byte_of_anybody_else_leaves_in_records(document: dict[str, Any]) -> None:
     """Whatever the upstream mixes into records and included records, what leaves holds nothing foreign."""
-    received = Received(200, (("content-type", "application/json"),), json.dumps(document).encode())
+    received = Answer(200, (("content-type", "application/json"),), json.dumps(document).encode())
     route = Route("orders", "/v2/orders", frozenset({"GET"}), {})
     answer = judge(route, Access(guards=(ORDERS,)), NARROWED, WHOSE, received, LinkRewriter((), ""))
     if not isinstance(answer, Refusal):

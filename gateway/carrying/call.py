@@ -1,0 +1,139 @@
+"""One call to the upstream as a value, how long it may take, and who takes its answer.
+
+Nothing here knows credentials or routes.
+"""
+
+from enum import Enum, auto
+from typing import Protocol
+
+from msgspec import Struct
+
+from gateway.vocab.messages import Headers
+from gateway.vocab.refusals import Code, Refusal
+
+# RFC 9110 section 9.2.1: nothing is changed by asking once more.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Timeouts(Struct, frozen=True):
+    """Limits of one exchange in seconds: to connect, to the first byte of the answer, between bytes, and in all."""
+
+    connect: float = 3.0
+    first_byte: float = 30.0
+    idle: float = 30.0
+    total: float = 3600.0
+
+
+class Upload(Enum):
+    """How a body that is streamed is framed."""
+
+    CHUNKED = auto()
+    SIZED = auto()
+    """Its length stands in the headers."""
+
+
+class Call(Struct, frozen=True):
+    """One request in full. `target` is the canonical path and query, `body` all there is to send.
+
+    With `upload` the body comes later, piece by piece. `relayed` says that a client's pace decides how long it takes.
+    """
+
+    method: str
+    target: str
+    headers: Headers
+    body: bytes = b""
+    upload: Upload | None = None
+    relayed: bool = False
+
+
+class Break(Enum):
+    """Why a call ended without a whole answer."""
+
+    UNREACHABLE = auto()
+    """There is no connection to be had."""
+    UNCONNECTED = auto()
+    """No connection was free, or made, in time."""
+    CROWDED = auto()
+    """Too many wait for a connection already."""
+    UNREADABLE = auto()
+    """The answer is not HTTP."""
+    BROKEN = auto()
+    """It broke off."""
+    SILENT = auto()
+    """Nothing came for too long."""
+
+    def refusal(self, *, begun: bool = False) -> Refusal:
+        """Return the refusal that says so; `begun` tells that the head of the answer had come."""
+        match self:
+            case Break.UNREACHABLE:
+                return Refusal(Code.UPSTREAM_UNREACHABLE, "no connection")
+            case Break.UNCONNECTED:
+                return Refusal(Code.UPSTREAM_TIMEOUT, "no connection in time")
+            case Break.CROWDED:
+                return Refusal(Code.OVERLOADED, "too many wait for a connection")
+            case Break.SILENT:
+                return Refusal(Code.UPSTREAM_TIMEOUT, "stalled within the answer" if begun else "no answer in time")
+            case _:
+                return Refusal(Code.UPSTREAM_INVALID, "not HTTP" if self is Break.UNREADABLE else "broke off")
+
+
+class Uploads(Protocol):
+    """Takes a body that is uploaded, piece by piece: a connection."""
+
+    async def upload(self, piece: bytes) -> bool:
+        """Pass a piece on and wait until the upstream has taken enough; False where it wants no more."""
+
+    def uploaded(self) -> None:
+        """Know that the body is complete."""
+
+
+class Carrier(Protocol):
+    """What has a call in hand: a place in the pool's queue, or a connection."""
+
+    def pause(self) -> None:
+        """Take no more of the answer until `resume`."""
+
+    def resume(self) -> None:
+        """Take the answer again."""
+
+    def close(self) -> None:
+        """Give the call up; its receiver is told nothing more."""
+
+
+class Receiver(Protocol):
+    """Takes one answer. After `whole`, `ended` or `broken` nothing more comes.
+
+    `carrier` is set by who has the call in hand; it is the receiver's own to forget, when nothing more comes.
+    """
+
+    carrier: Carrier | None
+
+    def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Take all of an answer that came at once."""
+
+    def answered(self, status: int, headers: Headers) -> None:
+        """Take the head of one that comes in pieces."""
+
+    def received(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+
+    def ended(self) -> None:
+        """Know that the answer is complete."""
+
+    def broken(self, refusal: Refusal) -> None:
+        """Know that no more comes."""
+
+    def wanted(self, uploads: "Uploads") -> None:
+        """Begin to upload the body into `uploads`: the head has left."""
+
+    def failed(self, error: Exception) -> None:
+        """Know that one of these, or what led to it, raised `error`."""
+
+
+def tell(receiver: Receiver, refusal: Refusal) -> None:
+    """Tell a receiver that its call has ended; what it raises is its own to answer."""
+    receiver.carrier = None
+    try:
+        receiver.broken(refusal)
+    except Exception as error:  # noqa: BLE001 - the receiver has the last resort
+        receiver.failed(error)

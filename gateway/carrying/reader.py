@@ -1,0 +1,156 @@
+"""Reads one answer after another from the bytes of a connection: llhttp judges their framing.
+
+It is as lenient as aiohttp's client is, for answers that are odd and yet can be read in one way: lines that end in a
+bare LF, blanks behind the size of a chunk, odd letters in a value. A request can never be among them.
+"""
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import httptools
+
+if TYPE_CHECKING:
+    from gateway.vocab.messages import Headers
+
+# aiohttp's limits for answers.
+_LONGEST_FIELD = 8190
+_MOST_FIELDS = 128
+_LONGEST_HEAD = _MOST_FIELDS * _LONGEST_FIELD
+_FIRST_INTERIM = 100
+_SWITCHING = 101
+_FIRST_FINAL = 200
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+@lru_cache(maxsize=256)
+def _field_name(raw: bytes) -> str:
+    return raw.decode("ascii", "replace").lower()
+
+
+class AnswerReader:
+    """What has come of one answer.
+
+    `headers` are None until the head is complete. `pieces` of the body are there to be taken. `is_odd` says that the
+    answer cannot be read, `has_surplus` that something came behind it. `ends_with_connection`: its length is told by
+    that alone.
+    """
+
+    def __init__(self) -> None:
+        self._renew()
+        self._is_to_head = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Make ready for the next answer."""
+        if self._is_to_head:
+            # llhttp waits for a body that never comes, and cannot be told.
+            self._renew()
+        self._is_to_head = False
+        self.status = 0
+        self.headers: Headers | None = None
+        self.pieces: list[bytes] = []
+        self.is_complete = False
+        self.is_reusable = False
+        self.is_odd = False
+        self.has_surplus = False
+        self.ends_with_connection = False
+        self._fields: list[tuple[str, str]] = []
+        self._size = 0
+
+    def expect_no_body(self) -> None:
+        """Know that the question was a HEAD: whatever the answer says of its body, none follows (RFC 9110 9.3.2)."""
+        self._is_to_head = True
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has come."""
+        return not self._size
+
+    def feed(self, data: bytes) -> None:
+        """Read what came."""
+        self._size += len(data)
+        is_new = self.headers is None
+        try:
+            # Where no body may follow, the parser would take what does for one: it is given no more than the head.
+            for piece in data.splitlines(keepends=True) if self._is_to_head else (data,):
+                if self.is_complete:
+                    # A body where there is none: what is it, and where does it end?
+                    self.is_odd, self.has_surplus = is_new, True
+                    break
+                self._parser.feed_data(piece)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            # aiohttp's client, which is the measure, believes no head behind which garbage came at once.
+            if self.is_complete and not is_new:
+                self.has_surplus = True
+            else:
+                self.is_odd = True
+        if self.headers is None and self._size > _LONGEST_HEAD:
+            self.is_odd = True
+
+    def end(self) -> None:
+        """Know that the upstream says no more."""
+        if self.ends_with_connection and not self.is_odd:
+            self.is_complete = True
+
+    def _renew(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+
+    # llhttp calls these. They only take down what was said: what they raise would be lost.
+
+    def on_message_begin(self) -> None:
+        """Begin an answer; a second one in the same breath is one too many."""
+        self.has_surplus = self.is_complete
+        self._fields = []
+
+    def on_status(self, reason: bytes) -> None:
+        """Take note of the reason phrase."""
+        if len(reason) > _LONGEST_FIELD:
+            self.is_odd = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take down a field."""
+        if self.is_complete:
+            return
+        if len(name) + len(value) > _LONGEST_FIELD or len(self._fields) >= _MOST_FIELDS or b"\0" in value:
+            self.is_odd = True
+        # Fields behind the body (RFC 9110 section 6.5) must not pass for those of the head.
+        elif self.headers is None:
+            self._fields.append((_field_name(name), value.rstrip(b" \t").decode("utf-8", "replace")))
+
+    def on_headers_complete(self) -> None:
+        """Know the head."""
+        if self.is_complete:
+            return
+        self.status = self._parser.get_status_code()
+        if self.status < _FIRST_INTERIM or self.status == _SWITCHING:
+            self.is_odd = True
+        if self.status < _FIRST_FINAL:
+            # An interim answer, with all that is in it, is only the beginning (RFC 9110 section 15.2).
+            return
+        self.headers = tuple(self._fields)
+        has_length = self._is_to_head or self.status in _WITHOUT_BODY
+        for name, value in self.headers:
+            if name == "content-length" or (name == "transfer-encoding" and value.lower() == "chunked"):
+                has_length = True
+            elif name == "transfer-encoding":
+                self.is_odd = True
+        self.ends_with_connection = not has_length
+        if self._is_to_head:
+            self.is_complete = True
+            self.is_reusable = self._parser.should_keep_alive()
+
+    def on_body(self, piece: bytes) -> None:
+        """Take down a piece."""
+        if self.headers is not None and not self.is_complete:
+            self.pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        """Know the end."""
+        if self.headers is None or self.is_complete:
+            return
+        self.is_complete = True
+        # To be asked now: llhttp forgets it with the message.
+        self.is_reusable = self._parser.should_keep_alive() and not self.ends_with_connection

@@ -1,0 +1,135 @@
+"""The paths that the gateway answers itself: bearers for clients, tokens for customers, public keys for others.
+
+It parses and renders; who may log in is decided in tokens/.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import parse_qsl
+
+from pydantic import SecretStr
+
+from gateway.authn.keyring import KeyRing
+from gateway.decision import Decided, Snapshot, when_read, with_document
+from gateway.tokens.login import Login
+from gateway.vocab.messages import Body, CallerKind, Headers, Json, Reply, Request, Trace
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.body import encode
+from gateway.wire.headers import first, media_type
+
+# A grant request is a few hundred bytes, a login at most a long e-mail and a password of 1,024 bytes.
+_MAX_FORM = 8 * 1024
+_MAX_LOGIN = 16 * 1024
+_MAX_FIELDS = 20
+_FORM = "application/x-www-form-urlencoded"
+_FRESH: Headers = (("content-type", "application/json"), ("cache-control", "no-store"))
+_IMPLICIT = "implicit"
+_CLIENT_CREDENTIALS = "client_credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Who may ask for bearers: ids for the implicit grant, ids with secrets for client credentials."""
+
+    implicit: frozenset[str]
+    secrets: Mapping[str, SecretStr]
+
+
+class TokenApi:
+    """The handlers. Lives are in seconds."""
+
+    def __init__(self, clients: Clients, login: Login, ring: KeyRing, *, bearer_life: float, token_life: float) -> None:
+        self._clients = clients
+        self._login = login
+        self._ring = ring
+        self._bearer_life = bearer_life
+        self._token_life = token_life
+
+    def issue_bearer(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
+        """Answer `POST /oauth/access_token`: 200 with a bearer at the top level (docs/upstream.md section 1)."""
+        if media_type(first(request.headers, "content-type")) != _FORM:
+            return Refusal(Code.BODY_TYPE, "not a form", source="body")
+        return when_read(body, _MAX_FORM, partial(self._bearer, snapshot, request, trace))
+
+    def _bearer(self, snapshot: Snapshot, request: Request, trace: Trace, raw: bytes) -> Reply | Refusal:
+        form = _read_form(raw)
+        if form is None:
+            return Refusal(Code.FORM_INVALID, "fields repeated or unreadable", source="body")
+        grant, client_id = form.get("grant_type"), form.get("client_id")
+        if grant not in {_IMPLICIT, _CLIENT_CREDENTIALS}:
+            return Refusal(Code.FORM_INVALID, source="grant_type")
+        if not client_id:
+            return Refusal(Code.FORM_INVALID, source="client_id")
+        if not self._is_known(grant, client_id, form.get("client_secret", "")):
+            return Refusal(Code.CLIENT_UNKNOWN)
+        kind = CallerKind.PUBLIC if grant == _IMPLICIT else CallerKind.TRUSTED
+        trace.caller = kind
+        token, expires = snapshot.bearers.mint(kind, client_id, request.received_at, self._bearer_life)
+        return Reply(
+            200,
+            _FRESH,
+            encode(
+                {
+                    "expires": expires,
+                    "identifier": grant,
+                    "expires_in": int(self._bearer_life),
+                    "access_token": token,
+                    "token_type": "Bearer",
+                }
+            ),
+        )
+
+    def _is_known(self, grant: str | None, client_id: str, secret: str) -> bool:
+        if grant == _IMPLICIT:
+            return client_id in self._clients.implicit
+        expected = self._clients.secrets.get(client_id)
+        # An unknown client costs the same comparison as a wrong secret.
+        known = (expected or SecretStr("-")).get_secret_value()
+        return hmac.compare_digest(known.encode(), secret.encode()) and expected is not None
+
+    def issue_customer_token(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
+        """Answer `POST /v2/customers/tokens`: 201 with a customer token, 404 for a pair that is not right."""
+        return with_document(request, body, _MAX_LOGIN, partial(self._log_in, snapshot, request, trace))
+
+    def _log_in(self, snapshot: Snapshot, request: Request, trace: Trace, document: Json) -> Decided:
+        data = document.get("data")
+        if not isinstance(data, dict):
+            return Refusal(Code.BODY_FIELD_INVALID, "not an object", source="data")
+        if data.get("type", "token") != "token":
+            return Refusal(Code.BODY_FIELD_INVALID, "not a token", source="data.type")
+        if data.get("authentication_mechanism", "password") != "password":
+            return Refusal(Code.BODY_FIELD_INVALID, "not by password", source="data.authentication_mechanism")
+
+        async def later() -> Decided:
+            customer_id = await self._login.authenticate(data.get("email"), data.get("password"), request.peer, trace)
+            if isinstance(customer_id, Refusal):
+                return customer_id
+            trace.customer_id = customer_id
+            token, token_id, expires = snapshot.customers.mint(customer_id, request.received_at, self._token_life)
+            minted = {"type": "token", "id": token_id, "customer_id": customer_id, "token": token, "expires": expires}
+            return Reply(201, _FRESH, encode({"data": minted}))
+
+        return later
+
+    def publish_keys(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply:
+        """Answer `GET /.well-known/jwks.json` (RFC 7517 section 5)."""
+        del snapshot, request, body, trace
+        headers = (("content-type", "application/jwk-set+json"), ("cache-control", "public, max-age=300"))
+        return Reply(200, headers, encode(self._ring.public_jwks()))
+
+
+def _read_form(raw: bytes) -> dict[str, str] | None:
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            strict_parsing=True,
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except ValueError:
+        return None
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else None

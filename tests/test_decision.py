@@ -1,0 +1,448 @@
+"""The pure half of a request's way: who may go on, what becomes of bodies, and how open answers are passed on."""
+
+import inspect
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from gateway import decision
+from gateway.authn.bearer import BearerVerifier
+from gateway.authn.customer import CustomerVerifier
+from gateway.authn.key import Algorithm, generate, load_key
+from gateway.authn.keyring import KeyRing
+from gateway.decision import Admission, Decided, Relayed, Snapshot
+from gateway.guard.rules.owner import Owner
+from gateway.routing import RouteTable
+from gateway.scope.rules.body_fields import BodyFields
+from gateway.scope.rules.filter import Filter
+from gateway.vocab.messages import Answer, Caller, CallerKind, Headers, Json, Reply, Request, Trace, Whose
+from gateway.vocab.policy import Access, Endpoint, Passwords, Route
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.cors import Cors
+from gateway.wire.links import LinkRewriter
+from gateway.wiring import now
+
+# PyJWT has a clock of its own.
+NOW = now()
+DAY = 86400.0
+OPEN = Access()
+SCOPED = Access((Filter(field="customer_id"),), (Owner(pointer="/customer_id"),))
+STAMPED = Access((BodyFields(allow=("type", "name")),), (Owner(pointer="/id"),))
+EVERYBODY = dict.fromkeys(CallerKind, OPEN)
+ORDERS = Route(
+    "orders",
+    "/v2/orders",
+    frozenset({"GET"}),
+    {CallerKind.CUSTOMER: SCOPED, CallerKind.TRUSTED: OPEN},
+    query=frozenset({"filter"}),
+)
+PRODUCT = Route("product", "/v2/products/{id}", frozenset({"GET", "PUT", "DELETE"}), EVERYBODY)
+LOGIN = Route("login", "/v2/tokens", frozenset({"POST"}), EVERYBODY, endpoint=Endpoint.LOGIN)
+BEARER = Route("bearer", "/oauth/access_token", frozenset({"POST"}), EVERYBODY, endpoint=Endpoint.BEARER)
+RING = KeyRing([load_key(generate(Algorithm.EDDSA))])
+SNAPSHOT = Snapshot(
+    routes=RouteTable([ORDERS, PRODUCT, LOGIN, BEARER]),
+    bearers=BearerVerifier(RING, "us", "shop", DAY),
+    customers=CustomerVerifier(RING, "us", "shop", DAY, re.compile(r"c\d+")),
+    clients=frozenset({(CallerKind.PUBLIC, "front"), (CallerKind.TRUSTED, "back")}),
+    requires_bearer=True,
+    forwarded=frozenset({"accept"}),
+    cors=Cors(frozenset({"https://app.example"})),
+    links=LinkRewriter(("http://up.example",), "https://gw.example"),
+)
+JSON_LINE = ("content-type", "application/json")
+
+
+def bearer(kind: CallerKind = CallerKind.PUBLIC, client: str = "front") -> tuple[str, str]:
+    """Return the line of a bearer."""
+    return "authorization", f"Bearer {SNAPSHOT.bearers.mint(kind, client, NOW, DAY)[0]}"
+
+
+def token(customer: str = "c1", life: float = DAY) -> tuple[str, str]:
+    """Return the line of a customer token."""
+    return "x-moltin-customer-token", SNAPSHOT.customers.mint(customer, NOW - DAY + life, DAY)[0]
+
+
+TRUSTED = bearer(CallerKind.TRUSTED, "back")
+
+
+def request(target: str, *headers: tuple[str, str], method: str = "GET") -> Request:
+    """Make a request."""
+    return Request("r-1", method, target, headers, "192.0.2.1", NOW)
+
+
+def admitted(target: str, *headers: tuple[str, str], method: str = "GET") -> Admission:
+    """Return the admission of a request that must go on."""
+    admission = decision.admit(SNAPSHOT, request(target, *headers, method=method), Trace())
+    assert isinstance(admission, Admission), admission
+    return admission
+
+
+def code(outcome: object) -> Code:
+    """Return the code of what must be refused."""
+    assert isinstance(outcome, Refusal), outcome
+    return outcome.code
+
+
+# --- Who may go on ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "caller"),
+    [
+        ((bearer(),), Caller(CallerKind.PUBLIC, "front")),
+        ((TRUSTED,), Caller(CallerKind.TRUSTED, "back")),
+        ((bearer(), token()), Caller(CallerKind.CUSTOMER, "front", "c1")),
+        ((TRUSTED, token("c2")), Caller(CallerKind.CUSTOMER, "back", "c2")),
+    ],
+)
+def test_who_asks(headers: Headers, caller: Caller) -> None:
+    """The bearer tells the client; a customer token makes a customer of any, a trusted one included."""
+    assert decision.authenticate(SNAPSHOT, request("/", *headers)) == caller
+
+
+def test_without_a_bearer() -> None:
+    """It is missing, unless none is required: then anybody is the public, and may still be a customer."""
+    assert code(decision.authenticate(SNAPSHOT, request("/"))) is Code.BEARER_MISSING
+    assert code(decision.authenticate(SNAPSHOT, request("/", token()))) is Code.BEARER_MISSING
+    relaxed = replace(SNAPSHOT, requires_bearer=False)
+    assert decision.authenticate(relaxed, request("/")) == Caller(CallerKind.PUBLIC)
+    assert decision.authenticate(relaxed, request("/", token())) == Caller(CallerKind.CUSTOMER, None, "c1")
+    assert code(decision.authenticate(relaxed, request("/", ("authorization", "")))) is Code.BEARER_INVALID
+
+
+@pytest.mark.parametrize(
+    ("headers", "refused"),
+    [
+        pytest.param((("authorization", "Bearer x"),), Code.BEARER_INVALID, id="none of ours"),
+        pytest.param((bearer(), bearer()), Code.BEARER_INVALID, id="two bearers"),
+        pytest.param((bearer(client="gone"),), Code.BEARER_INVALID, id="a client that is not there any more"),
+        pytest.param((bearer(CallerKind.TRUSTED, "front"),), Code.BEARER_INVALID, id="a client of the other kind"),
+        pytest.param((("authorization", token()[1]),), Code.BEARER_INVALID, id="a customer token as a bearer"),
+        pytest.param((bearer(), ("x-moltin-customer-token", "x")), Code.CUSTOMER_TOKEN_INVALID, id="no token"),
+        pytest.param((bearer(), ("x-moltin-customer-token", "")), Code.CUSTOMER_TOKEN_INVALID, id="an empty token"),
+        pytest.param((bearer(), token(), token()), Code.CUSTOMER_TOKEN_INVALID, id="two tokens"),
+        pytest.param((TRUSTED, token(life=-60)), Code.CUSTOMER_TOKEN_INVALID, id="a token that is over"),
+        pytest.param((TRUSTED, ("x-moltin-customer-token", "x")), Code.CUSTOMER_TOKEN_INVALID, id="trusted, no token"),
+    ],
+)
+def test_who_does_not_prove_it(headers: Headers, refused: Code) -> None:
+    """No state of a customer token makes its bearer more than it is without: a bad one stops the request."""
+    assert code(decision.authenticate(SNAPSHOT, request("/", *headers))) is refused
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers", "refused"),
+    [
+        ("GET", "/v2//orders", (), Code.TARGET_AMBIGUOUS),
+        ("GET", "/v2/%2e%2e/orders", (), Code.TARGET_AMBIGUOUS),
+        ("GET", "", (), Code.TARGET_INVALID),
+        ("GET", "/v2/nothing", (), Code.ROUTE_UNKNOWN),
+        ("POST", "/v2/orders", (), Code.METHOD_NOT_ALLOWED),
+        ("GET", "/v2/orders", (), Code.BEARER_MISSING),
+        ("GET", "/v2/orders", (bearer(),), Code.ACCESS_DENIED),
+        ("GET", "/v2/orders", (TRUSTED, token(life=-60)), Code.CUSTOMER_TOKEN_INVALID),
+        ("POST", "/v2/tokens", (), Code.BEARER_MISSING),
+    ],
+)
+def test_the_first_stage_that_says_no(method: str, target: str, headers: Headers, refused: Code) -> None:
+    """In their order: target, route, method, caller, access."""
+    outcome = decision.admit(SNAPSHOT, request(target, *headers, method=method), Trace())
+    assert code(outcome) is refused
+
+
+def test_who_goes_on() -> None:
+    """With the route, the access of this caller, whose it is, and the parameters of the path."""
+    admission = admitted("/v2/orders?filter=eq(a,b)", bearer(), token())
+    assert (admission.route, admission.access) == (ORDERS, SCOPED)
+    assert admission.target.query == (("filter", "eq(a,b)"),)
+    assert admission.whose == Whose("c1")
+    assert admitted("/v2/orders", TRUSTED).access == OPEN
+    assert admitted("/v2/products/p%31", bearer()).whose == Whose(None, {"id": "p1"})
+
+
+def test_what_is_noted_on_the_way() -> None:
+    """The route as soon as it is known, and the caller, whatever is decided of him."""
+    for headers, noted in (
+        ((), ("orders", "-", None)),
+        ((bearer(),), ("orders", "public", None)),
+        ((bearer(), token()), ("orders", "customer", "c1")),
+    ):
+        trace = Trace()
+        decision.admit(SNAPSHOT, request("/v2/orders", *headers), trace)
+        assert (trace.route, trace.caller, trace.customer_id) == noted
+
+
+def test_paths_of_our_own() -> None:
+    """A bearer is issued to whoever has none; a login needs one, and replaces a customer token, dead or not."""
+    assert admitted("/oauth/access_token", method="POST").caller == Caller(CallerKind.PUBLIC)
+    dead = ("x-moltin-customer-token", "dead")
+    assert admitted("/v2/tokens", bearer(), dead, method="POST").caller == Caller(CallerKind.PUBLIC, "front")
+
+
+def test_a_preflight() -> None:
+    """It is answered from the routes alone; one for a path that is none is refused."""
+    origin = ("origin", "https://app.example")
+    reply = decision.preflight(SNAPSHOT, request("/v2/products/p1", origin, method="OPTIONS"))
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.body) == (204, b"")
+    methods = dict(reply.headers)["access-control-allow-methods"]
+    assert {"GET", "PUT", "DELETE"} <= set(methods.split(", "))
+    assert code(decision.preflight(SNAPSHOT, request("/v2/x", origin, method="OPTIONS"))) is Code.ROUTE_UNKNOWN
+    assert code(decision.preflight(SNAPSHOT, request("/v2//x", origin, method="OPTIONS"))) is Code.TARGET_AMBIGUOUS
+
+
+def test_a_plan_is_narrowed() -> None:
+    """What goes upstream is the customer's, of the header lines those that are listed, and no token."""
+    asked = request("/v2/orders?filter=eq(a,b)", bearer(), token(), ("accept", "*/*"), ("cookie", "a=b"))
+    planned = decision.plan(SNAPSHOT, asked, admitted(asked.target, bearer(), token()), None)
+    assert not isinstance(planned, Refusal)
+    assert (planned.method, planned.path) == ("GET", "/v2/orders")
+    assert planned.query == (("filter", "eq(customer_id,c1):eq(a,b)"),)
+    assert planned.headers == (("accept", "*/*"),)
+    refused = request("/v2/orders?filter=eq(customer_id,c2)", bearer(), token())
+    admission = admitted(refused.target, bearer(), token())
+    assert code(decision.plan(SNAPSHOT, refused, admission, None)) is Code.FILTER_FIELD_RESERVED
+
+
+# --- Bodies -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Given:
+    """A body: what of it has come, what comes later, and what was asked of it."""
+
+    now: bytes | Refusal | None = None
+    later: bytes | Refusal = b""
+    length: int | None = None
+    expected: bool = True
+    consumed: bool = False
+    limit: int = -1
+    is_awaited: bool = False
+
+    def taken(self, limit: int) -> bytes | Refusal | None:
+        """Give what has come."""
+        self.limit = limit
+        return self.now
+
+    async def read(self, limit: int) -> bytes | Refusal:
+        """Give what comes later."""
+        self.limit = limit
+        self.is_awaited = True
+        return self.later
+
+    async def piece(self, within: float = 0.0) -> bytes | Refusal:
+        """Give nothing: pieces are for uploads."""
+        del within
+        return b""
+
+
+async def settled(decided: Decided) -> Decided:
+    """Return what is decided in the end."""
+    while callable(decided):
+        decided = await decided()
+    return decided
+
+
+def ended(value: Any) -> Reply:
+    """Decide with what was read."""
+    return Reply(200, (), value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+def test_a_body_that_has_come_needs_no_wait() -> None:
+    """It is gone on with at once, and a refusal of it is one at once."""
+    body = Given(b"abc")
+    assert decision.when_read(body, 10, ended) == Reply(200, (), b"abc")
+    assert (body.limit, body.is_awaited) == (10, False)
+    assert decision.when_read(Given(b""), 10, ended) == Reply(200)
+    assert code(decision.when_read(Given(Refusal(Code.BODY_TOO_LARGE)), 10, ended)) is Code.BODY_TOO_LARGE
+
+
+async def test_a_body_that_has_not_come_is_waited_for() -> None:
+    """Nothing is read before somebody runs what is to be waited for."""
+    body = Given(later=b"abc")
+    decided = decision.when_read(body, 10, ended)
+    assert callable(decided)
+    assert not body.is_awaited
+    assert await settled(decided) == Reply(200, (), b"abc")
+    late = decision.when_read(Given(later=Refusal(Code.BODY_TIMEOUT)), 10, ended)
+    assert code(await settled(late)) is Code.BODY_TIMEOUT
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(
+    ("headers", "raw", "expected"),
+    [
+        pytest.param((JSON_LINE,), b'{"a":1}', {"a": 1}, id="an object"),
+        pytest.param((JSON_LINE, ("content-encoding", "identity")), b"{}", {}, id="identity"),
+        pytest.param((), b"{}", Code.BODY_TYPE, id="no type"),
+        pytest.param((("content-type", "text/plain"),), b"{}", Code.BODY_TYPE, id="another type"),
+        pytest.param((JSON_LINE, ("content-encoding", "gzip")), b"{}", Code.BODY_TYPE, id="compressed"),
+        pytest.param((JSON_LINE,), b'{"a":1,"a":2}', Code.BODY_MALFORMED, id="a key twice"),
+        pytest.param((JSON_LINE,), b"", Code.BODY_MALFORMED, id="nothing"),
+        pytest.param((JSON_LINE,), b"[]", Code.BODY_MALFORMED, id="no object"),
+    ],
+)
+async def test_a_document(headers: Headers, raw: bytes, expected: Json | Code, *, is_there: bool) -> None:
+    """It is one JSON object, whether it has come or is waited for."""
+    body = Given(raw) if is_there else Given(later=raw)
+    decided = decision.with_document(request("/", *headers, method="POST"), body, 100, ended)
+    assert callable(decided) is not is_there
+    outcome = await settled(decided)
+    if isinstance(expected, Code):
+        assert code(outcome) is expected
+    else:
+        assert isinstance(outcome, Reply)
+        assert json.loads(outcome.body) == expected
+    assert body.limit == 100
+
+
+@pytest.mark.parametrize(
+    ("headers", "length", "refused"),
+    [
+        pytest.param((JSON_LINE, JSON_LINE), 2, Code.REQUEST_MALFORMED, id="two types"),
+        pytest.param(
+            (JSON_LINE, ("content-encoding", "identity"), ("content-encoding", "gzip")),
+            2,
+            Code.REQUEST_MALFORMED,
+            id="two encodings",
+        ),
+        pytest.param((JSON_LINE,), 101, Code.BODY_TOO_LARGE, id="too large by its own word"),
+    ],
+)
+def test_a_document_that_is_not_read(headers: Headers, length: int, refused: Code) -> None:
+    """What the head says of it is enough."""
+    body = Given(b"{}", length=length)
+    asked = request("/", *headers, method="POST")
+    assert code(decision.with_document(asked, body, 100, ended)) is refused
+    assert body.limit == -1
+
+
+@pytest.mark.parametrize(
+    ("method", "access", "passwords", "headers", "refused"),
+    [
+        ("GET", OPEN, None, (), Code.BODY_UNEXPECTED),
+        ("HEAD", OPEN, None, (), Code.BODY_UNEXPECTED),
+        ("DELETE", SCOPED, None, (), Code.BODY_UNEXPECTED),
+        ("DELETE", STAMPED, None, (), None),
+        ("DELETE", OPEN, None, (), None),
+        ("POST", OPEN, None, (), None),
+        ("POST", OPEN, None, (("content-encoding", "Identity"),), None),
+        ("POST", OPEN, None, (("content-encoding", "gzip"),), Code.BODY_TYPE),
+        ("POST", OPEN, None, (("content-encoding", "identity"), ("content-encoding", "gzip")), Code.BODY_TYPE),
+        ("PUT", SCOPED, None, (("content-encoding", "gzip"),), Code.BODY_TYPE),
+        # Where it is read, whoever reads it says so.
+        ("POST", STAMPED, None, (("content-encoding", "gzip"),), None),
+        ("POST", OPEN, Passwords.REGISTER, (("content-encoding", "gzip"),), None),
+    ],
+)
+def test_which_requests_may_carry_a_body(
+    method: str, access: Access, passwords: Passwords | None, headers: Headers, refused: Code | None
+) -> None:
+    """None where it would mean nothing, and none in a coding that is not passed on."""
+    route = Route("x", "/x", frozenset({method}), {}, passwords=passwords)
+    outcome = decision.check_body(request("/x", *headers, method=method), route, access)
+    assert (None if outcome is None else outcome.code) is refused
+
+
+# --- Answers on open routes -------------------------------------------------------------------------------------------
+
+
+def passed_on(status: int, *headers: tuple[str, str], method: str = "GET", route: Route = PRODUCT) -> Relayed | Refusal:
+    """Return how an answer is passed on."""
+    return decision.relayed(SNAPSHOT, route, method, status, headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "headers", "expected"),
+    [
+        pytest.param("GET", 200, (JSON_LINE,), (None, True, True, False), id="JSON"),
+        pytest.param(
+            "GET", 200, (JSON_LINE, ("content-encoding", "gzip")), ("9", False, True, False), id="compressed JSON"
+        ),
+        pytest.param("GET", 206, (JSON_LINE,), ("9", False, True, False), id="a part"),
+        pytest.param("GET", 200, (("content-type", "image/png"),), ("9", False, True, False), id="a picture"),
+        pytest.param("POST", 201, (), ("9", False, True, False), id="no type"),
+        pytest.param("GET", 404, (JSON_LINE,), (None, True, True, True), id="an error"),
+        pytest.param("HEAD", 200, (JSON_LINE,), (None, True, False, False), id="HEAD of JSON"),
+        pytest.param("HEAD", 200, (("content-type", "image/png"),), ("9", False, False, False), id="HEAD"),
+        pytest.param("HEAD", 404, (), ("9", False, False, False), id="HEAD of an error"),
+        pytest.param("GET", 304, (), (None, False, False, False), id="not modified"),
+        pytest.param("DELETE", 204, (), (None, False, False, False), id="no content"),
+    ],
+)
+def test_how_an_answer_is_passed_on(
+    method: str, status: int, headers: Headers, expected: tuple[str | None, bool, bool, bool]
+) -> None:
+    """Its length stays where nothing is rewritten, links in JSON are, and errors are read whole."""
+    head = passed_on(status, *headers, ("content-length", "9"), method=method)
+    assert isinstance(head, Relayed)
+    assert (head.length, head.rewrites, head.has_body, head.is_error) == expected
+    assert "content-length" not in dict(head.headers)
+
+
+def test_which_lines_are_passed_on() -> None:
+    """Those about the connection and the server stay; cookies pass where the route says so; locations are ours."""
+    lines = (
+        JSON_LINE,
+        ("etag", "a"),
+        ("connection", "x-hop"),
+        ("x-hop", "1"),
+        ("transfer-encoding", "chunked"),
+        ("server", "x"),
+        ("access-control-allow-origin", "*"),
+        ("set-cookie", "a=b"),
+        ("location", "http://up.example/v2/products/p1"),
+    )
+    kept: Headers = (JSON_LINE, ("etag", "a"), ("location", "https://gw.example/v2/products/p1"))
+    head = passed_on(201, *lines)
+    assert isinstance(head, Relayed)
+    assert head.headers == kept
+    baked = Route("x", "/x", frozenset({"GET"}), EVERYBODY, set_cookie=True)
+    head = passed_on(201, *lines, route=baked)
+    assert isinstance(head, Relayed)
+    assert sorted(head.headers) == sorted((*kept, ("set-cookie", "a=b")))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "refused"),
+    [
+        (101, (), Code.UPSTREAM_INVALID),
+        (99, (), Code.UPSTREAM_INVALID),
+        (200, (JSON_LINE, JSON_LINE), Code.UPSTREAM_INVALID),
+        (200, (("content-type", "text/html"),), Code.UPSTREAM_INVALID),
+        (500, (("content-type", "text/plain"),), Code.UPSTREAM_FAILED),
+    ],
+)
+def test_what_is_not_passed_on(status: int, headers: Headers, refused: Code) -> None:
+    """What old SDKs cannot stand, and what is no answer."""
+    assert code(passed_on(status, *headers)) is refused
+
+
+def test_an_error_is_passed_on_in_our_words() -> None:
+    """Its messages in the one envelope; above 499 it is the upstream's failure, and says nothing."""
+    body = json.dumps({"errors": [{"title": "No", "detail": "why"}], "trace": "inside"}).encode()
+    reply = decision.error_reply(Answer(422, (JSON_LINE,), body))
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.headers) == (422, (JSON_LINE, ("cache-control", "no-store")))
+    assert json.loads(reply.body)["errors"][0]["title"] == "No"
+    assert b"inside" not in reply.body
+    assert code(decision.error_reply(Answer(500, (JSON_LINE,), body))) is Code.UPSTREAM_FAILED
+
+
+def test_an_answer_that_turned_out_empty() -> None:
+    """Old SDKs stand that of a delete alone, as one without content."""
+    assert decision.empty("DELETE") == Reply(204)
+    for method in ("GET", "POST", "PUT", "PATCH"):
+        assert code(decision.empty(method)) is Code.UPSTREAM_INVALID
+
+
+def test_nothing_here_waits() -> None:
+    """What has to be waited for is a value: no function of the pure half is a coroutine."""
+    functions = [value for _, value in inspect.getmembers(decision, inspect.isfunction)]
+    assert functions
+    assert not any(map(inspect.iscoroutinefunction, functions))
