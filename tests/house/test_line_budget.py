@@ -24,7 +24,7 @@ ANSWERS = {
 # 1,100, the express lane 900, workers and batches 200; the shared stores come on top. Counting the tries of an id
 # pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200. One way of
 # carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
-# did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink again.
+# did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
 CORE = 8_750

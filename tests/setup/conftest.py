@@ -27,4 +27,5 @@ def checkout(registry: Registry, tmp_path: Path) -> Checkout:
     made.lock("dev", "idna", "iniconfig")
     made.lock("bench")
     made.lock("fuzz")
+    made.lock("peers")
     return made
