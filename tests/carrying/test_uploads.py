@@ -173,11 +173,11 @@ async def test_an_upstream_that_takes_nothing_is_given_up() -> None:
 async def test_a_client_may_take_its_time() -> None:
     """While the client brings nothing, neither the first byte nor the idle limit counts against the upstream."""
     upstream = Taking(6)
-    async with pooled(upstream, times=Timeouts(connect=5, first_byte=0.2, idle=0.2, total=20)) as pool:
+    async with pooled(upstream, times=Timeouts(connect=5, first_byte=1, idle=1, total=20)) as pool:
         receiver = await wanted(sent(pool, sized(6)))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         assert await pieced(receiver, b"abc") == [True]
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.5)
         assert await pieced(receiver, b"def") == [True]
         end(receiver)
         assert (await receiver.done()).told == ["wanted", "whole 200"]
