@@ -18,6 +18,8 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _INDEX = re.compile(r"\[\d*\]")
 _DOTTED = re.compile(r"[^.\[\]'\"\s]+")
 _BARE_TILDE = re.compile(r"~(?![01])")
+# A segment of ours; dots alone would be resolved by whoever joins paths (RFC 3986, 5.2.4).
+_OURS = re.compile(r"\{.*\}|(?!\.{1,2}$)[A-Za-z0-9._~!$'()+,=:@-]+")
 
 
 def is_parameter(segment: str) -> bool:
@@ -43,7 +45,7 @@ def template(path: str) -> str:
             name += "2"
         names.add(name)
         segments[position] = f"{{{name}...}}" if is_tail else f"{{{name}}}"
-    if not names or not all(re.fullmatch(r"\{.*\}|[A-Za-z0-9._~!$'()+,=:@-]+", segment) for segment in segments):
+    if not names or not all(map(_OURS.fullmatch, segments)):
         return ""
     meant = "/" + "/".join(segments)
     below = f", or {meant[:-1]}...}} for all that lies below" if path.endswith("/*") else ""

@@ -50,7 +50,9 @@ def test_a_path_in_another_spelling_is_refused_with_ours(written: str, ours: str
     assert str(caught.value).endswith(f"; did you mean {ours}?")
 
 
-@pytest.mark.parametrize("path", ["/my orders", "/orders?x=1", "/orders/..", "orders", "/", "/caf\u00e9", "/%20/:oid"])
+@pytest.mark.parametrize(
+    "path", ["/my orders", "/orders?x=1", "/orders/..", "/:oid/.", "orders", "/", "/caf\u00e9", "/%20/:oid"]
+)
 def test_where_no_parameter_is_meant_nothing_is_proposed(path: str) -> None:
     """A guess that helps nobody is not made."""
     with pytest.raises(ValueError, match=r"a (path|segment) ") as caught:
