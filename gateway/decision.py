@@ -162,23 +162,27 @@ def preflight(snapshot: Snapshot, request: Request) -> Reply | Refusal:
 
 def authenticate(snapshot: Snapshot, request: Request, *, reads_token: bool = True) -> Caller | Refusal:
     """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer."""
-    authorization = wire_headers.values(request.headers, "authorization")
+    # One value a name, as nearly always; then no line need be looked for twice (saves 1 us).
+    named = dict(request.headers)
+    is_plain = len(named) == len(request.headers)
+    authorization = named.get("authorization")
     caller: Caller | Refusal
-    if not authorization:
+    if authorization is None:
         if snapshot.requires_bearer:
             return Refusal(Code.BEARER_MISSING)
         caller = Caller(CallerKind.PUBLIC)
-    elif len(authorization) > 1:
+    elif not is_plain and wire_headers.is_repeated(request.headers, "authorization"):
         return Refusal(Code.BEARER_INVALID, "more than one Authorization line")
     else:
-        caller = snapshot.bearers.verify(authorization[0], request.received_at)
+        caller = snapshot.bearers.verify(authorization, request.received_at)
         if isinstance(caller, Refusal):
             return caller
         if (caller.kind, caller.client_id) not in snapshot.clients:
             return Refusal(Code.BEARER_INVALID, "client is not configured any more")
-    tokens = wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN)
-    if not tokens or not reads_token:
+    token = named.get(wire_headers.CUSTOMER_TOKEN)
+    if token is None or not reads_token:
         return caller
+    tokens = (token,) if is_plain else wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN)
     customer_id = snapshot.customers.verify(tokens, request.received_at)
     if isinstance(customer_id, Refusal):
         return customer_id

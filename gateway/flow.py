@@ -83,7 +83,7 @@ class Flow:
 
     def decide(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
         """Stages 1-5: say how a request goes on."""
-        if is_preflight(request.method, request.headers):
+        if request.method == "OPTIONS" and is_preflight(request.headers):
             return decision.preflight(snapshot, request)
         admission = decision.admit(snapshot, request, trace)
         if isinstance(admission, Refusal):
@@ -95,12 +95,12 @@ class Flow:
             return Refusal(Code.ROUTE_CLOSED)
         if body.expected and (refusal := decision.check_body(request, route, admission.access)) is not None:
             return refusal
-        go_on = partial(self._planned, snapshot, request, body, admission, trace)
         # The body is read only now, when it is known who sends it and that the route wants it. A request without one
         # has nothing to be read; whoever needs one there says so itself.
         if scope.needs_document(route, admission.access) and (body.expected or route.passwords):
+            go_on = partial(self._planned, snapshot, request, body, admission, trace)
             return decision.with_document(request, body, route.body_limit, go_on)
-        return go_on(None)
+        return self._planned(snapshot, request, body, admission, trace, None)
 
     def _planned(
         self,
@@ -115,9 +115,8 @@ class Flow:
         planned = decision.plan(snapshot, request, admission, document)
         if isinstance(planned, Refusal):
             return self._refused(planned, admission.route, trace)
-        go_on = partial(self._looked_up, snapshot, body, admission, trace)
         if not planned.parents:
-            return go_on(planned)
+            return self._looked_up(snapshot, body, admission, trace, planned)
 
         async def later() -> Decided:
             referred: frozenset[tuple[str, str]] = frozenset()
@@ -126,7 +125,7 @@ class Flow:
                 if isinstance(found, Refusal):
                     return self._refused(found, admission.route, trace)
                 referred |= found
-            return go_on(replace(planned, referred=referred))
+            return self._looked_up(snapshot, body, admission, trace, replace(planned, referred=referred))
 
         return later
 

@@ -20,12 +20,11 @@ class BearerVerifier:
     def __init__(self, ring: KeyRing, issuer: str, audience: str, max_life: float) -> None:
         # The type keeps customer tokens out, which the same keys sign (RFC 8725 section 3.11).
         profile = Profile(Code.BEARER_INVALID, "bearer+jwt", issuer, audience, max_life)
-        self._verifier: Final = Verifier(ring, profile, _read)
+        self._verifier: Final = Verifier(ring, profile, _read, scheme=_SCHEME)
 
     def verify(self, header_value: str, now: float) -> Caller | Refusal:
         """Return the caller that the header value proves, or BEARER_INVALID."""
-        scheme = _SCHEME.match(header_value)
-        return self._verifier.verify(header_value[scheme.end() :] if scheme else header_value, now)
+        return self._verifier.verify(header_value, now)
 
     def mint(self, kind: CallerKind, client_id: str, now: float, life: float) -> tuple[str, int]:
         """Return a new bearer and its expiry in epoch seconds.

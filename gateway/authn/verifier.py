@@ -1,5 +1,6 @@
 """Verified tokens, remembered: what bearers and customer tokens have in common. It reads no headers."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
@@ -40,7 +41,8 @@ class Profile:
 class Verifier(Generic[Value]):
     """Verifies tokens of one profile and keeps the last good ones, each under its whole text.
 
-    `read` turns claims into the value to hand out; None where they are not of this kind. For one thread only.
+    `read` turns claims into the value to hand out; None where they are not of this kind. `scheme` is what may stand
+    before a token. For one thread only.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Verifier(Generic[Value]):
         read: Callable[[Claims], Value | None],
         is_revoked: Revoked | None = None,
         cache_size: int = _TOKENS,
+        scheme: re.Pattern[str] | None = None,
     ) -> None:
         self._ring: Final = ring
         self._profile: Final = profile
         self._read: Final = read
         self._is_revoked: Final = is_revoked
-        # Keyed by the whole token: all tokens of one key begin alike (docs/threats.md D4.1). All other inputs of the
+        self._scheme: Final = scheme
+        # Keyed by the whole value: all tokens of one key begin alike (docs/threats.md D4.1). All other inputs of the
         # decision are fixed for the life of this object (D4.2); what changes is checked on each use (D4.3).
         self._cache: Final[LRUCache[str, tuple[Claims, Value]]] = LRUCache(cache_size)
 
@@ -103,6 +107,8 @@ class Verifier(Generic[Value]):
 
     def _prove(self, token: str) -> tuple[Claims, Value] | Refusal:
         profile = self._profile
+        if self._scheme is not None and (scheme := self._scheme.match(token)) is not None:
+            token = token[scheme.end() :]
         claims = self._ring.verify(token, profile.typ, profile.issuer, profile.audience, profile.max_life)
         if isinstance(claims, str):
             return self._refuse(claims)

@@ -22,9 +22,13 @@ _FIRST_FINAL = 200
 _WITHOUT_BODY = frozenset({204, 304})
 
 
+# Most answers carry the fields of the one before (saves 1 us of 2); 4 MiB at most.
 @lru_cache(maxsize=256)
-def _field_name(raw: bytes) -> str:
-    return raw.decode("ascii", "replace").lower()
+def _field(name: bytes, value: bytes) -> tuple[str, str] | None:
+    """Return a field with its name in lower case, or None where it cannot be one."""
+    if len(name) + len(value) > _LONGEST_FIELD or b"\0" in value:
+        return None
+    return name.decode("ascii", "replace").lower(), value.rstrip(b" \t").decode("utf-8", "replace")
 
 
 class AnswerReader:
@@ -54,7 +58,7 @@ class AnswerReader:
         self.is_odd = False
         self.has_surplus = False
         self.ends_with_connection = False
-        self._fields: list[tuple[str, str]] = []
+        self._fields: list[tuple[bytes, bytes]] = []
         self._size = 0
 
     def expect_no_body(self) -> None:
@@ -111,14 +115,9 @@ class AnswerReader:
             self.is_odd = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take down a field."""
-        if self.is_complete:
-            return
-        if len(name) + len(value) > _LONGEST_FIELD or len(self._fields) >= _MOST_FIELDS or b"\0" in value:
-            self.is_odd = True
-        # Fields behind the body (RFC 9110 section 6.5) must not pass for those of the head.
-        elif self.headers is None:
-            self._fields.append((_field_name(name), value.rstrip(b" \t").decode("utf-8", "replace")))
+        """Take down a field; those behind the body (RFC 9110 section 6.5) must not pass for those of the head."""
+        if self.headers is None:
+            self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Know the head."""
@@ -130,13 +129,16 @@ class AnswerReader:
         if self.status < _FIRST_FINAL:
             # An interim answer, with all that is in it, is only the beginning (RFC 9110 section 15.2).
             return
-        self.headers = tuple(self._fields)
         has_length = self._is_to_head or self.status in _WITHOUT_BODY
-        for name, value in self.headers:
+        fields = [field for raw in self._fields if (field := _field(*raw)) is not None]
+        if len(fields) < len(self._fields) or len(fields) > _MOST_FIELDS:
+            self.is_odd = True
+        for name, value in fields:
             if name == "content-length" or (name == "transfer-encoding" and value.lower() == "chunked"):
                 has_length = True
             elif name == "transfer-encoding":
                 self.is_odd = True
+        self.headers = tuple(fields)
         self.ends_with_connection = not has_length
         if self._is_to_head:
             self.is_complete = True

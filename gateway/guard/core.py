@@ -79,7 +79,8 @@ def judge(
 def _document(answer: Answer, limit: int, links: LinkRewriter | None) -> Any | Refusal:
     if not is_json(first(answer.headers, "content-type")):
         return Refusal(Code.UPSTREAM_INVALID, "content type is not JSON")
-    plain = inflate(answer.body, first(answer.headers, "content-encoding"), limit)
+    encoding = first(answer.headers, "content-encoding")
+    plain = answer.body if encoding is None else inflate(answer.body, encoding, limit)
     if isinstance(plain, Refusal):
         return plain
     document = parse_answer(links.rewrite(plain) if links else plain)

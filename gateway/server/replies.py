@@ -66,7 +66,7 @@ def reply_head(  # noqa: PLR0913 - all that a head says
     `now` is in epoch seconds. `is_last` says that the connection ends behind it.
     """
     is_old = closing.is_old
-    beginning, names = _beginning(status, lines, is_old=is_old)
+    beginning, names = _beginning(status, lines, is_old)
     # Lines of our own making, in which nobody else has a word: they need no check.
     end = f"x-request-id: {request_id}\r\n"
     if status not in _WITHOUT_BODY and length != UNSAID:
@@ -77,7 +77,7 @@ def reply_head(  # noqa: PLR0913 - all that a head says
         if "content-type" not in names and length != 0:
             end += "Content-Type: application/octet-stream\r\n"
     if "date" not in names:
-        end += f"Date: {_date(int(now))}\r\n"
+        end += _date_line(int(now))
     # What the request takes for granted need not be said (RFC 9112 section 9.3), unless it was not understood.
     if is_last and not (is_old and closing.is_wanted and not closing.is_needed):
         end += "Connection: close\r\n"
@@ -88,7 +88,7 @@ def reply_head(  # noqa: PLR0913 - all that a head says
 
 # Few, for what is relayed of an upstream may have heads of up to 1 MiB.
 @lru_cache(maxsize=32)
-def _beginning(status: int, lines: Headers, *, is_old: bool) -> tuple[bytes, frozenset[str]]:
+def _beginning(status: int, lines: Headers, is_old: bool) -> tuple[bytes, frozenset[str]]:  # noqa: FBT001 - as a name it costs more
     """Return status line and header lines, and the names in them; most replies begin like others."""
     return render_lines((*lines, SERVER), _start_line(status, "1.0" if is_old else "1.1")), frozenset(
         name for name, _ in lines
@@ -103,5 +103,5 @@ def _start_line(status: int, version: str) -> str:
 
 
 @lru_cache(maxsize=2)
-def _date(seconds: int) -> str:
-    return formatdate(seconds, usegmt=True)
+def _date_line(seconds: int) -> str:
+    return f"Date: {formatdate(seconds, usegmt=True)}\r\n"

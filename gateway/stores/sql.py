@@ -6,6 +6,7 @@ It does not create tables: `schema.upgrade` does, before the event loop serves.
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from sqlite3 import Error
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, update
@@ -41,6 +42,10 @@ class SqlCredentialStore:
     async def open(self) -> None:
         """Connect, and prove that the file can be read and written."""
         self._path = await asyncio.to_thread(sqlite_path, self._url)
+        try:
+            await asyncio.to_thread(sqlite.check_opens, self._path)
+        except Error as error:
+            raise sqlite.unavailable(error) from error
         self._engine = create_async_engine(
             sqlite.engine_url("sqlite+aiosqlite", self._path),
             connect_args=sqlite.connect_arguments(),

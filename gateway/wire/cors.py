@@ -61,10 +61,6 @@ class Cors:
         )
 
 
-def is_preflight(method: str, request: Headers) -> bool:
-    """Tell whether a request is a CORS preflight (Fetch standard, section 3.2.2)."""
-    return (
-        method == "OPTIONS"
-        and first(request, "origin") is not None
-        and first(request, "access-control-request-method") is not None
-    )
+def is_preflight(request: Headers) -> bool:
+    """Tell whether an OPTIONS request with these lines is a CORS preflight (Fetch standard, section 3.2.2)."""
+    return first(request, "origin") is not None and first(request, "access-control-request-method") is not None

@@ -44,7 +44,6 @@ OWN_FIELDS = _HOP_BY_HOP | {
 # The gateway speaks for itself about these: its own CORS answer, its own cookies (none), its own request id.
 _NOT_RELAYED = _HOP_BY_HOP | {"alt-svc", "set-cookie", "set-cookie2", "server", "x-request-id", "http2-settings"}
 
-_NOTHING: frozenset[str] = frozenset()
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -70,24 +69,22 @@ def is_repeated(headers: Headers, name: str) -> bool:
 def _named_in_connection(headers: Headers) -> frozenset[str]:
     """Return the fields that Connection declares to be hop-by-hop (RFC 9110 section 7.6.1)."""
     lines = [value for key, value in headers if key == "connection"]
-    # What nearly all say takes no field away (saves 0.5 us).
-    if not lines or lines == ["keep-alive"]:
-        return _NOTHING
     return frozenset(part.strip().lower() for value in lines for part in value.split(","))
 
 
 def for_upstream(headers: Headers, allowed: Collection[str]) -> Headers:
     """Pick the lines that go upstream: those in `allowed`, unless Connection names them."""
-    dropped = _named_in_connection(headers)
-    return tuple(
-        [
-            line
-            for line in headers
-            if (key := line[0]) in allowed
-            and key not in dropped
-            and (key != "traceparent" or _TRACEPARENT.fullmatch(line[1]))
-        ]
-    )
+    passing = []
+    for line in headers:
+        name = line[0]
+        if name in allowed:
+            if name != "traceparent" or _TRACEPARENT.fullmatch(line[1]):
+                passing.append(line)
+        elif name == "connection" and line[1] != "keep-alive":
+            # Few name fields there (saves 1 us for all others).
+            dropped = _named_in_connection(headers) | {"connection"}
+            return for_upstream(tuple([line for line in headers if line[0] not in dropped]), allowed)
+    return tuple(passing)
 
 
 def for_client(headers: Headers, *, set_cookie: bool = False) -> Headers:

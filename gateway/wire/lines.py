@@ -16,6 +16,12 @@ _MOST: Final = 2 * 1024 * 1024
 _OVERHEAD: Final = 300
 # Tokens of ours have some 500 bytes. What is longer is read anew each time.
 _LONGEST: Final = 2 * 1024
+# No two requests carry the same: to remember these would mean to forget the others.
+_NEVER_ALIKE: Final = frozenset({
+    "b3", "cf-ray", "content-length", "date", "idempotency-key", "traceparent", "tracestate", "x-amzn-trace-id",
+    "x-b3-spanid", "x-b3-traceid", "x-cloud-trace-context", "x-correlation-id", "x-datadog-parent-id",
+    "x-datadog-trace-id", "x-request-id", "x-request-start",
+})  # fmt: skip
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 
@@ -43,8 +49,9 @@ class LineMemory:
     def _remember(self, line: tuple[bytes, bytes]) -> tuple[str, str]:
         read = self._old.get(line)
         if read is None:
-            name, value = line
-            read = (_field_name(name), value.decode("latin-1").strip(" \t"))
+            read = (_field_name(line[0]), line[1].decode("latin-1").strip(" \t"))
+            if read[0] in _NEVER_ALIKE:
+                return read
         size = len(line[0]) + len(line[1])
         if size <= _LONGEST:
             self._size += 2 * size + _OVERHEAD

