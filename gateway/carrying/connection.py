@@ -4,6 +4,7 @@ Nothing here knows credentials or routes, nor who waits for a connection: the po
 """
 
 import asyncio
+import math
 import select
 from typing import Protocol, cast
 
@@ -62,6 +63,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._turns = 0
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = math.inf
         self._deadline = 0.0
         self._until_total = 0.0
 
@@ -69,11 +71,6 @@ class UpstreamConnection(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether it can be written to, as far as is known."""
         return self._transport is not None and not self._transport.is_closing()
-
-    @property
-    def is_relaying(self) -> bool:
-        """Whether a client's pace decides how long it is in use."""
-        return self._call is not None and self._call.relayed
 
     def rest(self) -> None:
         """Wait, for some seconds, to be used again."""
@@ -302,14 +299,18 @@ class UpstreamConnection(asyncio.Protocol):
         if total is not None:
             self._until_total = now + total
         self._deadline = min(now + seconds, self._until_total)
-        if self._timer is None or self._timer.when() > self._deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_at(self._deadline, self._check_time)
+        if self._fires_at > self._deadline:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._fires_at = self._deadline
+        self._timer = self._loop.call_at(self._deadline, self._check_time)
 
     def _check_time(self) -> None:
-        self._timer = None
+        self._timer, self._fires_at = None, math.inf
         if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._check_time)
+            self._set_timer()
         else:
             self._end_with(Break.SILENT)

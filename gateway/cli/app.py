@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from gateway import __version__
+from gateway.cli.cores import WORKERS_MOST
 from gateway.cli.ending import INTERRUPTED, leave_at, say_stopped
 from gateway.cli.fault import fail, tell
 from gateway.cli.options import (
@@ -57,7 +58,6 @@ app = typer.Typer(
 )
 keys = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="Signing keys.")
 
-_WORKERS_MOST = 256
 _WORKERS = (
     "Processes that share the ports. Each has its own cache of tokens, login throttle, password pool and closed routes."
 )
@@ -112,7 +112,7 @@ def serve(
     listen: Listen = PUBLIC,
     admin: Admin = ADMIN,
     workers: Annotated[
-        int | None, typer.Option(min=1, max=_WORKERS_MOST, help=_WORKERS, show_default="one for each CPU")
+        int | None, typer.Option(min=1, max=WORKERS_MOST, help=_WORKERS, show_default="one for each CPU")
     ] = None,
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C, then finish the requests in flight."""

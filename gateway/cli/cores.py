@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+WORKERS_MOST: Final = 256
+"""More workers than this are a mistake."""
 _GROUPS: Final = Path("/sys/fs/cgroup")
 _MEMBERSHIP: Final = Path("/proc/self/cgroup")
 

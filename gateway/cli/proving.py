@@ -31,7 +31,7 @@ from gateway.verify.model import Caller, CannotRunError
 from gateway.verify.page import as_html
 from gateway.verify.recipes import Seeds
 from gateway.verify.report import Document, as_json, document
-from gateway.verify.run import Options, Proof, Steps, prove
+from gateway.verify.run import Options, Run, Steps, prove
 
 LEAK, CANNOT_RUN = 1, 3
 _SHOWN_LEAKS = 20
@@ -58,18 +58,18 @@ def carry_out(request: Request) -> NoReturn:
         with ExitStack() as stack:
             file = request.file or config_file()
             config = load(file, {} if request.file is None else None)
-            proof = _prove(request, config, request.url or _demonstration(stack))
-        shown = document(proof, file.name, _sha256(file))
-        _write(request.reports, shown, proof)
+            attacked = _prove(request, config, request.url or _demonstration(stack))
+        shown = document(attacked, file.name, _sha256(file))
+        _write(request.reports, shown, attacked)
     except (ConfigError, CannotRunError) as error:
         _fail(f"{error}")
     except OSError as error:
         _fail(f"{error.filename or 'the gateway'}: {error.strerror or error}")
     _show(shown)
-    raise typer.Exit(LEAK if proof.leaks else 0)
+    raise typer.Exit(LEAK if attacked.leaks else 0)
 
 
-def _prove(request: Request, config: Config, url: str) -> Proof:
+def _prove(request: Request, config: Config, url: str) -> Run:
     access = request.access
     if access.storefront is None and config.clients.implicit:
         access = replace(access, storefront=config.clients.implicit[0].id)
@@ -77,7 +77,7 @@ def _prove(request: Request, config: Config, url: str) -> Proof:
         # The secrets of the demonstration are known to everybody.
         known = config.clients.client_credentials[0]
         access = replace(access, client_id=known.id, client_secret=known.secret.get_secret_value())
-    found: list[Proof] = []
+    found: list[Run] = []
 
     async def work(stop: Stop) -> None:
         collect()
@@ -114,11 +114,11 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _write(paths: tuple[Path, ...], shown: Document, proof: Proof) -> None:
+def _write(paths: tuple[Path, ...], shown: Document, attacked: Run) -> None:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         render = as_html if path.suffix == ".html" else as_json
-        path.write_text(render(shown, proof.masks), encoding="utf-8")
+        path.write_text(render(shown, attacked.masks), encoding="utf-8")
 
 
 def _show(shown: Document) -> None:

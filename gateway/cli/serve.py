@@ -18,7 +18,7 @@ from typing import NoReturn
 from pydantic import SecretStr
 
 from gateway.authn.key import generate
-from gateway.cli.cores import usable
+from gateway.cli.cores import WORKERS_MOST, usable
 from gateway.cli.ending import INTERRUPTED, exit_code
 from gateway.cli.fault import START_FAULTS, cannot_start, fail, tell
 from gateway.cli.loop import Stop, collect, run
@@ -31,7 +31,6 @@ from gateway.vocab.address import Address
 from gateway.vocab.algorithm import Algorithm
 from gateway.wiring import Gateway, running
 
-_WORKERS_MOST = 256
 # How a worker ends that cannot have its ports or its store.
 START_FAULT = 3
 # A worker that dies at once is not restarted faster than this; seconds.
@@ -46,7 +45,7 @@ _STOPPED = frozenset({0, INTERRUPTED, -signal.SIGTERM, -signal.SIGINT})
 def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> int:
     """Serve until told to stop; returns the exit code. `workers` None makes one for each CPU."""
     config = read(path)
-    count = workers or min(usable(), _WORKERS_MOST)
+    count = workers or min(usable(), WORKERS_MOST)
     shared = settled(config)
 
     def work(public: Address, private: Address, lifeline: int) -> int:

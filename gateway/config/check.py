@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from gateway.authn.key import Key, KeyFault, load_key
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
-from gateway.config.proof import JWKS_PATH, prove, unreachable
+from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
@@ -20,9 +20,9 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
-from gateway.vocab.policy import Endpoint, Passwords
+from gateway.vocab.policy import JWKS_PATH, Endpoint, Passwords
 
-__all__ = ["ENDPOINT_NAMES", "JWKS_PATH", "Finding", "Location", "findings", "secret_places"]
+__all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
 
 ENDPOINT_NAMES = frozenset(endpoint.value for endpoint in Endpoint)
 # A look must not remove a password, nor a removal set one.

@@ -4,7 +4,6 @@ from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
-from gateway.config.check import JWKS_PATH
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.config.routes import route
@@ -54,5 +53,5 @@ def _endpoints(config: Config) -> list[policy.Route]:
         policy.Route(
             "login", config.customers.login_path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.LOGIN
         ),
-        policy.Route("jwks", JWKS_PATH, frozenset({"GET"}), _EVERYBODY, endpoint=policy.Endpoint.JWKS),
+        policy.Route("jwks", policy.JWKS_PATH, frozenset({"GET"}), _EVERYBODY, endpoint=policy.Endpoint.JWKS),
     ]

@@ -22,8 +22,8 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
+from gateway.vocab.policy import JWKS_PATH
 
-JWKS_PATH = "/.well-known/jwks.json"
 _T = TypeVar("_T")
 
 

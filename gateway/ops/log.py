@@ -28,7 +28,7 @@ _KEY_BYTES_LEAST: Final = 16
 _DIGEST_BYTES: Final = 8
 # Customers whose hash is remembered: about 2 MiB.
 _CUSTOMERS: Final = 10_000
-# No text of ours is longer. Ids and methods come from clients, who could fill the disk with them.
+# No text of ours is longer. Methods come from clients, who could fill the disk with them.
 _TEXT_LENGTH: Final = 500
 
 # Workers share one stream: on a pipe a write of up to this many bytes is never mixed with another's (pipe(7)).
@@ -149,18 +149,19 @@ class EventLog:
         return _RequestLine(
             _timestamp(at),
             "request",
-            _short(done.id),
-            _short(done.method),
+            done.id,
+            done.method if len(done.method) <= _TEXT_LENGTH else _short(done.method),
             trace.route,
             trace.caller,
             self._pseudonym(trace.customer_id),
             done.status,
             trace.code,
-            _milliseconds(done.seconds),
-            _milliseconds(trace.upstream_seconds),
+            # To three digits, like `round`, which takes twice as long.
+            int(done.seconds * 1_000_000 + 0.5) / 1000,
+            int(trace.upstream_seconds * 1_000_000 + 0.5) / 1000,
             trace.upstream_calls,
             done.bytes_sent,
-            _short(done.peer),
+            done.peer,
             done.aborted,
             # Details of refusals may quote a filter, a query or an id of somebody else.
             _short(trace.detail) if self._debug else msgspec.UNSET,
@@ -205,11 +206,6 @@ def _to_the_millisecond(milliseconds: int) -> str:
 @lru_cache(maxsize=1)
 def _to_the_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _milliseconds(seconds: float) -> float:
-    # To three digits, like `round`, which takes twice as long.
-    return int(seconds * 1_000_000 + 0.5) / 1000
 
 
 def _pseudonym(key: bytes, customer_id: str | None) -> str | None:

@@ -2,10 +2,11 @@
 
 import os
 from bisect import bisect_left
+from collections import Counter as Counts
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Final, Protocol, assert_never
@@ -43,6 +44,7 @@ _FAULTS_MOST: Final = 64
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 # The buckets as Prometheus writes them; the last one takes what is above all bounds.
 _PARTS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
+_bucket: Final = partial(bisect_left, _BUCKETS)
 _SUM: Final = "sum"
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _EXPIRES_AT: Final = "gateway_credential_expires_at_seconds"
@@ -150,27 +152,18 @@ class Metrics:
 
     def count_requests(self, requests: Iterable[RequestDone]) -> None:
         """Count requests; many at once cost little more than one."""
-        counts: defaultdict[tuple[str, str, int], int] = defaultdict(int)
-        codes: defaultdict[str, int] = defaultdict(int)
-        seconds: defaultdict[str, list[float]] = defaultdict(list)
-        upstream_seconds: defaultdict[str, list[float]] = defaultdict(list)
+        groups: defaultdict[tuple[str, str, int], list[RequestDone]] = defaultdict(list)
         for done in requests:
             trace = done.trace
-            counts[trace.route, trace.caller, done.status] += 1
-            seconds[trace.route].append(done.seconds)
-            if trace.upstream_calls:
-                upstream_seconds[trace.route].append(trace.upstream_seconds)
-            if trace.code is not None:
-                codes[trace.code] += 1
-        for (route, caller, status), count in counts.items():
+            groups[trace.route, trace.caller, done.status].append(done)
+        for (route, caller, status), group in groups.items():
             shown = str(status) if status in _STATUSES else "-"
-            self._requests(route, _known(caller, _CALLERS), shown).inc(count)
-        for route, times in seconds.items():
-            self._seconds.observe(route, times)
-        for route, times in upstream_seconds.items():
-            self._upstream_seconds.observe(route, times)
-        for code, count in codes.items():
-            self._refusals.labels(_known(code, _CODES)).inc(count)
+            self._requests(route, _known(caller, _CALLERS), shown).inc(len(group))
+            self._seconds.observe(route, [done.seconds for done in group])
+            asked = [done.trace.upstream_seconds for done in group if done.trace.upstream_calls]
+            self._upstream_seconds.observe(route, asked)
+            for code, count in Counts(done.trace.code for done in group if done.trace.code is not None).items():
+                self._refusals.labels(_known(code, _CODES)).inc(count)
 
     def count_lost_line(self, count: int = 1) -> None:
         """Count log lines that could not be written; `EventLog` takes this as `on_lost`."""
@@ -232,10 +225,9 @@ class _Times:
 
     def observe(self, route: str, times: Sequence[float]) -> None:
         """Count times of one route."""
-        counts: defaultdict[int, int] = defaultdict(int)
-        for seconds in times:
-            counts[bisect_left(_BUCKETS, seconds)] += 1
-        for bucket, count in counts.items():
+        if not times:
+            return
+        for bucket, count in Counts(map(_bucket, times)).items():
             self._part(route, _PARTS[bucket]).inc(count)
         self._part(route, _SUM).inc(sum(times))
 

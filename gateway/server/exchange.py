@@ -316,7 +316,8 @@ class Exchange:
 
     def _reply(self, outcome: Reply | Refusal) -> None:
         """Send a whole reply to the client."""
-        self._release()
+        if self.carrier is not None or self._task is not None or self._uploading is not None:
+            self._release()
         if isinstance(outcome, Refusal):
             self._trace.code, self._trace.detail = outcome.code.name, outcome.detail
             pause = self._edge.hesitation(outcome)
@@ -328,10 +329,12 @@ class Exchange:
         self._write_whole(outcome)
 
     def _write_whole(self, outcome: Reply) -> None:
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
+        head = self._reply_head(outcome.status, outcome.headers, len(outcome.body))
         body = b"" if self._request.method == "HEAD" else outcome.body
-        self._written = len(body)
-        self._write(outcome.status, self._reply_head(outcome.status, outcome.headers, len(outcome.body)) + body)
+        self._reply_status, self._written = outcome.status, len(body)
+        self._leaving += (head, body)
         self._end()
 
     def _write_without_body(self, head: Relayed) -> None:
@@ -441,7 +444,8 @@ class Exchange:
 
     def _leave(self, *, aborted: bool) -> None:
         self._go(State.OVER)
-        self._stop_timer()
+        if self._timer is not None:
+            self._stop_timer()
         edge, request = self._edge, self._request
         status = CLIENT_GONE if self._reply_status is None else self._reply_status
         seconds = edge.clock() - self._started

@@ -35,7 +35,9 @@ class FramingLimit:
         Then the bodies that it belongs to can be had no more. `is_whole` says that the parser holds nothing back: what
         it does is no framing, and is told when it lets go.
         """
-        is_chunked = any(message.chunked for message, _ in messages)
+        is_chunked = False
+        for message, _ in messages:
+            is_chunked = is_chunked or message.chunked
         if is_whole and self._body is None and not self._framing and not is_chunked:
             return False
         self._is_chunked = self._is_chunked or is_chunked

@@ -27,7 +27,7 @@ from typing import Any
 from gateway import __version__
 from gateway.verify.mask import masked
 from gateway.verify.model import CALLERS, Caller, Cell, Verdict
-from gateway.verify.run import Proof
+from gateway.verify.run import Run
 from gateway.verify.vectors import VECTORS
 from gateway.vocab.messages import CallerKind
 
@@ -45,31 +45,31 @@ _BOUNDS = (
 Document = dict[str, Any]
 
 
-def document(proof: Proof, config_name: str, config_sha256: str) -> Document:
+def document(run: Run, config_name: str, config_sha256: str) -> Document:
     """Return the whole report as plain data."""
-    verdicts = {cell: _verdict(proof, cell) for cell in proof.cells}
-    outcome = proof.outcome
+    verdicts = {cell: _verdict(run, cell) for cell in run.cells}
+    outcome = run.outcome
     return {
         "format": FORMAT,
-        "result": "leak" if proof.leaks else "no leak",
+        "result": "leak" if run.leaks else "no leak",
         "promise": PROMISE,
-        "gateway": {"url": proof.url, "version": __version__},
+        "gateway": {"url": run.url, "version": __version__},
         "config": {"name": config_name, "sha256": config_sha256},
-        "started": proof.started.isoformat(timespec="seconds"),
-        "ended": proof.ended.isoformat(timespec="seconds"),
-        "seconds": round((proof.ended - proof.started).total_seconds(), 1),
-        "customers": [{"letter": letter, "id": ident, "made": made} for letter, ident, made in proof.customers],
+        "started": run.started.isoformat(timespec="seconds"),
+        "ended": run.ended.isoformat(timespec="seconds"),
+        "seconds": round((run.ended - run.started).total_seconds(), 1),
+        "customers": [{"letter": letter, "id": ident, "made": made} for letter, ident, made in run.customers],
         "totals": {
-            "requests": proof.requests,
+            "requests": run.requests,
             "judged": outcome.sent,
-            "leaks": len(proof.leaks),
+            "leaks": len(run.leaks),
             "inconclusive": outcome.inconclusive,
-            "secrets": proof.secrets,
+            "secrets": run.secrets,
         },
         "statuses": {str(status): count for status, count in sorted(outcome.statuses.items())},
-        "callers": [{"id": caller, "sentence": CALLERS[caller], "tried": caller in proof.callers} for caller in Caller],
+        "callers": [{"id": caller, "sentence": CALLERS[caller], "tried": caller in run.callers} for caller in Caller],
         "vectors": _vectors(verdicts),
-        "routes": _routes(proof),
+        "routes": _routes(run),
         "verdicts": _matrix(verdicts),
         "leaks": [
             {
@@ -81,9 +81,9 @@ def document(proof: Proof, config_name: str, config_sha256: str) -> Document:
                 "status": leak.status,
                 "evidence": list(leak.evidence),
             }
-            for leak in proof.leaks
+            for leak in run.leaks
         ],
-        "not_covered": [*proof.notes, *_BOUNDS],
+        "not_covered": [*run.notes, *_BOUNDS],
     }
 
 
@@ -92,8 +92,8 @@ def as_json(report: Document, secrets: Iterable[str]) -> str:
     return masked(json.dumps(report, indent=2, ensure_ascii=False), secrets) + "\n"
 
 
-def _verdict(proof: Proof, cell: Cell) -> Verdict:
-    tally = proof.outcome.tallies.get(cell)
+def _verdict(run: Run, cell: Cell) -> Verdict:
+    tally = run.outcome.tallies.get(cell)
     return Verdict.NOT_APPLICABLE if tally is None else tally.verdict
 
 
@@ -112,8 +112,8 @@ def _vectors(verdicts: dict[Cell, Verdict]) -> list[Document]:
     ]
 
 
-def _routes(proof: Proof) -> list[Document]:
-    protected = dict(proof.protected)
+def _routes(run: Run) -> list[Document]:
+    protected = dict(run.protected)
     return [
         {
             "name": route.name,
@@ -125,7 +125,7 @@ def _routes(proof: Proof) -> list[Document]:
             },
             "records": protected.get(route.name, 0),
         }
-        for route in proof.routes
+        for route in run.routes
     ]
 
 

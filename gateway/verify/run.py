@@ -1,4 +1,4 @@
-"""The proof from beginning to end: customers, records, secrets, controls, attack, cleaning up. Returns a Proof.
+"""The proof from beginning to end: customers, records, secrets, controls, attack, cleaning up. Returns a Run.
 
 Raises CannotRunError where nothing can be proven, which must never look like success.
 """
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from gateway.config.check import JWKS_PATH
 from gateway.config.model import Config
 from gateway.verify import recipes
 from gateway.verify.attack import BROKEN, Attack, Outcome
@@ -21,6 +20,7 @@ from gateway.verify.judge import Judge, secrets_of
 from gateway.verify.model import Caller, CannotRunError, Cell, Leak, Person
 from gateway.verify.plan import Ground, Trial, batches, plan
 from gateway.vocab.messages import CallerKind
+from gateway.vocab.policy import JWKS_PATH
 
 # From this share on, replies that prove nothing are the result.
 _TOO_MANY = 0.5
@@ -38,7 +38,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Run:
     """What was done and what came of it."""
 
     url: str
@@ -65,9 +65,7 @@ Steps = Callable[[str, int], None]
 """Told of a step and how many requests it has, or of requests that are done (an empty step)."""
 
 
-async def prove(
-    url: str, config: Config, seeds: recipes.Seeds, access: Access, options: Options, steps: Steps
-) -> Proof:
+async def prove(url: str, config: Config, seeds: recipes.Seeds, access: Access, options: Options, steps: Steps) -> Run:
     """Attack the gateway at `url` and return what was found."""
     started = datetime.now(UTC)
     routes = read(config, seeds.keys)
@@ -103,7 +101,7 @@ async def prove(
         outcome = attack.outcome
         _check_replies(outcome)
         notes += _notes(gate, explorer, outcome, trials, views[1])
-        return Proof(
+        return Run(
             url=client.origin,
             started=started,
             ended=datetime.now(UTC),

@@ -93,6 +93,10 @@ class Endpoint(StrEnum):
     JWKS = "jwks"
 
 
+JWKS_PATH = "/.well-known/jwks.json"
+"""Where the public keys are, for all issuers alike (as RFC 8414 section 3 has its metadata)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only)."""

@@ -12,10 +12,11 @@ def render_lines(fields: Sequence[tuple[str, str]], start: str | None = None) ->
     Raises ValueError where a line break stands in one of them: nothing that comes in may say where a line ends
     (RFC 9112 section 11.1), and no check before this one lets it.
     """
-    lines = [f"{name}: {value}" for name, value in fields]
+    text = "".join([f"{name}: {value}\r\n" for name, value in fields])
+    count = len(fields)
     if start is not None:
-        lines.insert(0, start)
-    text = "\r\n".join(lines) + "\r\n"
-    if text.count("\n") != len(lines) or text.count("\r") != len(lines):
+        text = f"{start}\r\n{text}"
+        count += 1
+    if text.count("\n") != count or text.count("\r") != count:
         raise ValueError("a line break within a line of a head")
     return text.encode()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from gateway.config.check import JWKS_PATH
 from gateway.demo.data import LESLIE_ID, RON_ID
+from gateway.vocab.policy import JWKS_PATH
 from tests.gateways import MOLTIN
 from tests.process.processes import SCRIPT
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from gateway.config.effective import insecure_settings
 from gateway.config.load import load
 from gateway.config.model import Config
-from gateway.config.proof import JWKS_PATH, Decision, Proof, Verdict, prove, unreachable
+from gateway.config.proof import Decision, Proof, Verdict, prove, unreachable
 from gateway.config.reach import is_taken, meet, rank, reaches, spelled
 from gateway.routing import parse_template, shape
 from gateway.vocab.messages import CallerKind, Plan, Target, Whose
-from gateway.vocab.policy import Draft
+from gateway.vocab.policy import JWKS_PATH, Draft
 from gateway.vocab.refusals import Refusal
 from tests.config.writing import methods, minimal, route, templates
 from tests.gateways import MOLTIN, ROOT, environment

@@ -11,7 +11,7 @@ from pytest_aiohttp.plugin import AiohttpRawServer
 from gateway.config.load import load
 from gateway.verify import recipes
 from gateway.verify.gate import Access
-from gateway.verify.run import Options, Proof, prove
+from gateway.verify.run import Options, Run, prove
 from gateway.wiring import Address, running
 from tests.gateways import environment
 from tests.verify.proving import found, leaky_routes, silent
@@ -121,7 +121,7 @@ async def url(notes: Notes, aiohttp_raw_server: AiohttpRawServer) -> str:
     return str(server.make_url("")).rstrip("/")
 
 
-async def attacked(url: str, folder: Path, access: str) -> Proof:
+async def attacked(url: str, folder: Path, access: str) -> Run:
     """Run a gateway in front of the backend, with this access to single notes, and attack it."""
     file, seed = folder / "notes.yaml", folder / "seed.yaml"
     reason = '\n    insecure_unproven: "broken on purpose"'

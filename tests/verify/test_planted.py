@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.verify.run import Proof
+from gateway.verify.run import Run
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import MOLTIN
 from tests.gateways import site as run_site
@@ -33,7 +33,7 @@ def broken(**access: Any) -> str:
     return yaml.safe_dump(document)
 
 
-async def attacked(upstream: Commerce, folder: Path, config: str, *, trusted: bool = True) -> Proof:
+async def attacked(upstream: Commerce, folder: Path, config: str, *, trusted: bool = True) -> Run:
     """Run a gateway on the file and attack it."""
     async with run_site(upstream, folder, config=config, passwords=False) as site:
         return await proven(site, TRUSTED_ACCESS if trusted else PUBLIC_ACCESS)

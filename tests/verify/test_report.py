@@ -14,7 +14,7 @@ from gateway.verify.mask import curl, masked
 from gateway.verify.model import Caller, Cell, Leak, Message, Tally
 from gateway.verify.page import as_html
 from gateway.verify.report import Document, as_json, document
-from gateway.verify.run import Proof
+from gateway.verify.run import Run
 from gateway.verify.vectors import VECTORS
 from tests.verify.settings import TOKEN, routes
 
@@ -23,7 +23,7 @@ SECRET = "a-secret-of-the-operator"
 
 
 @pytest.fixture
-def proof() -> Proof:
+def proof() -> Run:
     """Give a proof with one verdict of each kind and hostile text wherever text comes from outside."""
     order = routes()["order"]
     cells = tuple(Cell("order", "GET", caller, vector.id) for caller in Caller for vector in VECTORS)
@@ -38,7 +38,7 @@ def proof() -> Proof:
         statuses={200: 1, 0: 2, 404: 4},
     )
     moment = datetime(2026, 1, 5, 9, 30, tzinfo=UTC)
-    return Proof(
+    return Run(
         url="http://gateway.example",
         started=moment,
         ended=moment.replace(second=9),
@@ -81,7 +81,7 @@ class Reader(HTMLParser):
         self.words += data
 
 
-def test_page_escapes_everything(proof: Proof) -> None:
+def test_page_escapes_everything(proof: Run) -> None:
     """Hostile text stays text: no tag or attribute comes from it, and all of it is readable."""
     page = as_html(document(proof, f"{HOSTILE}.yaml", "0" * 64), proof.masks)
     reader = Reader()
@@ -93,14 +93,14 @@ def test_page_escapes_everything(proof: Proof) -> None:
     assert page.startswith("<!doctype html>")
 
 
-def test_page_loads_nothing(proof: Proof) -> None:
+def test_page_loads_nothing(proof: Run) -> None:
     """It is one file: no address in it is fetched by a browser."""
     page = as_html(document(proof, "x.yaml", "0" * 64), proof.masks)
     assert not re.search(r"\b(src|href|url\(|@import)", page.replace(HOSTILE, "").split("</style>")[0])
     assert "@media print" in page
 
 
-def test_page_says_what_an_auditor_asks(proof: Proof) -> None:
+def test_page_says_what_an_auditor_asks(proof: Run) -> None:
     """Promise, result, file and hash, times, customers, what was tried and what was not."""
     page = as_html(document(proof, "moltin.yaml", "ab" * 32), proof.masks)
     for text in (
@@ -116,7 +116,7 @@ def test_page_says_what_an_auditor_asks(proof: Proof) -> None:
         assert f"<td>{vector.id}</td>" in page
 
 
-def test_json_has_the_documented_keys(proof: Proof) -> None:
+def test_json_has_the_documented_keys(proof: Run) -> None:
     """The keys are those of the module's docstring, and the verdicts add up."""
     report = json.loads(as_json(document(proof, "moltin.yaml", "0" * 64), proof.masks))
     assert set(report) == {
@@ -132,7 +132,7 @@ def test_json_has_the_documented_keys(proof: Proof) -> None:
     assert len(rows["anonymous"]["not_applicable"]) == len(VECTORS)
 
 
-def test_without_a_leak_it_says_so(proof: Proof) -> None:
+def test_without_a_leak_it_says_so(proof: Run) -> None:
     """The same report without leaks."""
     clean = replace(proof, outcome=Outcome(statuses={404: 3}))
     report = document(clean, "x.yaml", "0" * 64)
@@ -141,7 +141,7 @@ def test_without_a_leak_it_says_so(proof: Proof) -> None:
 
 
 @pytest.mark.parametrize("render", [as_html, as_json], ids=lambda render: render.__name__)
-def test_no_secret_is_shown(proof: Proof, render: Callable[[Document, Iterable[str]], str]) -> None:
+def test_no_secret_is_shown(proof: Run, render: Callable[[Document, Iterable[str]], str]) -> None:
     """Neither a known secret nor anything that looks like a token."""
     text = render(document(proof, "x.yaml", "0" * 64), proof.masks)
     assert SECRET not in text
