@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from gateway import decision
-from gateway.cli.table import describe, name_of, whole
+from gateway.cli.table import describe, name_of, whole, written
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.model import Config
 from gateway.decision import Admission, Snapshot
@@ -119,7 +119,7 @@ class Answer:
             if name != "authorization":
                 words += ["-H", shlex.quote(f"{name}: {value}")]
         if after["body"] is not None:
-            words += ["--data", shlex.quote(json.dumps(after["body"]))]
+            words += ["--data", shlex.quote(written(after["body"]))]
         return " ".join(words)
 
     def as_tables(self) -> RenderableType:
@@ -288,9 +288,7 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, dict):
         return (
-            "\n".join(
-                f"{name}: {json.dumps(item) if not isinstance(item, str) else item}" for name, item in value.items()
-            )
+            "\n".join(f"{name}: {written(item) if not isinstance(item, str) else item}" for name, item in value.items())
             or "-"
         )
     return str(value)
