@@ -58,6 +58,7 @@ class Answer:
     caller: str = "-"
     refusal: Refusal | None = None
     plan: Plan | None = None
+    sent: str | None = None
     waits: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
@@ -86,10 +87,12 @@ class Answer:
         """Return the request as it goes upstream."""
         if self.plan is None:
             return None
+        target = self.sent or wire_target.serialise(self.plan.path, self.plan.query)
+        path, _, query = target.partition("?")
         return {
             "method": self.plan.method,
-            "path": self.plan.path,
-            "query": wire_target.encode_query(self.plan.query),
+            "path": path,
+            "query": query,
             "headers": {**_masked_headers(self.plan.headers), "authorization": "Bearer <server credential>"},
             "body": _masked(self.plan.document),
         }
@@ -165,7 +168,7 @@ def explain(config: Config, question: Question) -> Answer:
         if admission.code is Code.BEARER_MISSING:
             answer.notes.append("--as public, --as trusted or --customer ID asks as somebody who has a token")
         return answer
-    answer.route = admission.route
+    answer.route, answer.sent = admission.route, admission.sent
     if admission.route.endpoint is not None:
         answer.notes.append("the gateway answers this path itself")
         return answer
