@@ -23,6 +23,7 @@ _MAX_DIGITS = 4300
 _BOM = b"\xef\xbb\xbf"
 # A negative zero among integers, which msgspec reads as 0; what only looks like one, in a text, costs time alone.
 _MINUS_ZERO = re.compile(rb"-0(?<=[\s:,\[]-0)(?=[\s,}\]])")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89A-Fa-f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # What has more than one spelling keeps its own: as text a number is neither rounded nor respelled, and is nobody's id.
@@ -129,7 +130,8 @@ def parse_answer(raw: bytes) -> Any | Refusal:
         # It is not JSON, or JSON that this reader does not take.
         pass
     try:
-        return _settled(_patient.decode(raw.decode("utf-8", "strict")))
+        document = _patient.decode(raw.decode("utf-8", "strict"))
+        return _settled(document) if _SURROGATE_ESCAPE.search(raw) else document
     except (ValueError, RecursionError) as error:
         return _not_json(error)
 

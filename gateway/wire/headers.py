@@ -48,6 +48,7 @@ _NOTHING: frozenset[str] = frozenset()
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # It stands in lines of logs and heads: nothing that a shell, a page or a table could take for its own.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
+_VIA = {protocol: ("via", f"{protocol} customer-token-gateway") for protocol in ("1.0", "1.1")}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -65,8 +66,8 @@ def first(headers: Headers, name: str) -> str | None:
 
 
 def via(protocol: str) -> tuple[str, str]:
-    """Return our own Via line (RFC 9110 section 7.6.3) behind a request that came in this version of HTTP."""
-    return ("via", f"{protocol} customer-token-gateway")
+    """Return our own Via line (RFC 9110 section 7.6.3) for a request that came in this version of HTTP, 1.0 or 1.1."""
+    return _VIA[protocol]
 
 
 def request_id(headers: Headers) -> str | None:
