@@ -50,17 +50,20 @@ class Snapshot(Struct, frozen=True):
     forwarded: frozenset[str]
     cors: Cors
     links: LinkRewriter
+    authorities: frozenset[str] = frozenset()
+    keeps_request_ids: bool = True
     lines: LineMemory = field(default_factory=LineMemory)
 
 
 class Admission(Struct, frozen=True):
-    """What stages 1-3 found out."""
+    """What stages 1-3 found out. `sent` is the target as the client wrote it, where it may leave so."""
 
     target: Target
     route: Route
     access: Access
     caller: Caller
     whose: Whose
+    sent: str | None = None
 
 
 class Ready(Struct, frozen=True):
@@ -128,7 +131,8 @@ def with_document(request: Request, body: Body, limit: int, go_on: Callable[[Jso
 
 def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
     """Stages 1-3: say which route a request takes and for whom, or no. Pure."""
-    target = wire_target.parse(request.target)
+    origin = _origin_form(snapshot, request)
+    target = origin if isinstance(origin, Refusal) else wire_target.parse(origin)
     if isinstance(target, Refusal):
         return target
     match = snapshot.routes.match(request.method, target.segments)
@@ -136,7 +140,9 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
         return match
     trace.route = match.route.name
     if match.route.endpoint is not None and match.route.endpoint is not Endpoint.LOGIN:
-        return Admission(target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None))
+        return wire_target.illegible(target) or Admission(
+            target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None)
+        )
     # A login replaces the customer token, so a dead one must not stand in its way.
     caller = authenticate(snapshot, request, reads_token=match.route.endpoint is not Endpoint.LOGIN)
     if isinstance(caller, Refusal):
@@ -146,12 +152,30 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     access = match.route.access.get(caller.kind)
     if access is None:
         return Refusal(Code.ACCESS_DENIED, f"{caller.kind} on {match.route.name}")
-    return Admission(target, match.route, access, caller, Whose(caller.customer_id, match.parameters))
+    sent: str | Refusal | None = wire_target.illegible(target)
+    if access.is_open and match.route.endpoint is None:
+        sent = snapshot.routes.as_sent(request.method, str(origin), target, match.route)
+    if isinstance(sent, Refusal):
+        return sent
+    return Admission(target, match.route, access, caller, Whose(caller.customer_id, match.parameters), sent)
+
+
+def _origin_form(snapshot: Snapshot, request: Request) -> str | Refusal:
+    """Return a request's target in origin form."""
+    if request.target.startswith("/"):
+        return request.target
+    # Where no name of ours is configured, whoever is asked in the Host line is: the absolute form must say the same
+    # (RFC 9112 section 3.2.2). Nothing else is decided by it.
+    scheme, hosts = request.target.partition(":")[0], wire_headers.values(request.headers, "host")
+    return wire_target.origin_form(
+        request.target, snapshot.authorities or [wire_target.authority(scheme, host) for host in hosts[:1]]
+    )
 
 
 def preflight(snapshot: Snapshot, request: Request) -> Reply | Refusal:
     """Answer a browser's question before its request; nobody is asked for it upstream."""
-    target = wire_target.parse(request.target)
+    origin = _origin_form(snapshot, request)
+    target = origin if isinstance(origin, Refusal) else wire_target.parse(origin)
     if isinstance(target, Refusal):
         return target
     methods = snapshot.routes.methods(target.segments)

@@ -83,8 +83,12 @@ class Flow:
 
     def decide(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
         """Stages 1-5: say how a request goes on."""
-        if request.method == "OPTIONS" and is_preflight(request.headers):
-            return decision.preflight(snapshot, request)
+        if request.method == "OPTIONS":
+            if request.target == "*":
+                # It is asked of the server itself (RFC 9110 section 9.3.7).
+                return Reply(204)
+            if is_preflight(request.headers):
+                return decision.preflight(snapshot, request)
         admission = decision.admit(snapshot, request, trace)
         if isinstance(admission, Refusal):
             return admission
@@ -147,7 +151,7 @@ class Flow:
     def _forwarded(self, admission: Admission, trace: Trace, planned: Plan, body: bytes | None) -> Ready | Later:
         """Stage 5: a request that can be sent, as soon as there is a credential. A body of None is streamed."""
         headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
-        target = wire_target.serialise(planned.path, planned.query)
+        target = admission.sent or wire_target.serialise(planned.path, planned.query)
         buffered = scope.is_buffered(admission.route, admission.access)
         credential = self._backend.credential_in_hand()
         if credential is not None:

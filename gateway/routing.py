@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from msgspec import Struct
 
+from gateway.vocab.messages import Target
 from gateway.vocab.policy import Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import meant
@@ -128,6 +129,26 @@ class RouteTable:
     def match(self, method: str, segments: tuple[str, ...]) -> Match | Refusal:
         """Return the one route of a method and a canonical path: ROUTE_UNKNOWN or METHOD_NOT_ALLOWED otherwise."""
         return self._known.get((method, segments)) or self._match(method, segments)
+
+    def as_sent(self, method: str, sent: str, target: Target, route: Route) -> str | Refusal:
+        """Return the target that an open route passes on: as the client `sent` it, where that has one reading.
+
+        The match was made on the canonical reading. Somebody behind us may leave escapes as they are, or normalise
+        Unicode: a reading by which the path is another route's, or needs normalising to be this one's, is refused, and
+        escapes without which it is none's are undone.
+        """
+        path = sent.partition("?")[0]
+        if path == target.path and target.folded is None:
+            return sent
+        undecoded = tuple(path[1:].split("/"))
+        for reading in (undecoded, target.folded or target.segments):
+            found = self.match(method, reading) if reading != target.segments else None
+            if found is None or (isinstance(found, Match) and found.route is route):
+                continue
+            if reading is not undecoded or isinstance(found, Match) or found.code is not Code.ROUTE_UNKNOWN:
+                return Refusal(Code.TARGET_AMBIGUOUS, "another route in another reading")
+            sent = target.path + sent[len(path) :]
+        return sent
 
     def _match(self, method: str, segments: tuple[str, ...]) -> Match | Refusal:
         found = _descend(self._root, segments, 0, ())

@@ -203,7 +203,7 @@ def test_a_plan_is_narrowed() -> None:
     assert not isinstance(planned, Refusal)
     assert (planned.method, planned.path) == ("GET", "/v2/orders")
     assert planned.query == (("filter", "eq(customer_id,c1):eq(a,b)"),)
-    assert planned.headers == (("accept", "*/*"),)
+    assert planned.headers == (("accept", "*/*"), ("via", "1.1 customer-token-gateway"))
     refused = request("/v2/orders?filter=eq(customer_id,c2)", bearer(), token())
     admission = admitted(refused.target, bearer(), token())
     assert code(decision.plan(SNAPSHOT, refused, admission, None)) is Code.FILTER_FIELD_RESERVED

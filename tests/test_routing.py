@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.routing import Match, Part, RouteTable, parse_template, shape
-from gateway.vocab.messages import CallerKind
+from gateway.vocab.messages import CallerKind, Target
 from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.target import parse
 
 OPEN = dict.fromkeys(CallerKind, Access())
 
@@ -203,3 +204,39 @@ def test_the_tree_agrees_with_trying_every_template(written: list[str], segments
     assert filled == segments
     firsts = [path[1:].split("/")[0] for path in candidates]
     assert segments[0] not in firsts or found.route.path[1:].split("/")[0] == segments[0]
+
+
+def sent(target: str) -> str | Refusal:
+    """Say what an open route passes on of a target."""
+    read = parse(target)
+    assert isinstance(read, Target)
+    match = TABLE.match("GET", read.segments)
+    assert isinstance(match, Match)
+    return TABLE.as_sent("GET", target, read, match.route)
+
+
+@pytest.mark.parametrize(
+    "target", ["/catalog/a", "/catalog/a%2Bb?x", "/catalog/%61?q=a+b", "/catalog/m%C2%B2", "/catalog/e%CC%81?q=%E9"]
+)
+def test_a_target_with_one_route_in_every_reading_leaves_as_it_came(target: str) -> None:
+    """Undecoded and normalised it is the same route's."""
+    assert sent(target) == target
+
+
+def test_escapes_without_which_a_path_is_a_routes_are_undone() -> None:
+    """Who does not decode would find no route; the query stays as it came."""
+    assert sent("/c%61talog/%61?q=a+b&c") == "/catalog/a?q=a+b&c"
+
+
+@pytest.mark.parametrize("target", ["/catalog/speci%61l", "/catalog/%EF%BD%93pecial", "/v2/customers/%74okens"])
+def test_a_target_of_two_routes_is_refused(target: str) -> None:
+    """Decoded, undecoded or normalised: one route for all, or none."""
+    read = parse(target)
+    assert isinstance(read, Target)
+    match = TABLE.match("GET", read.segments)
+    if isinstance(match, Match):
+        refusal = TABLE.as_sent("GET", target, read, match.route)
+        assert isinstance(refusal, Refusal)
+        assert refusal.code is Code.TARGET_AMBIGUOUS
+    else:
+        assert match.code is Code.METHOD_NOT_ALLOWED

@@ -177,7 +177,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise Misuse("--customer goes with --as customer", context)
     from gateway.cli import explain as explaining
     from gateway.cli.routing_file import read
-    from gateway.cli.table import print_tables
+    from gateway.cli.table import print_tables, written
 
     try:
         asked = explaining.Question(
@@ -187,7 +187,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     except ValueError as error:
         raise Misuse(str(error), context) from error
     if as_json:
-        typer.echo(json.dumps(answer.as_json(), indent=2))
+        typer.echo(written(answer.as_json(), indent=2))
     elif not as_curl:
         print_tables(answer.as_tables())
     elif answer.plan is not None:

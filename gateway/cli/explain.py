@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from gateway import decision
-from gateway.cli.table import describe, name_of, whole
+from gateway.cli.table import describe, name_of, whole, written
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.model import Config
 from gateway.decision import Admission, Snapshot
@@ -58,6 +58,7 @@ class Answer:
     caller: str = "-"
     refusal: Refusal | None = None
     plan: Plan | None = None
+    sent: str | None = None
     waits: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
@@ -86,10 +87,12 @@ class Answer:
         """Return the request as it goes upstream."""
         if self.plan is None:
             return None
+        target = self.sent or wire_target.serialise(self.plan.path, self.plan.query)
+        path, _, query = target.partition("?")
         return {
             "method": self.plan.method,
-            "path": self.plan.path,
-            "query": wire_target.encode_query(self.plan.query),
+            "path": path,
+            "query": query,
             "headers": {**_masked_headers(self.plan.headers), "authorization": "Bearer <server credential>"},
             "body": _masked(self.plan.document),
         }
@@ -119,7 +122,7 @@ class Answer:
             if name != "authorization":
                 words += ["-H", shlex.quote(f"{name}: {value}")]
         if after["body"] is not None:
-            words += ["--data", shlex.quote(json.dumps(after["body"]))]
+            words += ["--data", shlex.quote(written(after["body"]))]
         return " ".join(words)
 
     def as_tables(self) -> RenderableType:
@@ -165,7 +168,7 @@ def explain(config: Config, question: Question) -> Answer:
         if admission.code is Code.BEARER_MISSING:
             answer.notes.append("--as public, --as trusted or --customer ID asks as somebody who has a token")
         return answer
-    answer.route = admission.route
+    answer.route, answer.sent = admission.route, admission.sent
     if admission.route.endpoint is not None:
         answer.notes.append("the gateway answers this path itself")
         return answer
@@ -288,9 +291,7 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, dict):
         return (
-            "\n".join(
-                f"{name}: {json.dumps(item) if not isinstance(item, str) else item}" for name, item in value.items()
-            )
+            "\n".join(f"{name}: {written(item) if not isinstance(item, str) else item}" for name, item in value.items())
             or "-"
         )
     return str(value)

@@ -1,7 +1,11 @@
 """What `gateway check` prints: every route, what each caller may do on it, and what is proven of it."""
 
+import json
+import re
 from collections.abc import Iterator
+from typing import Any
 
+import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.table import Column, Table
 
@@ -12,9 +16,11 @@ from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab.messages import CallerKind, Json
 from gateway.vocab.policy import Access
+from gateway.wire.body import encode
 
 # Wider than any table of ours: rich takes 80 columns for a pipe, and would break words that somebody greps for.
 PIPE_WIDTH = 10_000
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def print_tables(tables: RenderableType) -> None:
@@ -112,3 +118,13 @@ def rule_names(access: Access) -> list[str]:
 def name_of(rule: object) -> str:
     """Return a rule's name in the routing file."""
     return next(name for name, kind in (*SCOPE_RULES.items(), *GUARD_RULES.items()) if isinstance(rule, kind))
+
+
+def written(document: Any, indent: int = 0) -> str:
+    """Return a document as JSON in ASCII, its numbers spelled as they came."""
+    try:
+        text = msgspec.json.format(encode(document), indent=indent).decode()
+    except UnicodeEncodeError:
+        # An argument that is not UTF-8: it is shown, and no request is made of it.
+        return json.dumps(document, indent=indent or None, default=lambda raw: bytes(raw).decode())
+    return _NOT_ASCII.sub(lambda one: json.dumps(one[0])[1:-1], text)

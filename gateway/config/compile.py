@@ -15,6 +15,7 @@ from gateway.vocab.messages import CallerKind
 from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED
 from gateway.wire.links import LinkRewriter
+from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
 
@@ -43,8 +44,16 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         requires_bearer=clients.require,
         forwarded=FORWARDED | set(config.upstream.forward_headers),
         cors=Cors(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
+        authorities=_authorities(config),
+        keeps_request_ids=config.server.request_id == "keep",
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
     )
+
+
+def _authorities(config: Config) -> frozenset[str]:
+    """Return how clients name the gateway in targets in absolute form."""
+    public = [authority(scheme, rest.partition("/")[0]) for scheme, _, rest in [config.public_url.partition("://")]]
+    return frozenset((*public, *(authority("http", host) for host in config.server.hosts))) - {""}
 
 
 def _endpoints(config: Config) -> list[policy.Route]:

@@ -228,6 +228,16 @@ class CorsOptions(Closed):
 class Server(Closed):
     """The clients' side."""
 
+    hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-\[\]:]+$")], ...] = Field(
+        default=(),
+        description="Names, such as gateway.internal:8080, by which clients may call the gateway in targets in absolute"
+        " form, besides that of `public_url`; with neither, the one in their Host line.",
+    )
+    request_id: Literal["keep", "replace"] = Field(
+        default="keep",
+        description="What becomes of a client's X-Request-Id: kept, if it is 1 to 64 letters, digits or ._~+-, or"
+        " replaced by one of the gateway's; then the log holds both.",
+    )
     keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
     drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
+
 from gateway.vocab.messages import Checked, Plan
 from gateway.vocab.refusals import Code, Refusal
 
@@ -109,8 +111,10 @@ def _said(plan: Plan) -> Iterator[str]:
             unread.extend(node.values())
         elif isinstance(node, list):
             unread.extend(node)
-        elif isinstance(node, (str, int, float)):
+        elif isinstance(node, (str, int)):
             yield from _words(str(node))
+        elif isinstance(node, msgspec.Raw):
+            yield from _words(bytes(node).decode())
 
 
 def _title(status: int) -> str:

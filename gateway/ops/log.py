@@ -57,6 +57,7 @@ class _RequestLine(msgspec.Struct, gc=False):
     peer: str
     aborted: bool
     detail: str | msgspec.UnsetType = msgspec.UNSET
+    client_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Log(Protocol):
@@ -165,6 +166,7 @@ class EventLog:
             done.aborted,
             # Details of refusals may quote a filter, a query or an id of somebody else.
             _short(trace.detail) if self._debug else msgspec.UNSET,
+            msgspec.UNSET if trace.client_id is None else trace.client_id,
         )
 
 

@@ -12,7 +12,7 @@ from gateway.scope.names import fold
 from gateway.vocab.messages import Json, Lookup, Parent, Plan, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import CONDITIONAL, for_upstream
+from gateway.wire.headers import CONDITIONAL, for_upstream, via
 from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
 
@@ -81,7 +81,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         path=target.path,
         query=draft.query,
         asked=query,
-        headers=for_upstream(request.headers, passing),
+        headers=(*for_upstream(request.headers, passing), via(request.protocol)),
         document=draft.document,
         parents=draft.parents,
         narrowed=draft.narrowed,

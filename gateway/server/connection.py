@@ -243,7 +243,8 @@ class ClientConnection(asyncio.Protocol):
             self._refuse_unreadable(one)
             return
         message, payload = one
-        request = edge.request(message.method, message.path, message.raw_headers, self._peer)
+        protocol = "1.0" if message.version == HttpVersion10 else "1.1"
+        request = edge.request(message.method, message.path, message.raw_headers, self._peer, protocol)
         body = _NO_BODY if payload is EMPTY_PAYLOAD else self._body_of(message, request, payload)
         is_spoken = _is_spoken(message)
         is_needed = not is_spoken or "upgrade" in message.headers

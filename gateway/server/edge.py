@@ -19,6 +19,7 @@ from gateway.server.body import CLIENT_TIMEOUTS, ClientTimeouts
 from gateway.vocab.events import Emit
 from gateway.vocab.messages import Headers, Request
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.headers import request_id
 from gateway.wire.lines import RawHeaders
 
 # The kernel's, not the generator of request ids: a few hundred ids tell all that one will ever say (it is a Mersenne
@@ -87,9 +88,14 @@ class Edge:
             return _UNFORESEEN.uniform(0.0, self.timeouts.not_found)
         return 0.0
 
-    def request(self, method: str, target: str, raw_headers: RawHeaders, peer: str) -> Request:
+    def request(self, method: str, target: str, raw_headers: RawHeaders, peer: str, protocol: str = "1.1") -> Request:
         """Return what aiohttp's parser took down as the value that decisions are made of."""
-        return Request(new_id(), method, target, self.snapshot().lines.read(raw_headers), peer, self.now())
+        snapshot = self.snapshot()
+        headers = snapshot.lines.read(raw_headers)
+        client_id = request_id(headers)
+        if client_id is not None and snapshot.keeps_request_ids:
+            return Request(client_id, method, target, headers, peer, self.now(), protocol)
+        return Request(new_id(), method, target, headers, peer, self.now(), protocol, client_id)
 
 
 def break_off(transport: asyncio.Transport | None) -> None:

@@ -97,7 +97,7 @@ class Exchange:
         self._body = body
         self._closing = closing
         self._started = started
-        self._trace = Trace(request_id=request.id, target=request.target)
+        self._trace = Trace(request_id=request.id, target=request.target, client_id=request.client_id)
         self._pieces: list[bytes] = []
         self._leaving: list[bytes] = []
         edge.enter()

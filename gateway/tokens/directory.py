@@ -13,6 +13,7 @@ from gateway.tokens.email import canonical
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Json, Trace
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import id_text
 
 _EMAIL = "email"
 
@@ -33,7 +34,7 @@ class Found:
     @property
     def customer_id(self) -> str | None:
         """The customer's id, which fits the configured pattern."""
-        return self.record["id"] if self.record else None
+        return id_text(self.record["id"]) if self.record else None
 
 
 class Directory:
@@ -84,14 +85,14 @@ class Directory:
         if answer.status not in {200, 404}:
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by id answered {answer.status}")
         record = answer.document.get("data", answer.document) if isinstance(answer.document, dict) else None
-        if isinstance(record, dict) and record.get("id") == customer_id and record.get(_EMAIL) == email:
+        if isinstance(record, dict) and id_text(record.get("id")) == customer_id and record.get(_EMAIL) == email:
             return None
         return Refusal(Code.UPSTREAM_INVALID, "the customer of this id is not who was said to be", violation=True)
 
     def read_id(self, record: Json) -> str | Refusal:
         """Return a customer record's id; it ends up in paths, filters and tokens, so it must fit the pattern."""
-        customer_id = record.get("id")
-        if isinstance(customer_id, str) and self._pattern.fullmatch(customer_id):
+        customer_id = id_text(record.get("id"))
+        if customer_id is not None and self._pattern.fullmatch(customer_id):
             return customer_id
         return Refusal(Code.UPSTREAM_INVALID, "a customer id does not fit the configured pattern")
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from gateway.stores.ports import Registration
 from gateway.tokens.directory import Found
 from gateway.vocab.messages import Json
+from gateway.wire.body import number
 from gateway.wire.pointer import MISSING, resolve
 
 # A creation that may still be under way elsewhere is not displaced: longer than any exchange with the upstream may
@@ -38,8 +39,9 @@ def made_within(record: Json, at: float) -> bool:
     value = resolve(record, ("meta", "timestamps", "created_at"))
     if value is MISSING or value is None:
         return True
-    if isinstance(value, (int, float)):
-        return abs(value - at) <= _MADE_WITHIN
+    seconds = number(value)
+    if seconds is not None:
+        return abs(seconds - at) <= _MADE_WITHIN
     try:
         moment = datetime.fromisoformat(value)
     except (ValueError, TypeError):

@@ -15,6 +15,7 @@ from gateway.vocab.events import Emit, Failed, describe
 from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import id_text
 
 _CUSTOMER = "customer"
 # Fields that say which customer is meant and change nothing about it.
@@ -141,7 +142,7 @@ class Keeper:
         return partial(self._show, customers, whose) if customers else None
 
     async def _show(self, customers: list[Json], whose: Whose) -> Refusal | None:
-        ids = {record["id"] for record in customers if isinstance(record.get("id"), str)}
+        ids = {customer_id for record in customers if (customer_id := id_text(record.get("id"))) is not None}
         try:
             known = await self._store.with_password(ids)
         except StoreUnavailable as error:
@@ -149,8 +150,7 @@ class Keeper:
                 return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
             known = frozenset(ids)
         for record in customers:
-            customer_id = record.get("id")
-            record["password"] = isinstance(customer_id, str) and customer_id in known
+            record["password"] = id_text(record.get("id")) in known
         return None
 
 
@@ -160,7 +160,7 @@ def _customer_id(whose: Whose) -> str:
 
 def _shows(document: Any, customer_id: str) -> bool:
     record = document.get("data") if isinstance(document, dict) else None
-    return isinstance(record, dict) and record.get("id") == customer_id
+    return isinstance(record, dict) and id_text(record.get("id")) == customer_id
 
 
 def _customers(document: Any) -> list[Json]:

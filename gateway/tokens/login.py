@@ -22,6 +22,7 @@ from gateway.vocab.messages import Answer, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
 from gateway.wire.headers import first, retry_after
+from gateway.wire.pointer import id_text
 
 # No customer has it, so that asking for it costs what asking for a real one costs.
 _NOBODY = ""
@@ -108,8 +109,8 @@ class UpstreamVerifier:
         plain = inflate(answer.body, first(answer.headers, "content-encoding"), _MAX_ANSWER)
         document: Any = plain if isinstance(plain, Refusal) else parse_answer(plain)
         data = document.get("data") if isinstance(document, dict) else None
-        customer_id = data.get("customer_id") if isinstance(data, dict) else None
-        if not isinstance(customer_id, str) or not self._is_customer_id(customer_id):
+        customer_id = id_text(data.get("customer_id")) if isinstance(data, dict) else None
+        if customer_id is None or not self._is_customer_id(customer_id):
             return Refusal(Code.UPSTREAM_INVALID, "upstream login answered no customer id")
         return customer_id
 

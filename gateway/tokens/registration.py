@@ -35,6 +35,7 @@ from gateway.tokens.throttle import Throttle
 from gateway.vocab.messages import Checked, Json, Plan, Trace
 from gateway.vocab.policy import Perform
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import id_text
 
 # The upstream did certainly not create the customer.
 _NOT_CREATED = frozenset({
@@ -263,7 +264,7 @@ def _only(checked: Checked, email: str, customer_id: str | None = None) -> Check
     if (
         not isinstance(record, dict)
         or record.get("email") != email
-        or (customer_id is not None and record.get("id") != customer_id)
+        or (customer_id is not None and id_text(record.get("id")) != customer_id)
     ):
         return Refusal(Code.UPSTREAM_INVALID, "registration answered another customer", violation=True)
     return structs.replace(checked, document={"data": record})

@@ -17,7 +17,7 @@ from gateway.carrying.fetch import fetch
 from gateway.carrying.pool import ConnectionPool
 from gateway.vocab.events import CredentialFailed, CredentialRenewed, Emit
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import parse_answer
+from gateway.wire.body import number, parse_answer
 
 # Renewed when this share of the life is over, so that an hour's token leaves twelve minutes for a broken endpoint.
 _RENEW_AT = 0.8
@@ -73,11 +73,12 @@ def client_credentials(
 
 def _read_grant(document: object) -> Grant | Refusal:
     if isinstance(document, dict):
-        token, life = document.get("access_token"), document.get("expires_in")
-        if isinstance(life, str) and life.isdecimal() and len(life) <= _MAX_LIFE_DIGITS:
-            life = int(life)
+        token, said = document.get("access_token"), document.get("expires_in")
+        life = number(said)
+        if isinstance(said, str) and said.isdecimal() and len(said) <= _MAX_LIFE_DIGITS:
+            life = int(said)
         is_token = isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token and token
-        if is_token and isinstance(life, (int, float)) and not isinstance(life, bool) and life > 0:
+        if is_token and life is not None and life > 0:
             return Grant(str(token), float(min(life, _MAX_LIFE)))
     return Refusal(Code.CREDENTIAL_UNAVAILABLE, "token endpoint answered no grant")
 

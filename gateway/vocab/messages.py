@@ -41,13 +41,16 @@ class Caller(Struct, frozen=True):
 class Target(Struct, frozen=True):
     """The one canonical reading of a request target.
 
-    `path` is percent-encoded and is what goes upstream; `segments` are its parts, decoded once, and are what routes
-    match. wire/target.py is the only maker.
+    `path` is percent-encoded; `segments` are its parts, decoded once, and are what routes match. wire/target.py is the
+    only maker. Two oddities no rule may meet: `folded` are the segments as somebody has them who normalises Unicode
+    (NFKC), where that changes them, and `is_illegible` says that a value in the query is not UTF-8.
     """
 
     path: str
     segments: tuple[str, ...]
     query: Query = ()
+    folded: tuple[str, ...] | None = None
+    is_illegible: bool = False
 
 
 class Body(Protocol):
@@ -76,7 +79,10 @@ class Body(Protocol):
 
 
 class Request(Struct, frozen=True):
-    """The head of a client's request as the edge received it. `received_at` is in epoch seconds."""
+    """The head of a client's request as the edge received it. `received_at` is in epoch seconds.
+
+    `protocol` is the version of HTTP. `client_id` is the client's own id for the request, where `id` is another.
+    """
 
     id: str
     method: str
@@ -84,6 +90,8 @@ class Request(Struct, frozen=True):
     headers: Headers
     peer: str
     received_at: float
+    protocol: str = "1.1"
+    client_id: str | None = None
 
 
 class Parent(Struct, frozen=True):
@@ -156,7 +164,8 @@ class Reply(Struct, frozen=True):
 class Trace(Struct):
     """What is known about a request so far, for events only: no decision reads it. Times are in seconds.
 
-    `target` is as the client sent it; only the log of the demonstration shows some of it.
+    `target` is as the client sent it; only the log of the demonstration shows some of it. `client_id` is the client's
+    own id for the request, where `request_id` is another.
     """
 
     request_id: str = "-"
@@ -168,6 +177,7 @@ class Trace(Struct):
     upstream_seconds: float = 0.0
     upstream_calls: int = 0
     target: str = "-"
+    client_id: str | None = None
 
 
 class Whose(Struct, frozen=True):

@@ -17,7 +17,7 @@ CUSTOMER_TOKEN = "x-moltin-customer-token"  # noqa: S105 - the name of a header,
 # parsed filter; EP-Account-Management-Authentication-Token, which would combine with our bearer; every X-Forwarded-*,
 # X-Original-* and X-HTTP-Method-Override, by which somebody decides on something else than what we matched.
 FORWARDED = frozenset({
-    "accept", "accept-language", "content-type", "traceparent", "tracestate", "user-agent",
+    "accept", "accept-language", "content-type", "traceparent", "tracestate", "user-agent", "via",
     "ep-beta-features", "ep-channel", "ep-context-tag", "ep-disable-beta-filtering", "ep-inventories-multi-location",
     "x-moltin-application", "x-moltin-currencies", "x-moltin-currency", "x-moltin-language", "x-moltin-locale",
     "x-moltin-sdk-language", "x-moltin-sdk-version",
@@ -45,6 +45,9 @@ OWN_FIELDS = _HOP_BY_HOP | {
 _NOT_RELAYED = _HOP_BY_HOP | {"alt-svc", "set-cookie", "set-cookie2", "server", "x-request-id", "http2-settings"}
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# It stands in lines of logs and heads: nothing that a shell, a page or a table could take for its own.
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
+_VIA = {protocol: ("via", f"{protocol} customer-token-gateway") for protocol in ("1.0", "1.1")}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -59,6 +62,17 @@ def first(headers: Headers, name: str) -> str | None:
         if key == name:
             return value
     return None
+
+
+def via(protocol: str) -> tuple[str, str]:
+    """Return our own Via line (RFC 9110 section 7.6.3) for a request that came in this version of HTTP, 1.0 or 1.1."""
+    return _VIA[protocol]
+
+
+def request_id(headers: Headers) -> str | None:
+    """Return the client's own id for its request; None without one, with two, and for one that is no safe token."""
+    found = values(headers, "x-request-id")
+    return found[0] if len(found) == 1 and _REQUEST_ID.fullmatch(found[0]) else None
 
 
 def is_repeated(headers: Headers, name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.wire.pointer import MISSING, resolve
+from gateway.wire.pointer import MISSING, id_text, resolve
 
 _SLASHES = re.compile(r"/{2,}")
 
@@ -96,7 +96,7 @@ def _plain(pointer: tuple[str, ...] | None, places: frozenset[tuple[str, ...]], 
     return msgspec.defstruct("Plain", fields, rename=names, gc=False)
 
 
-def _named(value: Any) -> Iterator[str | None]:
+def _named(value: Any) -> Iterator[str]:
     unread = [value]
     while unread:
         node = unread.pop()
@@ -104,8 +104,6 @@ def _named(value: Any) -> Iterator[str | None]:
             unread.extend(node[key] for key in ("id", "data") if key in node)
         elif isinstance(node, list):
             unread.extend(node)
-        elif isinstance(node, bool) or (node is not None and not isinstance(node, (str, int))):
-            # An id of no kind that ids have: nobody's own.
-            yield None
         elif node is not None:
-            yield str(node)
+            # Empty for an id of no kind that ids have: nobody's own.
+            yield id_text(node) or ""

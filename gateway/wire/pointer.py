@@ -75,12 +75,18 @@ def owner_at(record: Any, tokens: tuple[str, ...]) -> str | Reading:
         value = value[token]
         if value is None:
             return Reading.NOBODY
-    if isinstance(value, str) and value:
-        return value
-    # Many back ends count their customers; True is an int in Python and an owner nowhere.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return Reading.UNREADABLE
+    return id_text(value) or Reading.UNREADABLE
+
+
+def id_text(value: object) -> str | None:
+    """Return the canonical text of an id: a text is its own, an integer its digits; None for what no id is.
+
+    Many back ends count their records. `1e1`, `17.0` and -0 have other spellings and are no ids; true is an int in
+    Python and an id nowhere.
+    """
+    if isinstance(value, str):
+        return value or None
+    return str(value) if type(value) is int else None
 
 
 def references(record: Any) -> frozenset[tuple[str, str]]:
@@ -92,8 +98,8 @@ def references(record: Any) -> frozenset[tuple[str, str]]:
     for name, relationship in relationships.items():
         linked = relationship.get("data") if isinstance(relationship, dict) else None
         for reference in linked if isinstance(linked, list) else [linked]:
-            if isinstance(reference, dict) and isinstance(reference.get("id"), str):
-                found.add((name, reference["id"]))
+            if isinstance(reference, dict) and (referred := id_text(reference.get("id"))) is not None:
+                found.add((name, referred))
                 if isinstance(reference.get("type"), str):
-                    found.add((reference["type"], reference["id"]))
+                    found.add((reference["type"], referred))
     return frozenset(found)

@@ -7,8 +7,11 @@ path or a query. It does not know routes.
 import re
 import string
 import unicodedata
+from collections.abc import Collection
 from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
+
+from msgspec.structs import replace
 
 from gateway.vocab.messages import Query, Target
 from gateway.vocab.refusals import Code, Refusal
@@ -36,7 +39,11 @@ _PAIR = re.compile(r"([^=&]+)=([^&]*)")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # An escape of an unreserved character has no honest use in a name: it only hides the name from a reader.
 _HIDDEN_LETTER = re.compile(r"%(?:2[DdEe]|3[0-9]|[46][1-9A-Fa-f]|[57][0-9Aa]|5[Ff]|7[Ee])")
+# What careless readers of UTF-8 take for ASCII, "%C0%AF" for a slash. RFC 3629 section 3 forbids it.
+_OVERLONG = re.compile(r"%(?:[Cc][01]%[89ABab]|[Ee]0%[89]|[Ff]0%8)")
+_ABSOLUTE = re.compile(r"(https?)://([^/?#@\\]+)([/?].*)?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SIGN = re.compile(r"[\x00-\x2f:-@\[-`{-\x7f]")
 # Decoded, these would be read as structure by somebody behind us: "/" and "\" split segments, "%" is a second
 # encoding, ";" starts parameters, "?" and "#" end the path.
 _STRUCTURE = frozenset("/\\%;?#")
@@ -47,7 +54,7 @@ def parse(raw: str) -> Target | Refusal:
 
     Refuses with TARGET_INVALID what is not a target at all and with TARGET_AMBIGUOUS what two readers could read
     differently: encoded slashes, backslashes, dot segments, double encoding, control characters, empty segments, ";",
-    fragments, absolute form, text that Unicode normalisation would change.
+    fragments, absolute form, letters that Unicode normalisation would make a sign.
     """
     return _remembered(raw) if len(raw) <= _SHORT else _parse(raw)
 
@@ -55,7 +62,7 @@ def parse(raw: str) -> Target | Refusal:
 def _parse(raw: str) -> Target | Refusal:
     if len(raw) > MAX_TARGET:
         return Refusal(Code.TARGET_INVALID, "not visible ASCII or too long")
-    path, mark, query_text = raw.partition("?")
+    path, _, query_text = raw.partition("?")
     is_plain = _PLAIN_PATH.fullmatch(path) is not None
     # Most targets are plain throughout, and what they are made of needs no second look (saves 2 us of 4).
     if is_plain and (pairs := _plain_pairs(query_text)) is not None:
@@ -67,19 +74,50 @@ def _parse(raw: str) -> Target | Refusal:
     if "#" in raw:
         return Refusal(Code.TARGET_AMBIGUOUS, "fragment")
     if is_plain:
-        segments = tuple(path[1:].split("/"))
-    elif path == "/":
-        segments = ()
-    else:
-        read = _segments(path)
-        if isinstance(read, Refusal):
-            return read
-        segments = read
-        path = encode_path(segments)
-    if not mark or not query_text:
-        return Target(path, segments)
-    query = _pairs(query_text)
-    return query if isinstance(query, Refusal) else Target(path, segments, query)
+        return _with_query(Target(path, tuple(path[1:].split("/"))), query_text)
+    segments = _segments(path) if path != "/" else ()
+    if isinstance(segments, Refusal):
+        return segments
+    folded = _folded(segments)
+    if isinstance(folded, Refusal):
+        return folded
+    return _with_query(Target(encode_path(segments), segments, (), None if folded == segments else folded), query_text)
+
+
+def _with_query(target: Target, text: str) -> Target | Refusal:
+    query = _pairs(text)
+    if not isinstance(query, Refusal):
+        return replace(target, query=query) if query else target
+    query = _pairs(text, "replace")
+    return query if isinstance(query, Refusal) else replace(target, query=query, is_illegible=True)
+
+
+def origin_form(raw: str, ours: Collection[str]) -> str | Refusal:
+    """Return the origin form of a target in absolute form (RFC 9112 section 3.2.2), if its authority is one of `ours`.
+
+    TARGET_AMBIGUOUS for any other authority. What is in another form stays as it is, for `parse` to refuse. `ours` are
+    spelled as by `authority`.
+    """
+    found = _ABSOLUTE.fullmatch(raw)
+    if found is None:
+        return raw
+    if authority(found[1], found[2]) not in ours:
+        return Refusal(Code.TARGET_AMBIGUOUS, "an absolute form of somebody else's")
+    rest = found[3] or ""
+    return rest if rest.startswith("/") else f"/{rest}"
+
+
+def illegible(target: Target) -> Refusal | None:
+    """Refuse what no rule may meet: text that readers behind us could see differently."""
+    if target.folded is not None:
+        return Refusal(Code.TARGET_AMBIGUOUS, "text that Unicode normalisation changes")
+    return Refusal(Code.TARGET_INVALID, "escapes that are not UTF-8") if target.is_illegible else None
+
+
+def authority(scheme: str, text: str) -> str:
+    """Spell an authority in one way: in lower case, without the port that its scheme implies."""
+    text = text.lower().removesuffix(":")
+    return text.removesuffix(":443" if scheme.lower() == "https" else ":80")
 
 
 # The pages of a shop ask for the same lists again and again (saves 2 us of 3); half a MiB at most.
@@ -97,10 +135,16 @@ def _segments(path: str) -> tuple[str, ...] | Refusal:
             return Refusal(Code.TARGET_AMBIGUOUS, "empty or dot segment")
         if not _STRUCTURE.isdisjoint(segment):
             return Refusal(Code.TARGET_AMBIGUOUS, "encoded or stray structure in a segment")
-        if unicodedata.normalize("NFKC", segment) != segment:
-            return Refusal(Code.TARGET_AMBIGUOUS, "text that Unicode normalisation changes")
         decoded.append(segment)
     return tuple(decoded)
+
+
+def _folded(segments: tuple[str, ...]) -> tuple[str, ...] | Refusal:
+    """Return what Unicode normalisation makes of segments; refuses what it makes a dot, a slash or a space of."""
+    folded = tuple([unicodedata.normalize("NFKC", segment) for segment in segments])
+    if any(_SIGN.findall(made) != _SIGN.findall(segment) for made, segment in zip(folded, segments, strict=True)):
+        return Refusal(Code.TARGET_AMBIGUOUS, "signs that Unicode normalisation makes")
+    return folded
 
 
 def parse_query(text: str) -> Query | Refusal:
@@ -118,7 +162,7 @@ def _plain_pairs(text: str) -> Query | None:
     return None
 
 
-def _pairs(text: str) -> Query | Refusal:
+def _pairs(text: str, errors: str = "strict") -> Query | Refusal:
     if ";" in text:
         # Old frameworks split parameters at ";" (WHATWG dropped it, Go refuses it).
         return Refusal(Code.TARGET_AMBIGUOUS, "semicolon in the query")
@@ -134,20 +178,20 @@ def _pairs(text: str) -> Query | Refusal:
         if isinstance(name, Refusal):
             return name
         # application/x-www-form-urlencoded: "+" is a space, and docs/upstream.md section 4 says the API reads it so.
-        value = _decode(raw_value.replace("+", " "))
+        value = _decode(raw_value.replace("+", " "), errors)
         if isinstance(value, Refusal):
             return value
         pairs.append((name, value))
     return tuple(pairs)
 
 
-def _decode(raw: str) -> str | Refusal:
+def _decode(raw: str, errors: str = "strict") -> str | Refusal:
     if "%" not in raw:
         return raw
-    if _BROKEN_ESCAPE.search(raw):
-        return Refusal(Code.TARGET_INVALID, "broken percent escape")
+    if _BROKEN_ESCAPE.search(raw) or _OVERLONG.search(raw):
+        return Refusal(Code.TARGET_INVALID, "broken percent escape, or overlong UTF-8")
     try:
-        text = unquote_to_bytes(raw).decode()
+        text = unquote_to_bytes(raw).decode("utf-8", errors)
     except UnicodeDecodeError:
         return Refusal(Code.TARGET_INVALID, "escapes that are not UTF-8")
     if _CONTROL.search(text):

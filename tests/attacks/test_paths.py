@@ -9,6 +9,7 @@ from tests.attacks.field import (
     address_of,
     assert_clean,
     assert_matched_or_refused,
+    assert_nothing_sent,
     assert_refused,
     every,
     order_of,
@@ -227,9 +228,12 @@ async def test_d1_0_respelled_segments(field: Field, how: str, place: str, route
 
 
 FORMS = (
-    "http://evil.example/v2/orders", "http://shop.example/v2/orders", "HTTP://shop.example/v2/orders",
-    "https://shop.example/v2/orders", "ftp://shop.example/v2/orders", "http:/v2/orders", "http:v2/orders",
-    "//evil.example/v2/orders", "///v2/orders", "/\\evil.example/v2/orders", "\\v2\\orders", "v2/orders", "*", "",
+    "http://evil.example/v2/orders", "http://shop.example@evil.example/v2/orders", "HTTP://shop.example.evil/v2/orders",
+    "https://a@shop.example/v2/orders", "ftp://shop.example/v2/orders", "http://shop.example:81/v2/orders",
+    "http://shop.example\\@evil.example/v2/orders", "http://shop.example//v2/orders", "http://shop.example#/v2/orders",
+    "http://shop.example/v2/../v2/orders", "http://shop.example.:80/v2/orders", "http://http://shop.example/v2/orders",
+    "http:/v2/orders", "http:v2/orders",
+    "//evil.example/v2/orders", "///v2/orders", "/\\evil.example/v2/orders", "\\v2\\orders", "v2/orders", "",
     "?filter=x", "evil.example:443", "evil.example", "@evil.example/v2/orders", ":80/v2/orders",
     ".evil.example/v2/orders",
     "/http://evil.example/v2/orders", "/@evil.example/v2/orders", "http://127.0.0.1:1/v2/orders", "file:///etc/passwd",
@@ -242,8 +246,27 @@ FORMS = (
 
 @every(form=FORMS, method=["GET", "POST", "DELETE", "OPTIONS"])
 async def test_d1_16_other_forms_of_a_target(field: Field, form: str, method: str) -> None:
-    """Absolute, authority and asterisk form are refused, never followed and never a fault of ours (D1.16)."""
+    """Absolute form with another authority, and authority form, are refused and never followed (D1.16)."""
     assert_refused(await field.attack(field.request(method, form)))
+
+
+@every(form=["http://SHOP.example", "HTTP://shop.example:80", "https://shop.example:443", "http://shop.example:"])
+async def test_an_absolute_form_of_ours_is_judged_like_the_origin_form(field: Field, form: str) -> None:
+    """RFC 9112 section 3.2.2: it is accepted, and whose the records are is decided by the path as ever."""
+    for path in ("/v2/orders", "/v2/orders?filter=eq(customer_id,x)", "/v2/customers/x", "/v2/orders%2f..", "/none"):
+        origin, absolute = [await field.attack(field.request("GET", head + path)) for head in ("", form)]
+        assert_clean(absolute)
+        assert [reply.status for reply in absolute.replies] == [reply.status for reply in origin.replies]
+        assert [one.path for one in absolute.requests] == [one.path for one in origin.requests]
+
+
+@every(method=["GET", "POST", "DELETE"])
+async def test_an_asterisk_is_asked_of_no_method_but_options(field: Field, method: str) -> None:
+    """RFC 9112 section 3.2.4: the server itself is asked what it can do, and the upstream hears nothing of it."""
+    assert_refused(await field.attack(field.request(method, "*")))
+    outcome = await field.attack(field.request("OPTIONS", "*"))
+    assert [reply.status for reply in outcome.replies] == [204]
+    assert_nothing_sent(outcome)
 
 
 RAW = (b"\xff", b"\xc3\xb6", b"\xef\xbc\x8f", b"\xc0\xae\xc0\xae", b"\xe2\x80\xa5", b"\x80", b"\xc2\xa0")

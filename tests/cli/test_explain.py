@@ -31,9 +31,33 @@ def test_a_scoped_request(run: Run) -> None:
     assert [rule["rule"] for rule in said["rules"]] == ["filter", "owner"]
     assert said["before"]["query"] == "filter=eq(status,paid)&sort=id"
     assert said["after"]["query"] == f"filter=eq(customer_id,{RON_ID}):eq(status,paid)&sort=id"
-    assert said["after"]["headers"] == {"authorization": "Bearer <server credential>"}
+    assert said["after"]["headers"] == {
+        "authorization": "Bearer <server credential>",
+        "via": "1.1 customer-token-gateway",
+    }
     assert said["other_routes"]["order"].startswith("/v2/orders/{oid} has more segments")
     assert "orders-list" not in said["other_routes"]
+
+
+def test_an_open_target_is_shown_as_it_leaves(run: Run) -> None:
+    """The spelling of the client, where no rule applies; an absolute form is shown without the gateway's name."""
+    said = _explain(run, "--as", "public", "GET", "/v2/products?q=a+b&c")
+    assert (said["after"]["path"], said["after"]["query"]) == ("/v2/products", "q=a+b&c")
+    said = _explain(run, "--as", "public", "-H", "Host: a.example", "GET", "http://a.example/v2/products/%61?q=%2B")
+    assert (said["after"]["path"], said["after"]["query"]) == ("/v2/products/%61", "q=%2B")
+
+
+def test_numbers_are_shown_as_they_leave(run: Run) -> None:
+    """No digit of a body is rounded on the way to the screen."""
+    body = (
+        '{"data":{"type":"customer","amount":10000000000000000.01,"big":12345678901234567890,"e":1e2,"name":"\u00fc"}}'
+    )
+    arguments = ("explain", "--config", MOLTIN, "--as", "trusted", "--data", body, "POST", "/v2/customers")
+    for form in (("--json",), ("--curl",), ()):
+        shown = run(*arguments, *form)
+        assert shown.exit_code == 0, shown.output
+        for number in ("10000000000000000.01", "12345678901234567890", "1e2"):
+            assert number in shown.stdout
 
 
 def test_customer_alone_means_a_customer(run: Run) -> None:

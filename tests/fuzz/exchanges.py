@@ -33,7 +33,16 @@ LAST = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: last\r\nConnection: close\
 # How long an idle gateway may be silent before the client gives up.
 SILENCE = 0.03
 SMUGGLED = "/v2/products/smuggled"
-OWN = {"accept-encoding", "authorization", "connection", "content-length", "host", "transfer-encoding", "x-request-id"}
+OWN = {
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "host",
+    "transfer-encoding",
+    "via",
+    "x-request-id",
+}
 MAY_PASS = FORWARDED | CONDITIONAL | OWN
 # Refusals that are decided before anything is sent.
 EARLY = {
@@ -348,8 +357,10 @@ class Judge:
             if len(request.values(name)) > 1:
                 return f"{name} goes upstream twice"
         target = parse(request.target)
-        if isinstance(target, Refusal) or serialise(target.path, target.query) != request.target:
-            return "the target is not canonical"
+        if isinstance(target, Refusal):
+            return "the target has two readings"
+        if serialise(target.path, target.query) != request.target and request.target.encode() not in case.raw:
+            return "the target is neither canonical nor as it came"
         if "smuggled" in request.target:
             return "a request without bearer was forwarded"
         return _unscoped(request, case.person)

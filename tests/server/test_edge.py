@@ -2,12 +2,16 @@
 
 import random
 import re
+from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 
 from gateway.demo.data import RON, RON_ID
 from gateway.vocab.refusals import Code, Refusal
+from tests.fakes.commerce import Commerce
 from tests.gateways import Site
+from tests.gateways import site as run_site
 from tests.server.stage import done
 
 # --- What is not there ------------------------------------------------------------------------------------------------
@@ -59,12 +63,62 @@ async def test_one_line_for_each_request(site: Site) -> None:
     assert RON_ID not in site.log.getvalue()
 
 
-async def test_our_request_id_goes_upstream(bare: Site) -> None:
-    """The id in the log, in the reply and at the upstream is the same, and never one of the client's."""
-    answer = await bare.public("GET", "/v2/products", {"X-Request-Id": "forged"})
+UNSAFE_IDS = [
+    "",
+    "a b",
+    "x" * 65,
+    'a"b',
+    "a\\n",
+    "<script>",
+    "a;b",
+    "a,b",
+    "$(id)",
+    "a'b",
+    "Zo\u00eb",
+    "a/b",
+    "\t",
+    "{a}",
+]
+
+
+@pytest.mark.parametrize("sent", ["page-1", "0", "a.b_c~d+e", "x" * 64, "550e8400-e29b-41d4-a716-446655440000"])
+async def test_a_clients_request_id_is_kept(bare: Site, sent: str) -> None:
+    """A page, its ingress, the gateway and the API call one request by one name; nothing is decided by it."""
+    answer = await bare.public("GET", "/v2/products", {"X-Request-Id": sent})
+    (request,) = bare.commerce.requests
+    (line,) = await done(bare, 1, "products")
+    assert request.values("x-request-id") == [answer.headers["x-request-id"]] == [sent]
+    assert line["id"] == sent
+    assert "client_id" not in line
+
+
+@pytest.mark.parametrize("sent", UNSAFE_IDS)
+async def test_an_unsafe_request_id_is_replaced(bare: Site, sent: str) -> None:
+    """What could be more than a name in a line, a shell or a page stands nowhere."""
+    answer = await bare.public("GET", "/v2/products", {"X-Request-Id": sent})
     (request,) = bare.commerce.requests
     assert request.values("x-request-id") == [answer.headers["x-request-id"]]
     assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
+    assert not sent.strip() or sent not in bare.log.getvalue()
+
+
+async def test_two_request_ids_are_none(bare: Site) -> None:
+    """Nobody could say which of them the API would take."""
+    lines = CIMultiDict([("X-Request-Id", "a"), ("X-Request-Id", "b")])
+    answer = await bare.call("GET", "/v2/products", headers=lines)
+    assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["x-request-id"])
+
+
+async def test_replaced_request_ids_are_logged_beside_ours(upstream: Commerce, tmp_path: Path) -> None:
+    """`server.request_id: replace`: ours alone goes on and back, and the log says which of the client's it was."""
+    config = "extends: moltin.yaml\nserver: {request_id: replace}\n"
+    async with run_site(upstream, tmp_path, config=config, passwords=False) as site:
+        answer = await site.public("GET", "/v2/products", {"X-Request-Id": "page-1"})
+        (request,) = site.commerce.requests
+        (line,) = await done(site, 1, "products")
+    assert request.values("x-request-id") == [answer.headers["x-request-id"]] == [line["id"]]
+    assert re.fullmatch(r"[0-9a-f]{16}", line["id"])
+    assert line["client_id"] == "page-1"
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,14 @@ async def test_identical_addresses_mean_nobody(backend: Backend, upstream: Comme
     assert (found.record, found.holders) == (None, frozenset({RON_ID, LESLIE_ID}))
 
 
-@pytest.mark.parametrize("ident", ["../orders", "a/b", "a b", "", "x" * 65, None, 7, ["x"]])
+async def test_an_id_may_be_an_integer(backend: Backend, upstream: Commerce) -> None:
+    """Back ends that count their customers are served: the id is its digits everywhere."""
+    answers(upstream, [{"id": 17, "email": RON.email}])
+    found = await find(backend, RON.email)
+    assert (found.customer_id, found.holders) == ("17", frozenset({"17"}))
+
+
+@pytest.mark.parametrize("ident", ["../orders", "a/b", "a b", "", "x" * 65, None, 7.0, -7.5, True, 10**64, ["x"]])
 async def test_id_must_fit_the_pattern(backend: Backend, upstream: Commerce, ident: object) -> None:
     """An id that could change a path or a filter makes the answer unusable."""
     answers(upstream, [{"id": ident, "email": RON.email}])

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from gateway.vocab.messages import Query, Target
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.target import MAX_PARAMETERS, MAX_TARGET, encode_path, encode_query, parse, serialise
+from gateway.wire.target import (
+    MAX_PARAMETERS,
+    MAX_TARGET,
+    authority,
+    encode_path,
+    encode_query,
+    illegible,
+    origin_form,
+    parse,
+    serialise,
+)
 
 
 def read(raw: str) -> Target:
@@ -101,7 +111,9 @@ def test_a_target_has_one_spelling(raw: str, canonical: str) -> None:
         pytest.param("/v2/admin#/public", id="D1.3: a fragment"),
         pytest.param("/v2/orders?a=1#x", id="a fragment behind the query"),
         pytest.param("/v2/%EF%BC%8E%EF%BC%8E/x", id="full-width dots that normalise to dots"),
-        pytest.param("/v2/%E2%84%AA", id="the Kelvin sign, which normalises to a letter"),
+        pytest.param("/v2/a%EF%BC%8Fb", id="a full-width slash that normalises to one"),
+        pytest.param("/v2/%EF%BC%85x", id="a full-width per cent sign"),
+        pytest.param("/v2/%E2%84%80", id="a sign that normalises to letters around a slash"),
         pytest.param("/v2/orders?filter=a;filter=b", id="D.0: a semicolon in the query"),
         pytest.param("/v2/orders?;", id="a lone semicolon in the query"),
         pytest.param("/v2/orders?fil%74er=2", id="D6.1: a hidden letter in a parameter name"),
@@ -118,6 +130,66 @@ def test_a_target_has_one_spelling(raw: str, canonical: str) -> None:
 def test_a_target_with_two_readings_is_refused(raw: str) -> None:
     """What two servers could read differently is refused, never repaired."""
     assert code(raw) is Code.TARGET_AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    ("raw", "folded"),
+    [
+        pytest.param("/v2/%E2%84%AA", ("v2", "K"), id="the Kelvin sign, which normalises to a letter"),
+        pytest.param("/v2/m%C2%B2", ("v2", "m2"), id="a superscript"),
+        pytest.param("/v2/e%CC%81", ("v2", "\u00e9"), id="a letter in two parts"),
+        pytest.param("/%EF%BD%9621/x", ("v21", "x"), id="a full-width letter"),
+    ],
+)
+def test_letters_that_normalisation_changes_are_told(raw: str, folded: tuple[str, ...]) -> None:
+    """No rule may meet them, whose readers behind us could compare another text."""
+    target = read(raw)
+    assert target.folded == folded
+    refusal = illegible(target)
+    assert refusal is not None
+    assert refusal.code is Code.TARGET_AMBIGUOUS
+
+
+@pytest.mark.parametrize("raw", ["/v2/x?a=%E9", "/v2/caf%C3%A9?a=%80&b=%FF", "/v2/x?a=%C3"])
+def test_a_value_that_is_not_utf_8_is_told(raw: str) -> None:
+    """It has no canonical spelling, and no rule may meet it."""
+    target = read(raw)
+    assert target.is_illegible
+    refusal = illegible(target)
+    assert refusal is not None
+    assert refusal.code is Code.TARGET_INVALID
+    assert illegible(read("/v2/caf%C3%A9?a=%C3%A9")) is None
+
+
+OURS = {"shop.example", "gateway:8080", "[::1]:8080"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "origin"),
+    [
+        ("http://shop.example/v2/x?y", "/v2/x?y"),
+        ("HTTPS://Shop.Example:443/v2/x", "/v2/x"),
+        ("http://shop.example:80", "/"),
+        ("http://shop.example?a=b", "/?a=b"),
+        ("http://gateway:8080//x", "//x"),
+        ("https://[::1]:8080/x", "/x"),
+        ("*", "*"),
+        ("shop.example:443", "shop.example:443"),
+        ("ftp://shop.example/", "ftp://shop.example/"),
+    ],
+)
+def test_the_authority_of_an_absolute_form_is_taken_off(raw: str, origin: str) -> None:
+    """RFC 9112 section 3.2.2; what is no absolute form stays, and `parse` refuses it."""
+    assert origin_form(raw, OURS) == origin
+
+
+@pytest.mark.parametrize(
+    "raw", ["http://evil.example/", "http://shop.example:443/", "http://shop.example.evil/", "http://shop/"]
+)
+def test_the_authority_must_be_one_of_ours(raw: str) -> None:
+    """Whole, in any case, with the port that its scheme implies or none."""
+    assert isinstance(origin_form(raw, OURS), Refusal)
+    assert not isinstance(origin_form(raw, {*OURS, authority(*raw.rstrip("/").split("://"))}), Refusal)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pydantic import Field
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import MISSING, Pointer, owner_at, resolve, split
+from gateway.wire.pointer import MISSING, Pointer, id_text, owner_at, resolve, split
 
 
 class BelongsTo(GuardOptions):
@@ -49,4 +49,4 @@ class BelongsTo(GuardOptions):
         named = resolve(record, self._tokens)
         if named is not MISSING and named is not None:
             return owner_at(record, self._tokens) == parent_id
-        return not self.required or (self.relationship, record.get("id")) in plan.referred
+        return not self.required or (self.relationship, id_text(record.get("id"))) in plan.referred

@@ -9,7 +9,7 @@ from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.owners import PlainRecords, names_another
-from gateway.wire.pointer import Pointer, Reading, owner_at, references, split
+from gateway.wire.pointer import Pointer, Reading, id_text, owner_at, references, split
 
 # What included customers may be called, by their type or by the group they stand in.
 _CUSTOMERS = frozenset({"customer", "customers"})
@@ -89,7 +89,7 @@ class Owner(GuardOptions):
 
     def _names_another(self, names: frozenset[str], record: dict[str, Any], whose: Whose) -> bool:
         """Tell whether a record that need not name an owner names somebody else, or is another customer."""
-        if any(name.casefold() in _CUSTOMERS for name in names) and record["id"] != whose.customer_id:
+        if any(name.casefold() in _CUSTOMERS for name in names) and id_text(record["id"]) != whose.customer_id:
             return True
         owner = owner_at(record, self._tokens) if len(self._tokens) > 1 else Reading.NOBODY
         if isinstance(owner, str) and owner != whose.customer_id:
@@ -121,7 +121,7 @@ def _entries(included: Any) -> list[tuple[frozenset[str], dict[str, Any]]] | Non
         if not isinstance(group, list):
             return None
         for record in group:
-            if not isinstance(record, dict) or not isinstance(record.get("id"), str):
+            if not isinstance(record, dict) or id_text(record.get("id")) is None:
                 return None
             kind = record.get("type")
             # EPCC: included.items holds records of type order_item, referred to as relationship `items`, type `item`.
@@ -138,7 +138,7 @@ def _all_referred(included: list[tuple[frozenset[str], dict[str, Any]]], records
     waiting: dict[tuple[str, str], list[int]] = {}
     for index, (names, record) in enumerate(included):
         for name in names:
-            waiting.setdefault((name, record["id"]), []).append(index)
+            waiting.setdefault((name, str(record["id"])), []).append(index)
     reached: set[int] = set()
     unread = list(records)
     while unread:

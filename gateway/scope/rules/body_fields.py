@@ -11,7 +11,7 @@ from gateway.scope.names import is_alias, is_reserved, reserved_names
 from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import Pointer, resolve, split
+from gateway.wire.pointer import Pointer, id_text, resolve, split
 
 
 def _relative(field: str) -> str:
@@ -81,7 +81,7 @@ class BodyFields(RuleOptions):
                 return Refusal(Code.BODY_FIELD_FORBIDDEN, source=f"{prefix}.{entry.replace('/', '.')}")
         for name, parameter in self.match.items():
             for field, value in fields.items():
-                if is_alias(field, name) or (field == name and value != whose.parameters[parameter]):
+                if is_alias(field, name) or (field == name and id_text(value) != whose.parameters[parameter]):
                     return Refusal(Code.BODY_FIELD_FORBIDDEN, "another id than the path's", source=f"{prefix}.{name}")
         return draft if self.allow is None else self._check(fields, prefix) or draft
 

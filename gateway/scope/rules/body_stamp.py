@@ -11,7 +11,7 @@ from gateway.scope.names import is_alias
 from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import Pointer, split
+from gateway.wire.pointer import Pointer, id_text, split
 
 
 class Shape(StrEnum):
@@ -70,7 +70,7 @@ class BodyStamp(RuleOptions):
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             return Refusal(Code.BODY_FIELD_INVALID, f"not the shape {self.shape}", source=source)
         for entry in entries:
-            if entry.get("id", own) != own:
+            if id_text(entry.get("id", own)) != own:
                 return Refusal(Code.BODY_FIELD_FORBIDDEN, "another customer", source=source)
             if self.shape is Shape.REFERENCES and entry.get("type", self.type) != self.type:
                 return Refusal(Code.BODY_FIELD_INVALID, "another type", source=source)
