@@ -222,8 +222,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._hand_on(self._receiver)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Know that it is gone. What the upstream said before counts, where only our upload failed."""
-        if exc is not None and self._is_uploading and not self._is_tls:
+        """Know that it is gone. What the upstream said before counts, where only a write of ours failed."""
+        if exc is not None and self._is_asked and not self._is_tls:
             self._read_rest()
         self._transport = None
         self._end_with(Break.BROKEN)
@@ -233,10 +233,9 @@ class UpstreamConnection(asyncio.Protocol):
 
         Linux keeps what came before a reset (tcp(7)), and the socket is closed behind `connection_lost` only.
         """
-        transport = self._transport
-        if transport is None:
+        if self._transport is None:
             return
-        with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as kernels:
+        with socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno())) as kernels:
             while self._receiver is not None:
                 try:
                     data = kernels.recv(_REST)

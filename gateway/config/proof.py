@@ -124,10 +124,10 @@ def unproven_owners(config: Config) -> Mapping[tuple[str, CallerKind], frozenset
     found = {}
     for route in config.routes:
         for caller in (CallerKind.PUBLIC, CallerKind.CUSTOMER):
-            evidence = _evidence(route, caller, file)
-            found[route.name, caller] = frozenset(
-                method for method in route.methods if not evidence.proves_owner(method)
-            )
+            if isinstance(getattr(route.access, caller), Rules):
+                evidence = _evidence(route, caller, file)
+                unproven = (method for method in route.methods if not evidence.proves_owner(method))
+                found[route.name, caller] = frozenset(unproven)
     return found
 
 

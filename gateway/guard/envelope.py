@@ -20,7 +20,8 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLACES = ("pointer", "parameter")
 
 # What messages about a request consist of (docs/upstream.md section 2): grammar, verdicts, kinds of values, names of
-# fields and records of the API, and the numbers that limits usually are. No word here tells one customer from another.
+# fields and records of the API, what shoppers are told of cards, stock, coupons and addresses, and the numbers that
+# limits usually are. No word here tells one customer from another.
 _API_WORDS = """
 a an and are as at be been but by can cannot could did do does doesn done for from had has have if in into is isn it
 its may more most must no none nor not of on once one only or out over please s should t than that the their them
@@ -52,17 +53,16 @@ metadata note offset page password payment payments paypal phone postcode price 
 promotions purchase quantity ref reference refund region related relation self shipping sku slug sort source stripe
 tax taxes total transaction transactions variation variations
 add added after again also amounts applies apply approved area ask authentication authorised authorization authorized
-automatically availability back backorder backordered balance bag bank basket below between both canceled card cards
-cardholder carrier choose contacting countries credit cvc cvv day days debit decline deliver delivered details
-discontinued due during eligible enter entered expires expiry fraud funds gift hour hours however incorrectly
-ineligible invoice issue issued issuer issuing just later left limited lines log login made make making minute minutes
-moment month months occurred off offer our outside owner pending pick place placed placing postal preorder problem
-processor province purchased quantities reached redeem redeemed redemption remaining replaced restricted retry return
-returned risk rule rules save saved secure security see select session shipped shop sign signed sold something soon sorry
-specify spend stocked store street submit submitted successful supply support suspected taken there they threshold too
-town transfer try trying unavailable unfortunately unit units unless unpaid unsuccessful until usage verification
-verified verify void voucher wait warehouse we weak went while who year years yet zip zipcode
-firstname fullname lastname line1 line2
+automatically availability back backorder backordered bag balance bank basket below between both canceled card
+cardholder cards carrier choose contacting countries credit cvc cvv day days debit decline deliver delivered details
+discontinued due during eligible enter entered expires expiry firstname fraud fullname funds gift hour hours however
+incorrectly ineligible invoice issue issued issuer issuing just lastname later left limited line1 line2 lines log login
+made make making minute minutes moment month months occurred off offer our outside owner pending pick place placed
+placing postal preorder problem processor province purchased quantities reached redeem redeemed redemption remaining
+replaced restricted retry return returned risk rule rules save saved secure security see select session shipped shop
+sign signed sold something soon sorry specify spend stocked store street submit submitted successful supply support
+suspected taken they threshold town transfer try trying unavailable unfortunately unit units unless unpaid unsuccessful
+until usage verification verified verify void voucher wait warehouse weak went while who year years yet zip zipcode
 0 1 2 3 4 5 6 8 10 12 16 20 25 32 36 50 64 72 100 128 255 256 300 400 401 403 404 409 412 422 500 512 1000 1024 2000
 2048 4096 8192 10000
 """
