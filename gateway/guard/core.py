@@ -20,6 +20,8 @@ from gateway.wire.links import LinkRewriter
 
 _WITH_DOCUMENT = frozenset({200, 201, 202})
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
+# What may stand in an answer that holds no record (JSON:API 1.1, "Top Level").
+_BESIDE_RECORDS = frozenset({"data", "jsonapi", "links", "meta"})
 
 
 class GuardOptions(BaseModel):
@@ -57,7 +59,7 @@ def judge(
     if not answer.body and is_write:
         return _without_record(answer.status, plan)
     document = _document(answer, route.answer_limit, links)
-    if is_write and not access.is_open and _shows_nothing(document, is_bare=access.judges_bare):
+    if is_write and not access.is_open and _shows_nothing(document, plan, is_bare=access.judges_bare):
         return _without_record(answer.status, plan)
     if not isinstance(document, (dict, list, Refusal)):
         return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
@@ -81,8 +83,14 @@ def _without_record(status: int, plan: Plan) -> Checked:
     return Checked(204) if plan.method == "DELETE" else Checked(status, {"data": None})
 
 
-def _shows_nothing(document: Any, *, is_bare: bool) -> bool:
-    return document is None or (not is_bare and isinstance(document, dict) and document.get("data") is None)
+def _shows_nothing(document: Any, plan: Plan, *, is_bare: bool) -> bool:
+    """Tell whether a write answered no record; what holds anything else is no such answer, but for a deletion."""
+    if document is None:
+        return True
+    if is_bare or not isinstance(document, dict):
+        return False
+    is_deletion = plan.method == "DELETE"
+    return document.get("data") is None and (is_deletion or document.keys() <= _BESIDE_RECORDS)
 
 
 def _document(answer: Answer, limit: int, links: LinkRewriter) -> Any | Refusal:

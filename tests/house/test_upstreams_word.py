@@ -1,62 +1,15 @@
 """What the API says gets through: through the door, on open and on guarded routes, before and after a write."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.demo.answers import ShopAnswer
 from gateway.demo.data import LESLIE, RON, identity
-from gateway.vocab.messages import Json
-from tests.fakes.commerce import Commerce, Recorded, at
-from tests.fakes.wire import answer_bytes
-from tests.gateways import Answer, Site
+from tests.fakes.commerce import Commerce, at
+from tests.gateways import Site
 from tests.gateways import site as run_site
-from tests.tokens.accounts import ANN, OTHER, PASSWORD, change, register, store_of, token_of
-
-OWN = f"/v2/orders/{identity('order', f'{RON.email}:0')}"
-FOREIGN = f"/v2/orders/{identity('order', f'{LESLIE.email}:0')}"
-ME = f"/v2/customers/{RON.id}"
-PRODUCT = "/v2/products/p1"
-CART = "/v2/carts/c1"
-JSON_TYPE = ("content-type", "application/json")
-DATE = "Wed, 21 Oct 2099 07:28:00 GMT"
-HOME = {"data": {"type": "address", "name": "Home"}}
-
-
-def said(status: int, body: bytes | Json = b"", *headers: tuple[str, str]) -> bytes:
-    """Write an answer of the upstream."""
-    lines = [*headers]
-    if isinstance(body, dict):
-        lines, body = [*lines, JSON_TYPE], json.dumps(body).encode()
-    return answer_bytes(ShopAnswer(status, lines, body))
-
-
-def saying(status: int, body: bytes | Json, *headers: tuple[str, str]) -> Callable[[Recorded], bytes]:
-    """Write an answer that ends with its head where that is all that was asked for."""
-
-    def answer(request: Recorded) -> bytes:
-        raw = said(status, body, *headers)
-        return raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if request.method == "HEAD" else raw
-
-    return answer
-
-
-def error_of(answer: Answer) -> Json:
-    """Return the one error of a reply, in the one shape of errors."""
-    (error,) = answer.json()["errors"]
-    assert error["status"] == answer.status
-    assert answer.headers["content-type"] == "application/json"
-    assert "www-authenticate" not in {name.lower() for name in answer.headers}
-    return dict(error)
-
-
-async def own(site: Site, method: str, target: str, **options: Any) -> Answer:
-    """Ask as the customer."""
-    return await site.customer(RON.email, method, target, **options)
-
+from tests.saying import CART, DATE, FOREIGN, HOME, ME, OWN, PRODUCT, error_of, own, said, saying
+from tests.tokens.accounts import ANN, register
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------
 
@@ -188,133 +141,6 @@ async def test_a_redirected_write_may_have_happened(site: Site, status: int) -> 
     reply = await own(site, "POST", target, json=HOME)
     assert (reply.status, error_of(reply)["code"]) == (502, "WRITE_UNCONFIRMED")
     assert "location" not in reply.headers
-
-
-# --- Where what was made is -------------------------------------------------------------------------------------------
-
-
-async def test_an_own_place_is_told(site: Site) -> None:
-    """A path below the own id says whose the record is; query and fragment stay."""
-    target = f"{ME}/addresses"
-    site.commerce.script(at(target, "POST"), said(201, b"", ("location", f"{site.commerce.url}{target}/a9?x=1#f")))
-    reply = await own(site, "POST", target, json=HOME)
-    assert (reply.status, reply.headers["location"]) == (201, f"{target}/a9")
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        f"/v2/customers/{LESLIE.id}/addresses/a9",
-        f"/v2/customers/{LESLIE.id}",
-        FOREIGN,
-        "/v2/orders/nowhere",
-        "/v2/carts/somebodys",
-        PRODUCT,
-        "/nowhere",
-        "https://evil.example/v2/orders/o1",
-        "//evil.example/",
-        f"{ME}/addresses/%2e%2e/x",
-        "javascript:x",
-    ],
-)
-async def test_a_strangers_place_is_not_told(site: Site, place: str) -> None:
-    """Neither an id of somebody else leaves in a Location, nor the key of a cart."""
-    target = f"{ME}/addresses"
-    site.commerce.script(at(target, "POST"), said(201, b"", ("location", place)))
-    reply = await own(site, "POST", target, json=HOME)
-    assert (reply.status, reply.body) == (201, b'{"data":null}')
-    assert "location" not in reply.headers
-
-
-async def test_a_record_that_only_a_look_proves_is_looked_at_once(site: Site) -> None:
-    """It is told where it passes the guard of its own route, and nothing is told of one that is not there."""
-    await site.token(RON.email)
-    target = f"{CART}/checkout"
-    order = {"data": {"customer": {"id": RON.id}, "billing_address": {}, "shipping_address": {}}}
-    for place, is_told in ((OWN, True), (FOREIGN, False), ("/v2/orders/nowhere", False)):
-        site.commerce.forget()
-        site.commerce.script(at(target), said(201, b"", ("location", place)))
-        reply = await own(site, "POST", target, json=order)
-        assert (reply.status, reply.headers.get("location")) == (201, place if is_told else None)
-        assert [request.path for request in site.commerce.requests] == [target, place]
-
-
-async def test_another_record_than_the_one_that_was_named_proves_nothing(site: Site) -> None:
-    """An upstream that answers any id with the caller's own record does not make the id the caller's."""
-    await site.token(RON.email)
-    target = f"{CART}/checkout"
-    mine = site.commerce.shop.orders[OWN.rpartition("/")[2]]
-    site.commerce.script(at(target), said(201, b"", ("location", FOREIGN)))
-    site.commerce.script(at(FOREIGN), said(200, {"data": mine}))
-    order = {"data": {"customer": {"id": RON.id}, "billing_address": {}, "shipping_address": {}}}
-    assert "location" not in (await own(site, "POST", target, json=order)).headers
-
-
-async def test_a_record_that_was_judged_needs_no_look(site: Site) -> None:
-    """Its id stands in this very answer."""
-    await site.token(RON.email)
-    site.commerce.forget()
-    target = f"{CART}/checkout"
-    mine = site.commerce.shop.orders[OWN.rpartition("/")[2]]
-    site.commerce.script(at(target), said(201, {"data": mine}, ("location", f"{site.commerce.url}{OWN}")))
-    order = {"data": {"customer": {"id": RON.id}, "billing_address": {}, "shipping_address": {}}}
-    reply = await own(site, "POST", target, json=order)
-    assert (reply.status, reply.headers["location"], len(site.commerce.requests)) == (201, OWN, 1)
-
-
-# --- Passwords --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [200, 202, 204])
-async def test_a_password_is_kept_when_the_customer_was_read_back(site: Site, status: int) -> None:
-    """A change that answers nothing is looked at, by its id, before the store changes."""
-    made = (await register(site)).json()["data"]["id"]
-    token = await token_of(site, ANN, PASSWORD)
-    site.commerce.forget()
-    site.commerce.script(at(f"/v2/customers/{made}", "PUT"), said(status))
-    reply = await change(site, token, made, name="Ann", password=OTHER)
-    assert (reply.status, reply.json()["data"]["id"], reply.json()["data"]["password"]) == (200, made, True)
-    assert [request.method for request in site.commerce.requests] == ["PUT", "GET"]
-    assert (await site.login(ANN, OTHER)).status == 201
-
-
-async def test_no_password_is_kept_for_somebody_else(site: Site) -> None:
-    """What is read back is another customer: the password stays as it was."""
-    made = (await register(site)).json()["data"]["id"]
-    token = await token_of(site, ANN, PASSWORD)
-    before = await store_of(site).password_hash(made)
-    site.commerce.script(at(f"/v2/customers/{made}", "PUT"), said(204))
-    site.commerce.script(at(f"/v2/customers/{made}", "GET"), said(200, {"data": {"type": "customer", "id": LESLIE.id}}))
-    reply = await change(site, token, made, name="Ann", password=OTHER)
-    assert reply.status in {404, 502}
-    assert await store_of(site).password_hash(made) == before
-
-
-def quietly(site: Site, request: Recorded) -> bytes:
-    """Make the customer and say nothing of it."""
-    headers = {name.lower(): value for name, value in request.headers}
-    site.commerce.shop.answer(request.method, request.path, request.query, headers, request.body)
-    return said(201)
-
-
-@pytest.mark.parametrize("password", [PASSWORD, None])
-async def test_a_customer_who_was_made_in_silence_is_read_back(site: Site, password: str | None) -> None:
-    """By the e-mail and then by id; the client sees whom it registered."""
-    site.commerce.script(at("/v2/customers", "POST"), lambda request: quietly(site, request))
-    reply = await register(site, password=password)
-    assert (reply.status, reply.json()["data"]["email"]) == (201, ANN)
-    assert reply.json()["data"]["password"] is (password is not None)
-    if password is not None:
-        assert (await site.login(ANN, PASSWORD)).json()["data"]["customer_id"] == reply.json()["data"]["id"]
-
-
-async def test_a_customer_who_is_not_there_yet_may_be_made(site: Site) -> None:
-    """That is what the code says; the registration waits, and its repeat goes on."""
-    site.commerce.script(at("/v2/customers", "POST"), said(201), times=1)
-    reply = await register(site)
-    assert (reply.status, error_of(reply)["code"]) == (502, "WRITE_UNCONFIRMED")
-    assert await store_of(site).pending(ANN) is not None
-    assert (await register(site)).status == 201
 
 
 # --- Redirects --------------------------------------------------------------------------------------------------------
