@@ -31,7 +31,7 @@ from gateway.tokens.directory import Directory, Found
 from gateway.tokens.email import canonical
 from gateway.tokens.intents import RECOVERABLE, UNDER_WAY, is_recoverable, made_within
 from gateway.tokens.passwords import PasswordHasher, check_length
-from gateway.tokens.silence import read_back, shows_nobody
+from gateway.tokens.silence import read_back, shows_nobody, unconfirmed
 from gateway.tokens.throttle import Throttle
 from gateway.vocab.messages import Checked, Json, Plan, Trace
 from gateway.vocab.policy import Perform
@@ -228,7 +228,7 @@ class Registrar:
             return customer_id
         refusal = await self._directory.confirm(customer_id, intent.email, trace)
         if refusal is not None:
-            return refusal
+            return unconfirmed(refusal)
         if not await self._store.settle(intent.id, customer_id, intent.password_hash):
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who has a password")
         return shown

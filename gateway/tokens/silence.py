@@ -11,6 +11,9 @@ from gateway.vocab.policy import Perform
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import CONDITIONAL
 
+# They speak of the look alone, and would be taken for the write's.
+_OF_THE_LOOK = frozenset({Code.THROTTLED, Code.UPSTREAM_UNAVAILABLE, Code.RECORD_NOT_FOUND})
+
 
 def shows_nobody(checked: Checked) -> bool:
     """Tell whether a success has no record in it."""
@@ -33,18 +36,19 @@ async def read_back(  # noqa: PLR0913, PLR0917 - the write, and all that tells w
     """
     found = await directory.find(email, email, trace)
     if isinstance(found, Refusal):
-        return _unconfirmed(found)
+        return unconfirmed(found)
     if found.customer_id is None:
         return Refusal(Code.WRITE_UNCONFIRMED, "a creation answered nothing, and nobody has the e-mail yet")
     shown = await perform(reading(plan, f"{path}/{found.customer_id}"))
     if isinstance(shown, Refusal):
-        return _unconfirmed(shown)
+        return unconfirmed(shown)
     if shown.status != 200:  # noqa: PLR2004 - HTTP's own number
         return Refusal(Code.WRITE_UNCONFIRMED, f"a creation answered nothing, and its customer answers {shown.status}")
     return structs.replace(shown, status=status)
 
 
-def _unconfirmed(refusal: Refusal) -> Refusal:
-    # Whatever ails the look behind it, the write was made: a client that reads "try again" would make another one.
-    why = f"a creation answered nothing, and the look behind it {refusal.code.name}"
-    return refusal if refusal.violation else Refusal(Code.WRITE_UNCONFIRMED, why)
+def unconfirmed(refusal: Refusal) -> Refusal:
+    """Return what is said of a look that failed behind a write: who is asked for patience repeats the write too."""
+    if refusal.violation or refusal.code not in _OF_THE_LOOK:
+        return refusal
+    return Refusal(Code.WRITE_UNCONFIRMED, f"a customer was made, and the look behind it {refusal.code.name}")
