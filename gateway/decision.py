@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.guard import core as guard
+from gateway.guard import status as guard_status
 from gateway.routing import RouteTable
 from gateway.scope import core as scope
 from gateway.vocab.messages import (
@@ -35,6 +36,7 @@ from gateway.wire.body import encode, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
+from gateway.wire.location import Places, Side
 
 _BODILESS = frozenset({"GET", "HEAD"})
 
@@ -50,6 +52,7 @@ class Snapshot(Struct, frozen=True):
     forwarded: frozenset[str]
     cors: Cors
     links: LinkRewriter
+    places: Places
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
     lines: LineMemory = field(default_factory=LineMemory)
@@ -220,41 +223,90 @@ def plan(snapshot: Snapshot, request: Request, admission: Admission, document: J
     )
 
 
-def relayed(snapshot: Snapshot, route: Route, method: str, status: int, headers: Headers) -> Relayed | Refusal:
-    """Say how an answer on an open route is passed on. Pure."""
-    refusal = guard.relayable(status, headers, method)
+def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, headers: Headers) -> Relayed | Refusal:
+    """Say how an answer on an open route is passed on. Pure.
+
+    An error is read whole: of it leave its status and messages. HEAD is answered as GET would be, as far as a head
+    tells.
+    """
+    refusal = guard.relayable(status, headers)
     if refusal is not None:
         return refusal
-    is_error = status >= 400 and method != "HEAD"  # noqa: PLR2004 - HTTP's own number
-    rewrites = (
-        status != 206  # noqa: PLR2004 - a part of a body has no whole strings in it
-        and wire_headers.is_json(wire_headers.first(headers, "content-type"))
-        and wire_headers.first(headers, "content-encoding") is None
-    )
+    if status >= 400:  # noqa: PLR2004 - HTTP's own numbers, here and below
+        return Relayed((), None, rewrites=False, has_body=request.method != "HEAD", is_error=True)
+    method = request.method
+    kind = wire_headers.first(headers, "content-type")
+    is_json = wire_headers.is_json(kind)
     has_body = not guard.lacks_body(status, method)
-    lines = wire_headers.for_client(headers, set_cookie=route.set_cookie)
-    lines = tuple((name, snapshot.links.location(value) if name == "location" else value) for name, value in lines)
+    lines = wire_headers.for_client(headers, set_cookie=ready.admission.route.set_cookie)
+    if status in guard_status.REDIRECTS:
+        redirected = _redirected(snapshot, ready, request, status, lines)
+        if isinstance(redirected, Refusal):
+            return redirected
+        lines = redirected
+        if not is_json:
+            # The page that comes with it is for people, and may name the upstream's own address.
+            return Relayed(wire_headers.without_content(lines), "0", rewrites=False, has_body=False, is_error=False)
+    else:
+        lines = tuple((name, snapshot.links.location(value) if name == "location" else value) for name, value in lines)
     length = wire_headers.first(headers, "content-length")
+    if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
+        return nothing
+    # A part of a body has no whole strings in it.
+    rewrites = status != 206 and is_json and wire_headers.first(headers, "content-encoding") is None  # noqa: PLR2004
     if rewrites or not (has_body or method == "HEAD"):
         length = None
-    return Relayed(lines, length, rewrites, has_body, is_error)
+    return Relayed(lines, length, rewrites, has_body, is_error=False)
+
+
+def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int, lines: Headers) -> Headers | Refusal:
+    """Return a redirect's lines with its Location as a client may follow it.
+
+    Browsers and SDKs repeat headers of their own, the customer token too, at the new origin on every redirect, and
+    behind 307 and 308 the body as well: only to a listed origin may either go.
+    """
+    found = wire_headers.values(lines, "location")
+    if len(found) > 1:
+        return Refusal(Code.UPSTREAM_INVALID, "more than one Location")
+    if not found:
+        return lines
+    place = snapshot.places.read(found[0], ready.target)
+    carries = (
+        status in {307, 308}
+        or ready.admission.caller.kind is CallerKind.TRUSTED
+        or any(wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN))
+    )
+    if place.side is Side.UNREADABLE or (place.side is Side.ELSEWHERE and carries):
+        return Refusal(Code.UPSTREAM_INVALID, "a redirect leads where it may not")
+    return tuple((name, place.link if name == "location" else value) for name, value in lines)
 
 
 def error_reply(answer: Answer) -> Reply | Refusal:
     """Return what leaves of an error on an open route."""
-    judged = guard.relayed_error(answer)
+    judged = guard_status.relayed_error(answer)
     if isinstance(judged, Refusal):
         return judged
-    headers = (("content-type", "application/json"), ("cache-control", "no-store"))
+    headers = (("content-type", "application/json"), ("cache-control", "no-store"), *judged.headers)
     return Reply(judged.status, headers, encode(judged.document))
 
 
-def empty(method: str) -> Reply | Refusal:
-    """Return what becomes of an open answer whose body turned out empty: old SDKs stand that of a delete alone.
+def empty(method: str, status: int, lines: Headers) -> Reply | Refusal:
+    """Return what becomes of an open answer whose body turned out empty: what was done was done.
 
-    Source: docs/upstream.md section 7.
+    Old SDKs stand an empty body behind a 204 only, so that a write gets a document that says nothing, and where JSON
+    was asked for none is no answer. Source: docs/upstream.md section 7.
     """
-    return Reply(204) if method == "DELETE" else Refusal(Code.UPSTREAM_INVALID, "empty body")
+    if status in guard_status.REDIRECTS:
+        return Reply(status, wire_headers.without_content(lines))
+    if method == "DELETE":
+        return Reply(204)
+    kind = wire_headers.first(lines, "content-type")
+    if method not in _BODILESS:
+        lines = (*wire_headers.without_content(lines), ("content-type", "application/json"))
+        return Reply(status, lines, encode({"data": None}))
+    if kind is None or wire_headers.is_json(kind):
+        return Refusal(Code.UPSTREAM_INVALID, "empty body")
+    return Reply(status, lines)
 
 
 def check_body(request: Request, route: Route, access: Access) -> Refusal | None:

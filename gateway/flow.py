@@ -26,6 +26,7 @@ from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
 from gateway.scope import core as scope
 from gateway.upstream.backend import Backend
+from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, GuardViolated, RouteClosed
 from gateway.vocab.messages import Answer, Body, Checked, Headers, Json, Plan, Reply, Request, Trace, Whose
@@ -34,6 +35,7 @@ from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import encode
 from gateway.wire.cors import SCOPED_VARY, is_preflight
+from gateway.wire.headers import first
 
 _BODILESS = frozenset({"GET", "HEAD"})
 # An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
@@ -79,6 +81,7 @@ class Flow:
         self._keeper = keeper
         self._endpoints = endpoints
         self._emit = emit
+        self._creations = Creations(backend, parents)
         self._closed: set[str] = set()
 
     def decide(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
@@ -188,19 +191,31 @@ class Flow:
     def conclude(self, snapshot: Snapshot, ready: Ready, answer: Answer, trace: Trace) -> Reply | Refusal | Later:
         """Stage 7 for a whole answer that is judged.
 
-        Where customers are shown the store says who has a password: then the reply comes later.
+        Where customers are shown the store says who has a password, and where only a Location says what was made it may
+        have to be looked at: then the reply comes later.
         """
         admission = ready.admission
         judged = guard.judge(admission.route, admission.access, ready.plan, admission.whose, answer, snapshot.links)
-        if admission.route.passwords is not None and isinstance(judged, Checked):
-            showing = self._showing(judged, admission.whose)
+        if not isinstance(judged, Checked):
+            return self._refused(judged, admission.route, trace)
+        named: Named = None
+        if judged.status == 201 and (location := first(answer.headers, "location")) is not None:  # noqa: PLR2004
+            named = self._creations.named(snapshot, ready, judged, location, trace)
+            if isinstance(named, str):
+                judged = replace(judged, headers=(*judged.headers, ("location", named)))
+        showing = None if admission.route.passwords is None else self._showing(judged, admission.whose)
+        if showing is None and not callable(named):
+            return self._judged(judged, admission.route, trace)
+
+        async def later() -> Decided:
+            checked: Checked | Refusal = judged
+            if callable(named) and (link := await named()) is not None:
+                checked = replace(judged, headers=(*judged.headers, ("location", link)))
             if showing is not None:
+                checked = await showing() or checked
+            return self._judged(checked, admission.route, trace)
 
-                async def later() -> Decided:
-                    return self._judged(await showing() or judged, admission.route, trace)
-
-                return later
-        return self._judged(judged, admission.route, trace)
+        return later
 
     async def _kept(
         self,
@@ -234,7 +249,8 @@ class Flow:
     def _judged(self, checked: Checked | Refusal, route: Route, trace: Trace) -> Reply | Refusal:
         if isinstance(checked, Refusal):
             return self._refused(checked, route, trace)
-        return Reply(checked.status, _SCOPED_HEADERS, b"" if checked.document is None else encode(checked.document))
+        headers = (*_SCOPED_HEADERS, *checked.headers) if checked.headers else _SCOPED_HEADERS
+        return Reply(checked.status, headers, b"" if checked.document is None else encode(checked.document))
 
     def _refused(self, refusal: Refusal, route: Route, trace: Trace) -> Refusal:
         if refusal.violation:

@@ -14,16 +14,29 @@ from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import Algorithm, generate, load_key
 from gateway.authn.keyring import KeyRing
-from gateway.decision import Admission, Decided, Relayed, Snapshot
+from gateway.decision import Admission, Decided, Ready, Relayed, Snapshot
 from gateway.guard.rules.owner import Owner
 from gateway.routing import RouteTable
 from gateway.scope.rules.body_fields import BodyFields
 from gateway.scope.rules.filter import Filter
-from gateway.vocab.messages import Answer, Caller, CallerKind, Headers, Json, Reply, Request, Trace, Whose
+from gateway.vocab.messages import (
+    Answer,
+    Caller,
+    CallerKind,
+    Headers,
+    Json,
+    Plan,
+    Reply,
+    Request,
+    Target,
+    Trace,
+    Whose,
+)
 from gateway.vocab.policy import Access, Endpoint, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.cors import Cors
 from gateway.wire.links import LinkRewriter
+from gateway.wire.location import Places
 from gateway.wiring import now
 
 # PyJWT has a clock of its own.
@@ -53,6 +66,7 @@ SNAPSHOT = Snapshot(
     forwarded=frozenset({"accept"}),
     cors=Cors(frozenset({"https://app.example"})),
     links=LinkRewriter(("http://up.example",), "https://gw.example"),
+    places=Places("http://up.example", (), "https://gw.example", ("https://sso.example",)),
 )
 JSON_LINE = ("content-type", "application/json")
 
@@ -352,9 +366,19 @@ def test_which_requests_may_carry_a_body(
 # --- Answers on open routes -------------------------------------------------------------------------------------------
 
 
-def passed_on(status: int, *headers: tuple[str, str], method: str = "GET", route: Route = PRODUCT) -> Relayed | Refusal:
+def passed_on(
+    status: int,
+    *headers: tuple[str, str],
+    method: str = "GET",
+    route: Route = PRODUCT,
+    caller: CallerKind = CallerKind.PUBLIC,
+    sent: Headers = (),
+) -> Relayed | Refusal:
     """Return how an answer is passed on."""
-    return decision.relayed(SNAPSHOT, route, method, status, headers)
+    target = "/v2/products/p1"
+    admission = Admission(Target(target, ()), route, OPEN, Caller(caller), Whose(None))
+    ready = Ready(admission, Plan(method, target), target, (), buffered=False)
+    return decision.relayed(SNAPSHOT, ready, request(target, *sent, method=method), status, headers)
 
 
 @pytest.mark.parametrize(
@@ -367,10 +391,15 @@ def passed_on(status: int, *headers: tuple[str, str], method: str = "GET", route
         pytest.param("GET", 206, (JSON_LINE,), ("9", False, True, False), id="a part"),
         pytest.param("GET", 200, (("content-type", "image/png"),), ("9", False, True, False), id="a picture"),
         pytest.param("POST", 201, (), ("9", False, True, False), id="no type"),
-        pytest.param("GET", 404, (JSON_LINE,), (None, True, True, True), id="an error"),
+        pytest.param("GET", 404, (JSON_LINE,), (None, False, True, True), id="an error"),
+        pytest.param("GET", 404, (("content-type", "text/html"),), (None, False, True, True), id="an error page"),
         pytest.param("HEAD", 200, (JSON_LINE,), (None, True, False, False), id="HEAD of JSON"),
         pytest.param("HEAD", 200, (("content-type", "image/png"),), ("9", False, False, False), id="HEAD"),
-        pytest.param("HEAD", 404, (), ("9", False, False, False), id="HEAD of an error"),
+        pytest.param("HEAD", 404, (), (None, False, False, True), id="HEAD of an error"),
+        pytest.param("HEAD", 500, (), (None, False, False, True), id="HEAD of a failure"),
+        pytest.param("GET", 302, (JSON_LINE,), (None, True, True, False), id="a redirect in JSON"),
+        pytest.param("GET", 302, (("content-type", "text/html"),), ("0", False, False, False), id="a redirect's page"),
+        pytest.param("HEAD", 302, (), ("0", False, False, False), id="HEAD of a redirect"),
         pytest.param("GET", 304, (), (None, False, False, False), id="not modified"),
         pytest.param("DELETE", 204, (), (None, False, False, False), id="no content"),
     ],
@@ -415,7 +444,7 @@ def test_which_lines_are_passed_on() -> None:
         (99, (), Code.UPSTREAM_INVALID),
         (200, (JSON_LINE, JSON_LINE), Code.UPSTREAM_INVALID),
         (200, (("content-type", "text/html"),), Code.UPSTREAM_INVALID),
-        (500, (("content-type", "text/plain"),), Code.UPSTREAM_FAILED),
+        (302, (("location", "/a"), ("location", "/b")), Code.UPSTREAM_INVALID),
     ],
 )
 def test_what_is_not_passed_on(status: int, headers: Headers, refused: Code) -> None:
@@ -434,11 +463,73 @@ def test_an_error_is_passed_on_in_our_words() -> None:
     assert code(decision.error_reply(Answer(500, (JSON_LINE,), body))) is Code.UPSTREAM_FAILED
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_a_write_that_answers_nothing_is_a_success(method: str, status: int) -> None:
+    """Its lines leave, and a document that says nothing, because old SDKs wait for one for ever."""
+    lines: Headers = (("location", "/v2/x"), ("content-type", "text/plain"))
+    reply = decision.empty(method, status, lines)
+    assert reply == Reply(status, (("location", "/v2/x"), JSON_LINE), b'{"data":null}')
+
+
 def test_an_answer_that_turned_out_empty() -> None:
-    """Old SDKs stand that of a delete alone, as one without content."""
-    assert decision.empty("DELETE") == Reply(204)
-    for method in ("GET", "POST", "PUT", "PATCH"):
-        assert code(decision.empty(method)) is Code.UPSTREAM_INVALID
+    """A delete has no content, a redirect needs none, a file may have none; JSON that is nothing is no answer."""
+    assert decision.empty("DELETE", 200, (JSON_LINE,)) == Reply(204)
+    assert decision.empty("POST", 303, (("location", "/x"), JSON_LINE)) == Reply(303, (("location", "/x"),))
+    picture: Headers = (("content-type", "image/png"),)
+    assert decision.empty("GET", 200, picture) == Reply(200, picture)
+    assert code(decision.empty("GET", 200, (JSON_LINE,))) is Code.UPSTREAM_INVALID
+    assert code(decision.empty("GET", 200, ())) is Code.UPSTREAM_INVALID
+
+
+def test_head_says_of_nothing_what_get_says() -> None:
+    """As far as the head tells."""
+    assert code(passed_on(200, JSON_LINE, ("content-length", "0"), method="HEAD")) is Code.UPSTREAM_INVALID
+    picture = passed_on(200, ("content-type", "image/png"), ("content-length", "0"), method="HEAD")
+    assert isinstance(picture, Relayed)
+    assert picture.length == "0"
+    assert code(passed_on(200, ("content-type", "text/html"), method="HEAD")) is Code.UPSTREAM_INVALID
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+def test_a_redirect_to_the_upstream_leads_to_us(status: int, method: str) -> None:
+    """Whoever asks, and whatever the body beside it."""
+    for kind in ((), (("content-type", "text/html"), ("content-encoding", "br"))):
+        head = passed_on(
+            status, ("location", "http://up.example/v2/x?a=1"), *kind, method=method, caller=CallerKind.TRUSTED
+        )
+        assert isinstance(head, Relayed)
+        assert head.headers == (("location", "https://gw.example/v2/x?a=1"),)
+
+
+@pytest.mark.parametrize(
+    ("status", "caller", "sent", "passes"),
+    [
+        *[(status, CallerKind.PUBLIC, (), status <= 303) for status in (301, 302, 303, 307, 308)],
+        (302, CallerKind.TRUSTED, (), False),
+        (302, CallerKind.CUSTOMER, (("x-moltin-customer-token", "t"),), False),
+        (302, CallerKind.PUBLIC, (("x-moltin-customer-token", "t"),), False),
+        (302, CallerKind.PUBLIC, (("x-moltin-customer-token", ""),), True),
+    ],
+)
+def test_a_redirect_elsewhere_takes_no_token_along(
+    status: int, caller: CallerKind, sent: Headers, *, passes: bool
+) -> None:
+    """Browsers and SDKs repeat custom headers at the new origin, and behind 307 and 308 bodies too."""
+    head = passed_on(status, ("location", "https://evil.example/x"), caller=caller, sent=sent)
+    assert isinstance(head, Relayed) is passes, head
+    listed = passed_on(status, ("location", "https://sso.example/x"), caller=caller, sent=sent)
+    assert isinstance(listed, Relayed)
+    assert listed.headers == (("location", "https://sso.example/x"),)
+
+
+@pytest.mark.parametrize(
+    "value", ["javascript:x", "/\\evil.example", "http:evil.example", "http://up.example@evil.example"]
+)
+def test_a_redirect_that_nobody_can_read_goes_nowhere(value: str) -> None:
+    """What we read in one way a browser may read in another."""
+    assert code(passed_on(302, ("location", value))) is Code.UPSTREAM_INVALID
 
 
 def test_nothing_here_waits() -> None:

@@ -13,6 +13,8 @@ from gateway.vocab.refusals import Code, Refusal
 
 # RFC 9110 section 9.2.1: nothing is changed by asking once more.
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+# 401 and 407 speak of the credential that was sent, which is the gateway's own; a client is never told them.
+UNACCEPTED = frozenset({401, 407})
 
 
 class Timeouts(Struct, frozen=True):

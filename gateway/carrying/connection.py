@@ -5,7 +5,9 @@ Nothing here knows credentials or routes, nor who waits for a connection: the po
 
 import asyncio
 import math
+import os
 import select
+import socket
 from typing import Protocol, cast
 
 from gateway.carrying.call import SAFE, Break, Call, Receiver, Timeouts, Upload, tell
@@ -20,6 +22,7 @@ _NEVER_WITH_BODY = frozenset({"GET", "HEAD"})
 # Behind a TLS handshake come session tickets: bytes in the socket that are no answer. The transport reads them in the
 # next turn of the loop; what is still there after some turns is something else.
 _TURNS_FOR_TICKETS = 8
+_REST = 64 * 1024
 
 
 class Keeper(Protocol):
@@ -216,10 +219,30 @@ class UpstreamConnection(asyncio.Protocol):
             self._hand_on(self._receiver)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Know that it is gone."""
-        del exc
+        """Know that it is gone. What the upstream said before counts, where only a write of ours failed."""
+        if exc is not None and self._is_asked and not self._is_tls:
+            self._read_rest()
         self._transport = None
         self._end_with(Break.BROKEN)
+
+    def _read_rest(self) -> None:
+        """Read what the kernel still has: a write that fails ends the connection before that is read.
+
+        Linux keeps what came before a reset (tcp(7)), and the socket is closed behind `connection_lost` only.
+        """
+        if self._transport is None:
+            return
+        with socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno())) as kernels:
+            while self._receiver is not None:
+                try:
+                    data = kernels.recv(_REST)
+                except OSError:
+                    # Nothing is left, or the reset itself.
+                    return
+                if not data:
+                    self.eof_received()
+                    return
+                self.data_received(data)
 
     def _hand_on(self, receiver: Receiver) -> None:
         """Give the receiver what has come; it may give up at any moment."""

@@ -14,6 +14,7 @@ _UNCHANGED = 304
 async def fetch(pool: ConnectionPool, call: Call, limit: int) -> Answer | Refusal:
     """Return the answer to a call, of at most `limit` bytes; or UPSTREAM_UNREACHABLE, _TIMEOUT, _INVALID, OVERLOADED.
 
+    An error whose body is longer comes without it.
     Cancelling closes the connection.
     """
     gathering = Gathering(limit)
@@ -51,6 +52,7 @@ class Gathering:
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Take all of an answer that came at once."""
         self.carrier = None
+        self._status, self._headers = status, headers
         if len(body) > self._limit:
             self._refuse()
         else:
@@ -90,7 +92,10 @@ class Gathering:
 
     def _refuse(self) -> None:
         self.close()
-        self._settle(Refusal(Code.UPSTREAM_INVALID, "answer above the limit"))
+        # The status of an error says enough.
+        is_error = self._status >= 400  # noqa: PLR2004 - HTTP's own number
+        refusal = Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
+        self._settle(Answer(self._status, self._headers, b"") if is_error else refusal)
 
     def _settle(self, outcome: Answer | Refusal) -> None:
         if not self.outcome.done():

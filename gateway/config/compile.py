@@ -6,6 +6,7 @@ from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
+from gateway.config.proof import unproven_owners
 from gateway.config.routes import route
 from gateway.decision import Snapshot
 from gateway.routing import RouteTable
@@ -15,6 +16,7 @@ from gateway.vocab.messages import CallerKind
 from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED
 from gateway.wire.links import LinkRewriter
+from gateway.wire.location import Places
 from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
@@ -33,8 +35,10 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
     tokens, clients = config.tokens, config.clients
     public = {(CallerKind.PUBLIC, client.id) for client in clients.implicit}
     trusted = {(CallerKind.TRUSTED, client.id) for client in clients.client_credentials}
+    unproven = unproven_owners(config)
+    routes = [route(model, config.customers.verify, unproven) for model in config.routes]
     return Snapshot(
-        routes=RouteTable([*(route(model, config.customers.verify) for model in config.routes), *_endpoints(config)]),
+        routes=RouteTable([*routes, *_endpoints(config)]),
         bearers=BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
         customers=CustomerVerifier(
             *(ring, tokens.issuer, tokens.audience, tokens.customer_life),
@@ -47,6 +51,9 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         authorities=_authorities(config),
         keeps_request_ids=config.server.request_id == "keep",
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
+        places=Places(
+            *(config.upstream.url, config.upstream.link_origins, config.public_url), config.upstream.redirect_origins
+        ),
     )
 
 

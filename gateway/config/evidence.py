@@ -74,6 +74,16 @@ class Evidence:
         """Whether any rule knows whose a record is."""
         return knows_the_customer(self.rules)
 
+    def proves_owner(self, method: str) -> bool:
+        """Whether it is proven, before a request is sent, whose the record is that the path names, if anybody's.
+
+        A write below a record that is proven is held to be one to a part of it, as the API says; what a read answers
+        would tell whether there is such a part of somebody else's.
+        """
+        if not self.owned:
+            return True
+        return self._parts[max(self.owned)].text in self._held or (method != "GET" and bool(self._held))
+
     def gaps(self, method: str) -> Iterator[Finding]:
         """Yield what is missing for a proof, with its place within the route."""
         here: Location = ("access", self.caller)

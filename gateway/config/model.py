@@ -118,6 +118,11 @@ class Upstream(Closed):
     link_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
         default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
     )
+    redirect_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
+        default=(),
+        description="Other origins to which the API may redirect clients of open routes. Clients repeat the customer"
+        " token there, so an origin that is not listed gets 301 to 303 only, and only clients without such a token.",
+    )
     forward_headers: tuple[Annotated[str, AfterValidator(_forwardable)], ...] = Field(
         default=(), description="Request headers that pass besides the built-in list."
     )

@@ -88,6 +88,11 @@ class _File:
     nodes: Tree[Mapping[str, str]]
 
 
+def _file(config: Config) -> _File:
+    claims = ((at, claim) for claim in _claims(config) for at in (claim[0], (*claim[0], TAIL)))
+    return _File(Tree(claims), _nodes(config))
+
+
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
     """Return the methods and paths that the gateway answers itself."""
     return ("POST", config.clients.path), ("POST", config.customers.login_path), ("GET", JWKS_PATH)
@@ -95,8 +100,7 @@ def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
 
 def prove(config: Config) -> Proof:
     """Return what a routing file proves whose single values are right."""
-    claims = ((at, claim) for claim in _claims(config) for at in (claim[0], (*claim[0], TAIL)))
-    file = _File(Tree(claims), _nodes(config))
+    file = _file(config)
     decisions: list[Decision] = []
     faults: list[Finding] = []
     notes = [*_shadows(file)]
@@ -114,6 +118,19 @@ def prove(config: Config) -> Proof:
     return Proof(tuple(decisions), tuple(faults), tuple(notes), answered_here(config))
 
 
+def unproven_owners(config: Config) -> Mapping[tuple[str, CallerKind], frozenset[str]]:
+    """Return, by route and caller, the methods by which a record is asked for whose owner nothing proves before."""
+    file = _file(config)
+    found = {}
+    for route in config.routes:
+        for caller in (CallerKind.PUBLIC, CallerKind.CUSTOMER):
+            if isinstance(getattr(route.access, caller), Rules):
+                evidence = _evidence(route, caller, file)
+                unproven = (method for method in route.methods if not evidence.proves_owner(method))
+                found[route.name, caller] = frozenset(unproven)
+    return found
+
+
 def _by_methods(found: Iterator[tuple[str, _T]]) -> Iterator[tuple[str, _T]]:
     """Yield what was found once, with all methods it was found for."""
     methods: dict[_T, dict[str, None]] = {}
@@ -125,18 +142,10 @@ def _by_methods(found: Iterator[tuple[str, _T]]) -> Iterator[tuple[str, _T]]:
 def _decide(route: Route, file: _File) -> Iterator[tuple[Decision, list[Finding], list[str]]]:
     """Yield each decision of a route with what is missing and what is worth knowing."""
     verdicts: dict[str, Verdict] = {}
-    claim = _claim(route, file)
-    template = parse_template(route.path)
-    owned = frozenset(
-        position
-        for position, part in enumerate(template)
-        if part.is_parameter
-        and any(at == collection for at, (collection, _) in file.claims.meeting(template[:position]))
-    )
     for caller in (CallerKind.PUBLIC, CallerKind.CUSTOMER, CallerKind.TRUSTED):
         access = getattr(route.access, caller)
-        rules = access if isinstance(access, Rules) else Rules()
-        evidence = Evidence(route, caller, rules, owned, claim)
+        evidence = _evidence(route, caller, file)
+        rules = evidence.rules
         for method in dict.fromkeys(route.methods):
             gaps: list[Finding] = []
             notes: list[str] = []
@@ -162,6 +171,18 @@ def _decide(route: Route, file: _File) -> Iterator[tuple[Decision, list[Finding]
                 gaps,
                 notes,
             )
+
+
+def _evidence(route: Route, caller: CallerKind, file: _File) -> Evidence:
+    access = getattr(route.access, caller)
+    template = parse_template(route.path)
+    owned = frozenset(
+        position
+        for position, part in enumerate(template)
+        if part.is_parameter
+        and any(at == collection for at, (collection, _) in file.claims.meeting(template[:position]))
+    )
+    return Evidence(route, caller, access if isinstance(access, Rules) else Rules(), owned, _claim(route, file))
 
 
 def _claim(route: Route, file: _File) -> str:

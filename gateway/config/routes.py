@@ -1,21 +1,26 @@
 """Turns the routes of a checked Config into those that requests are matched with: all that `check` needs of compile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from gateway.config.model import Access, AccessPerCaller, Route, Rules
+from gateway.config.model import Access, Route, Rules
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
 _OPEN = policy.Access()
 
 
-def route(model: Route, verify: str = "store") -> policy.Route:
+Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
+"""By route and caller the methods for which nothing proves whose the record is (`proof.unproven_owners`)."""
+_NONE: Unproven = {}
+
+
+def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> policy.Route:
     """Compile one route. Where the upstream verifies, passwords are fields of a body like any other."""
     return policy.Route(
         name=model.name,
         path=model.path,
         methods=frozenset(model.methods),
-        access=dict(_access(model.access)),
+        access=dict(_access(model, unproven)),
         query=frozenset(model.query),
         passwords=None if verify == "upstream" else model.passwords,
         body_limit=model.limits.body,
@@ -26,14 +31,20 @@ def route(model: Route, verify: str = "store") -> policy.Route:
     )
 
 
-def _access(model: AccessPerCaller) -> Sequence[tuple[CallerKind, policy.Access]]:
+def _access(model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:
+    access = model.access
     callers: tuple[tuple[CallerKind, Access | None], ...] = (
-        (CallerKind.PUBLIC, model.public),
-        (CallerKind.CUSTOMER, model.customer),
-        (CallerKind.TRUSTED, model.trusted),
+        (CallerKind.PUBLIC, access.public),
+        (CallerKind.CUSTOMER, access.customer),
+        (CallerKind.TRUSTED, access.trusted),
     )
     return [
-        (kind, policy.Access(access.scope_rules, access.guard_rules) if isinstance(access, Rules) else _OPEN)
-        for kind, access in callers
-        if access is not None
+        (
+            kind,
+            policy.Access(rules.scope_rules, rules.guard_rules, unproven.get((model.name, kind), frozenset()))
+            if isinstance(rules, Rules)
+            else _OPEN,
+        )
+        for kind, rules in callers
+        if rules is not None
     ]

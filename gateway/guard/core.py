@@ -9,21 +9,19 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from gateway.guard.envelope import explained
 from gateway.guard.members import judged_members
+from gateway.guard.status import REDIRECTS, judged_status
 from gateway.vocab.messages import Answer, Checked, Headers, Plan, Whose
 from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
-from gateway.wire.headers import first, is_json, is_repeated, media_type, retry_after
+from gateway.wire.headers import first, is_json, is_repeated, media_type
 from gateway.wire.links import LinkRewriter
 
-# Client errors whose reason helps the client and comes from checking what the client itself sent.
-_EXPLAINED = frozenset({400, 403, 405, 409, 412, 415, 422})
 _WITH_DOCUMENT = frozenset({200, 201, 202})
-# Ten errors of the API are far below this; what is larger is no error.
-ERROR_LIMIT = 256 * 1024
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
+# What may stand in an answer that holds no record (JSON:API 1.1, "Top Level").
+_BESIDE_RECORDS = frozenset({"data", "jsonapi", "links", "meta"})
 
 
 class GuardOptions(BaseModel):
@@ -49,18 +47,22 @@ def judge(
 ) -> Checked | Refusal:
     """Return what may leave of a complete answer, or say no.
 
-    Anything but a plain success with one whole JSON document, or an explained client error, is refused: redirects,
-    partial content, "not modified", other content types, truncated or trailing bytes.
+    A success leaves as one whole JSON document, an error in the gateway's own envelope; anything else is refused:
+    redirects, partial content, "not modified", other content types, truncated or trailing bytes.
+
+    A write that succeeded without showing a record has nothing to be judged, and did happen: it is a success.
     """
     if answer.status not in _WITH_DOCUMENT:
-        judged = _without_document(plan, answer, route.answer_limit, is_open=access.is_open)
+        judged = judged_status(answer, access, plan)
         return replace(judged, upstream_status=answer.status) if isinstance(judged, Refusal) else judged
-    if not answer.body and plan.method == "DELETE":
-        return Checked(204)
+    is_write = plan.method != "GET"
+    if not answer.body and is_write:
+        return _without_record(answer.status, plan)
     document = _document(answer, route.answer_limit, links)
-    if plan.method == "DELETE" and not access.is_open and isinstance(document, dict) and "data" not in document:
-        # It succeeded, and shows no record: that is all there is to say.
-        return Checked(204)
+    if is_write and not access.is_open and _shows_nothing(document, plan, is_bare=access.judges_bare):
+        return _without_record(answer.status, plan)
+    if not isinstance(document, (dict, list, Refusal)):
+        return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
     for rule in access.guards:
         if isinstance(document, Refusal):
             break
@@ -76,63 +78,43 @@ def judge(
     return Checked(answer.status, document)
 
 
-def _document(answer: Answer, limit: int, links: LinkRewriter | None) -> Any | Refusal:
+def _without_record(status: int, plan: Plan) -> Checked:
+    # Old SDKs stand an empty body behind a 204 only (docs/upstream.md section 7).
+    return Checked(204) if plan.method == "DELETE" else Checked(status, {"data": None})
+
+
+def _shows_nothing(document: Any, plan: Plan, *, is_bare: bool) -> bool:
+    """Tell whether a write answered no record; what holds anything else is no such answer, but for a deletion."""
+    if document is None:
+        return True
+    if is_bare or not isinstance(document, dict):
+        return False
+    is_deletion = plan.method == "DELETE"
+    return document.get("data") is None and (is_deletion or document.keys() <= _BESIDE_RECORDS)
+
+
+def _document(answer: Answer, limit: int, links: LinkRewriter) -> Any | Refusal:
     if not is_json(first(answer.headers, "content-type")):
         return Refusal(Code.UPSTREAM_INVALID, "content type is not JSON")
     encoding = first(answer.headers, "content-encoding")
     plain = answer.body if encoding is None else inflate(answer.body, encoding, limit)
-    if isinstance(plain, Refusal):
-        return plain
-    document = parse_answer(links.rewrite(plain) if links else plain)
-    if not isinstance(document, (dict, list, Refusal)):
-        return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
-    return document
+    return plain if isinstance(plain, Refusal) else parse_answer(links.rewrite(plain))
 
 
-def _without_document(plan: Plan, answer: Answer, limit: int, *, is_open: bool) -> Checked | Refusal:
-    status = answer.status
-    if status == 204:  # noqa: PLR2004 - HTTP's own number
-        if answer.body or plan.method == "GET":
-            return Refusal(Code.UPSTREAM_INVALID, "no content where content was asked for")
-        return Checked(204)
-    if status == 404:  # noqa: PLR2004
-        return Refusal(Code.RECORD_NOT_FOUND, "upstream answered 404")
-    if status == 429:  # noqa: PLR2004
-        return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
-    if status in _EXPLAINED:
-        return explained(status, _document(answer, limit, None), None if is_open else plan)
-    if status >= 500:  # noqa: PLR2004
-        return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {status}")
-    return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
+def relayable(status: int, headers: Headers) -> Refusal | None:
+    """Say whether an answer on an open route may be relayed.
 
-
-def relayed_error(answer: Answer) -> Checked | Refusal:
-    """Return what leaves of an error on an open route: the status and the messages, in the envelope of every error."""
-    if answer.status >= 500:  # noqa: PLR2004 - HTTP's own numbers
-        return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {answer.status}")
-    if answer.status == 429:  # noqa: PLR2004
-        return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
-    envelope = explained(answer.status, _document(answer, ERROR_LIMIT, None), None)
-    # An envelope that cannot be read still has its status.
-    return explained(answer.status, {"errors": [{}]}, None) if isinstance(envelope, Refusal) else envelope
-
-
-def relayable(status: int, headers: Headers, method: str) -> Refusal | None:
-    """Say whether an answer on an open route may be relayed as it is.
-
-    Only what old SDKs cannot stand is held back: HTML pages, and errors that are not JSON (docs/upstream.md section 7).
+    Only what old SDKs cannot stand is held back: HTML pages (docs/upstream.md section 7). Of an error nothing is
+    relayed but its status and messages, and of a redirect's page nothing at all.
     """
-    kind = media_type(first(headers, "content-type"))
+    if status < 200:  # noqa: PLR2004 - HTTP's own numbers
+        return Refusal(Code.UPSTREAM_INVALID, "interim status as an answer")
+    if status >= 400:  # noqa: PLR2004
+        return None
     if is_repeated(headers, "content-type"):
         return Refusal(Code.UPSTREAM_INVALID, "more than one content type")
-    if status < 200:  # noqa: PLR2004
-        return Refusal(Code.UPSTREAM_INVALID, "interim status as an answer")
-    if method == "HEAD" or status in _OPEN_WITHOUT_BODY:
-        return None
-    if kind == "text/html":
+    if status not in _OPEN_WITHOUT_BODY | REDIRECTS and media_type(first(headers, "content-type")) == "text/html":
         return Refusal(Code.UPSTREAM_INVALID, f"HTML with status {status}")
-    if status >= 400 and not is_json(first(headers, "content-type")):  # noqa: PLR2004
-        return Refusal(Code.UPSTREAM_FAILED, f"status {status} without JSON")
     return None
 
 

@@ -1,7 +1,8 @@
 """The error envelope: what may leave of an upstream's 4xx answer. Pure.
 
 An error text can carry somebody's record ("order 17 of ron@swanson.example is locked"). On routes with rules a text
-leaves only if each word of it is either in the vocabulary of API messages below or was said by the client itself.
+leaves only if each word of it is either in the vocabulary of API messages below or was said by the client itself. So
+does the name of the place at fault: the form in a shop must know which of its fields is wrong.
 """
 
 import re
@@ -11,16 +12,18 @@ from typing import Any
 
 import msgspec
 
-from gateway.vocab.messages import Checked, Plan
-from gateway.vocab.refusals import Code, Refusal
+from gateway.vocab.messages import Json, Plan
 
 # Longer texts than any message of the API; what is longer is data, not a message.
 _MAX_MESSAGE = 300
 _MAX_ERRORS = 10
 _WORD = re.compile(r"[^\W_]+")
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_PLACES = ("pointer", "parameter")
 
 # What messages about a request consist of (docs/upstream.md section 2): grammar, verdicts, kinds of values, names of
-# fields and records of the API, and the numbers that limits usually are. No word here tells one customer from another.
+# fields and records of the API, what shoppers are told of cards, stock, coupons and addresses, and the numbers that
+# limits usually are. No word here tells one customer from another.
 _API_WORDS = """
 a an and are as at be been but by can cannot could did do does doesn done for from had has have if in into is isn it
 its may more most must no none nor not of on once one only or out over please s should t than that the their them
@@ -51,35 +54,63 @@ gateway group image include included instructions inventory language line links 
 metadata note offset page password payment payments paypal phone postcode price prices product products promotion
 promotions purchase quantity ref reference refund region related relation self shipping sku slug sort source stripe
 tax taxes total transaction transactions variation variations
+add added after again also amounts applies apply approved area ask authentication authorised authorization authorized
+automatically availability back backorder backordered bag balance bank basket below between both canceled card
+cardholder cards carrier choose contacting countries credit cvc cvv day days debit decline deliver delivered details
+discontinued due during eligible enter entered expires expiry firstname fraud fullname funds gift hour hours however
+incorrectly ineligible invoice issue issued issuer issuing just lastname later left limited line1 line2 lines log login
+made make making minute minutes moment month months occurred off offer our outside owner pending pick place placed
+placing postal preorder problem processor province purchased quantities reached redeem redeemed redemption remaining
+replaced restricted retry return returned risk rule rules save saved secure security see select session shipped shop
+sign signed sold something soon sorry specify spend stocked store street submit submitted successful supply support
+suspected taken they threshold town transfer try trying unavailable unfortunately unit units unless unpaid unsuccessful
+until usage verification verified verify void voucher wait warehouse weak went while who year years yet zip zipcode
 0 1 2 3 4 5 6 8 10 12 16 20 25 32 36 50 64 72 100 128 255 256 300 400 401 403 404 409 412 422 500 512 1000 1024 2000
 2048 4096 8192 10000
 """
 VOCABULARY = frozenset(_API_WORDS.split())
 
 
-def explained(status: int, document: Any, plan: Plan | None) -> Checked | Refusal:
+def explained(status: int, document: Any, plan: Plan | None) -> Json:
     """Rebuild an error envelope from its messages alone: nothing else of an error body has a checked meaning.
 
-    `plan` is the request the answer was judged for; None where no rule applied, so that every message leaves.
+    Messages are read in the envelope of the API, in problem details (RFC 9457) and in `{"code", "message"}`; an error
+    of another shape has none. `plan` is the request the answer was judged for; None where no rule applied, so that
+    every message leaves.
     """
-    if isinstance(document, Refusal):
-        return document
-    errors = document.get("errors") if isinstance(document, dict) else None
-    if not isinstance(errors, list) or not errors:
-        return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status} without errors")
     said = None if plan is None else frozenset(_said(plan))
-    texts = [
-        {name: error[name] for name in ("title", "detail", "source") if _may_leave(error.get(name), said)}
-        for error in errors[:_MAX_ERRORS]
-        if isinstance(error, dict)
-    ]
     rebuilt = [
         {"status": status, "title": _title(status), "detail": "The commerce API refused the request."}
-        | text
+        | _messages(error, said)
         | {"code": "UPSTREAM_REFUSED"}
-        for text in texts or [{}]
+        for error in _errors(document)
     ]
-    return Checked(status, {"errors": rebuilt})
+    return {"errors": rebuilt}
+
+
+def _errors(document: Any) -> list[Json]:
+    errors = document.get("errors", [document]) if isinstance(document, dict) else None
+    some = errors[:_MAX_ERRORS] if isinstance(errors, list) else []
+    readable: list[Json] = [error for error in some if isinstance(error, dict)]
+    return readable or [{}]
+
+
+def _messages(error: Json, said: frozenset[str] | None) -> Json:
+    detail = error.get("detail", error.get("message"))
+    texts = {"title": error.get("title"), "detail": detail}
+    messages: Json = {name: text for name, text in texts.items() if _may_leave(text, said)}
+    source = error.get("source")
+    if isinstance(source, dict):
+        # JSON:API 1.1, "Error objects".
+        source = {name: source[name] for name in _PLACES if _may_leave(_spaced(source.get(name)), said)} or None
+    elif not _may_leave(_spaced(source), said):
+        source = None
+    return messages if source is None else {**messages, "source": source}
+
+
+def _spaced(place: Any) -> Any:
+    """Return the name of a place with its words apart: `billingAddress` has two."""
+    return _HUMP.sub(" ", place) if isinstance(place, str) else None
 
 
 def _may_leave(text: Any, said: frozenset[str] | None) -> bool:

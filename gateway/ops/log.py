@@ -21,6 +21,7 @@ from gateway.vocab.events import (
     RequestDone,
     RouteClosed,
 )
+from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
 _KEY_BYTES_LEAST: Final = 16
@@ -28,6 +29,7 @@ _KEY_BYTES_LEAST: Final = 16
 _DIGEST_BYTES: Final = 8
 # Customers whose hash is remembered: about 2 MiB.
 _CUSTOMERS: Final = 10_000
+_EXPLAINED: Final = frozenset(code.name for code in EXPLAINED_IN_LOGS)
 # No text of ours is longer. Methods come from clients, who could fill the disk with them.
 _TEXT_LENGTH: Final = 500
 
@@ -164,8 +166,8 @@ class EventLog:
             done.bytes_sent,
             done.peer,
             done.aborted,
-            # Details of refusals may quote a filter, a query or an id of somebody else.
-            _short(trace.detail) if self._debug else msgspec.UNSET,
+            # Details of refusals may quote a filter, a query or an id of somebody else; not those that blame the API.
+            _short(trace.detail) if self._debug or trace.code in _EXPLAINED else msgspec.UNSET,
             msgspec.UNSET if trace.client_id is None else trace.client_id,
         )
 

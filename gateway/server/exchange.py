@@ -12,10 +12,10 @@ from functools import partial
 from typing import Final, Protocol
 
 from gateway import decision
-from gateway.carrying.call import Call, Carrier, Upload, Uploads
+from gateway.carrying.call import UNACCEPTED, Call, Carrier, Upload, Uploads
 from gateway.carrying.fetch import is_announced_above
 from gateway.decision import Decided, Later, Ready, Relayed, Snapshot
-from gateway.guard.core import ERROR_LIMIT
+from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
 from gateway.server.edge import Edge, break_off, with_cors
 from gateway.server.replies import UNSAID, Closing, render, reply_head
@@ -33,7 +33,6 @@ CLIENT_GONE = 499
 # What waits for the end of the turn at most, in bytes: as much as uvloop reads at once. It may do so 32 times in one
 # turn, and only a write tells that the client takes no more.
 _AT_ONCE = 256 * 1024
-_UNAUTHORIZED = 401
 _TOO_LARGE = Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
 
 
@@ -163,12 +162,13 @@ class Exchange:
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Take all of an answer that came at once."""
         self.carrier = None
-        if self._ready.buffered and status != _UNAUTHORIZED:
+        if self._ready.buffered and status not in UNACCEPTED:
             self._trace.upstream_seconds += self._edge.clock() - self._sent_at
             self._sent_at = 0.0
             self._go(State.GATHERING)
             if len(body) > self._limit:
-                self._reply(_TOO_LARGE)
+                self._answer_status, self._headers = status, headers
+                self._too_large()
             else:
                 answer = Answer(status, headers, body)
                 self._go_on(self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace))
@@ -184,7 +184,7 @@ class Exchange:
         self._trace.upstream_seconds += self._edge.clock() - self._sent_at
         self._sent_at = 0.0
         self._answer_status, self._headers = status, headers
-        if status == _UNAUTHORIZED:
+        if status in UNACCEPTED:
             self._release()
             self._go_on(self._edge.flow.rejected(self._ready))
             return
@@ -195,11 +195,24 @@ class Exchange:
             if refusal is not None:
                 self._reply(refusal)
                 return
-        if self._state is State.GATHERING and is_announced_above(self._limit, status, headers):
+        is_to_come = self._state is State.GATHERING and self._ready.plan.method != "HEAD"
+        if is_to_come and is_announced_above(self._limit, status, headers):
+            self._too_large()
+
+    def _too_large(self) -> None:
+        """Give up a body that is too large to be read; errors and redirects say enough without theirs."""
+        if self._head is None and self._answer_status < 400:  # noqa: PLR2004 - HTTP's own number
             self._reply(_TOO_LARGE)
+            return
+        self._pieces.clear()
+        self._release()
+        if self._head is None or self._head.is_error:
+            self._go_on(self._outcome())
+        else:
+            self._write_without_body(self._head)
 
     def _begin_relay(self, status: int, headers: Headers) -> Refusal | None:
-        head = decision.relayed(self._snapshot, self._ready.admission.route, self._request.method, status, headers)
+        head = decision.relayed(self._snapshot, self._ready, self._request, status, headers)
         if isinstance(head, Refusal):
             return head
         self._head = head
@@ -218,7 +231,7 @@ class Exchange:
         if self._state is State.RELAYING:
             self._pass_on(piece if self._rewriting is None else self._rewriting.feed(piece))
         elif self._size > self._limit:
-            self._reply(_TOO_LARGE)
+            self._too_large()
         else:
             self._pieces.append(piece)
 
@@ -235,7 +248,8 @@ class Exchange:
         if self._rewriting is not None:
             self._pass_on(self._rewriting.end())
         if self._reply_status is None:
-            self._reply(decision.empty(self._request.method))
+            lines = () if self._head is None else self._head.headers
+            self._reply(decision.empty(self._request.method, self._answer_status, lines))
             return
         if self._is_chunked:
             self._write(self._answer_status, b"0\r\n\r\n")
@@ -331,10 +345,12 @@ class Exchange:
     def _write_whole(self, outcome: Reply) -> None:
         if self._timer is not None:
             self._stop_timer()
-        head = self._reply_head(outcome.status, outcome.headers, len(outcome.body))
-        body = b"" if self._request.method == "HEAD" else outcome.body
+        body, length = outcome.body, len(outcome.body)
+        if self._request.method == "HEAD":
+            # What the upstream would say to a GET is not known where it was asked by HEAD.
+            body, length = b"", length if self._head is None else UNSAID
         self._reply_status, self._written = outcome.status, len(body)
-        self._leaving += (head, body)
+        self._leaving += (self._reply_head(outcome.status, outcome.headers, length), body)
         self._end()
 
     def _write_without_body(self, head: Relayed) -> None:

@@ -11,6 +11,7 @@ from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
+from gateway.tokens.silence import reading, shows_nobody
 from gateway.vocab.events import Emit, Failed, describe
 from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
@@ -110,9 +111,11 @@ class Keeper:
         # A store that is down is noticed before the upstream changes anything.
         await self._store.ping()
         if fields.keys() <= _NO_CHANGE:
-            checked = await perform(replace(plan, method="GET", document=None))
+            checked = await perform(reading(plan, plan.path))
         else:
             checked = await perform(replace(plan, document={"data": fields}))
+        if isinstance(checked, Checked) and checked.status < 300 and shows_nobody(checked):  # noqa: PLR2004
+            checked = await perform(reading(plan, plan.path))
         if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004 - HTTP's own number
             if not _shows(checked.document, customer_id):
                 return Refusal(Code.UPSTREAM_INVALID, "the change answered another customer", violation=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from gateway.carrying.call import Call
+from gateway.guard.status import unable
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.email import canonical
@@ -21,7 +22,7 @@ from gateway.vocab.events import Emit, GuardViolated, LoginDone
 from gateway.vocab.messages import Answer, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
-from gateway.wire.headers import first, retry_after
+from gateway.wire.headers import first
 from gateway.wire.pointer import id_text
 
 # No customer has it, so that asking for it costs what asking for a real one costs.
@@ -102,10 +103,10 @@ class UpstreamVerifier:
             return answer
         if answer.status in _REFUSED:
             return Refusal(Code.LOGIN_FAILED, f"upstream answered {answer.status}")
-        if answer.status == 429:  # noqa: PLR2004 - HTTP's own number
-            return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
         if answer.status not in _OPENED:
-            return Refusal(Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}")
+            return unable(answer.status, answer.headers) or Refusal(
+                Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}"
+            )
         plain = inflate(answer.body, first(answer.headers, "content-encoding"), _MAX_ANSWER)
         document: Any = plain if isinstance(plain, Refusal) else parse_answer(plain)
         data = document.get("data") if isinstance(document, dict) else None

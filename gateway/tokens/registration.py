@@ -31,6 +31,7 @@ from gateway.tokens.directory import Directory, Found
 from gateway.tokens.email import canonical
 from gateway.tokens.intents import RECOVERABLE, UNDER_WAY, is_recoverable, made_within
 from gateway.tokens.passwords import PasswordHasher, check_length
+from gateway.tokens.silence import read_back, shows_nobody, unconfirmed
 from gateway.tokens.throttle import Throttle
 from gateway.vocab.messages import Checked, Json, Plan, Trace
 from gateway.vocab.policy import Perform
@@ -49,7 +50,7 @@ _ANY_ADDRESS = "-"
 
 def _proves_no_creation(refusal: Refusal) -> bool:
     status = refusal.upstream_status
-    return refusal.code in _NOT_CREATED or (status is not None and 300 <= status < 500)  # noqa: PLR2004
+    return refusal.code in _NOT_CREATED or (status is not None and 400 <= status < 500)  # noqa: PLR2004
 
 
 def customer_fields(plan: Plan) -> Json | Refusal:
@@ -145,7 +146,7 @@ class Registrar:
             if not found.is_proven:
                 return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
             if password is None:
-                return await self._without_password(plan, fields["email"], perform)
+                return await self._without_password(plan, fields["email"], perform, trace)
             return await self._with_password(plan, fields["email"], name, password, perform, trace)
 
     async def _with_password(
@@ -205,6 +206,17 @@ class Registrar:
             if is_first:
                 await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else checked  # noqa: PLR2004
+        return await self._settle(plan, intent, checked, perform, trace)
+
+    async def _settle(
+        self, plan: Plan, intent: Registration, checked: Checked, perform: Perform, trace: Trace
+    ) -> Checked | Refusal:
+        """Give the intent's password to the customer whom a creation answered, or who is read back where it did not."""
+        if shows_nobody(checked):
+            read = await read_back(self._directory, plan, self._path, intent.email, checked.status, perform, trace)
+            if isinstance(read, Refusal):
+                return read
+            checked = read
         shown = _only(checked, intent.email)
         if isinstance(shown, Refusal):
             return shown
@@ -217,12 +229,12 @@ class Registrar:
             return customer_id
         refusal = await self._directory.confirm(customer_id, intent.email, trace)
         if refusal is not None:
-            return refusal
+            return unconfirmed(refusal)
         if not await self._store.settle(intent.id, customer_id, intent.password_hash):
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who has a password")
         return shown
 
-    async def _without_password(self, plan: Plan, email: str, perform: Perform) -> Checked | Refusal:
+    async def _without_password(self, plan: Plan, email: str, perform: Perform, trace: Trace) -> Checked | Refusal:
         """Create a customer who has no password yet; an intent for the e-mail must not give him somebody else's."""
         refusal = await self.void_intent(email)
         if refusal is not None:
@@ -230,7 +242,12 @@ class Registrar:
         checked = await perform(plan)
         if isinstance(checked, Refusal) or (checked.status >= 400 and checked.status != 409):  # noqa: PLR2004
             return checked
-        return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else _only(checked, email)  # noqa: PLR2004
+        if checked.status == 409:  # noqa: PLR2004
+            return Refusal(Code.EMAIL_TAKEN)
+        if shows_nobody(checked):
+            read = await read_back(self._directory, plan, self._path, email, checked.status, perform, trace)
+            return read if isinstance(read, Refusal) else _only(read, email)
+        return _only(checked, email)
 
     async def _repeat(self, plan: Plan, found: Found, password: str | None, perform: Perform) -> Checked | Refusal:
         """Answer a registration for an e-mail that exists: finished here if it is the repeat of one that broke off."""

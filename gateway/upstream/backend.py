@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from gateway.carrying.call import SAFE, Call
+from gateway.carrying.call import SAFE, UNACCEPTED, Call
 from gateway.carrying.fetch import fetch
 from gateway.carrying.pool import ConnectionPool
+from gateway.guard.status import unable
 from gateway.upstream.credential import ServerCredential
 from gateway.vocab.messages import Answer, Lookup, Query, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -33,7 +34,7 @@ class Backend:
     async def send(self, call: Call, limit: int, trace: Trace, *, owns_401: bool = False) -> Answer | Refusal:
         """Send `call` with our bearer and return its whole answer, of at most `limit` bytes.
 
-        After a 401 the bearer is renewed, and a call that changes nothing is sent once more. A 401 never reaches a
+        After a 401 or 407 the bearer is renewed, and a call that changes nothing is sent once more. Neither reaches a
         client: its SDK would answer by renewing its own bearer, which is not at fault. With `owns_401` a 401 may speak
         of something else than our bearer and is an answer like any other.
         """
@@ -46,7 +47,9 @@ class Backend:
             trace.upstream_calls += 1
             answer = await fetch(self._pool, replace(call, headers=(*call.headers, line)), limit)
             trace.upstream_seconds += self._clock() - started
-            if isinstance(answer, Refusal) or answer.status != _UNAUTHORIZED or owns_401:
+            if isinstance(answer, Refusal) or answer.status not in UNACCEPTED:
+                return answer
+            if owns_401 and answer.status == _UNAUTHORIZED:
                 return answer
             self.reject(line)
             rejected = line
@@ -71,14 +74,17 @@ class Backend:
     async def look_up(self, path: str, query: Query, trace: Trace) -> Lookup | Refusal:
         """GET a document for the gateway's own decisions.
 
-        A status below 500 is an answer; UPSTREAM_FAILED above, UPSTREAM_INVALID for a success that is not JSON.
+        A status below 500 is an answer, but for a 429: that and a 503 keep their meaning (THROTTLED,
+        UPSTREAM_UNAVAILABLE), so that clients repeat. UPSTREAM_FAILED for any other, UPSTREAM_INVALID for a success
+        that is not JSON.
         """
         headers = (("accept", "application/json"), ("accept-encoding", "identity"))
         answer = await self.send(Call("GET", serialise(path, query), headers), _LOOKUP_LIMIT, trace)
         if isinstance(answer, Refusal):
             return answer
-        if answer.status >= 500 or answer.status == 429:  # noqa: PLR2004 - HTTP's own numbers
-            return Refusal(Code.UPSTREAM_FAILED, f"look-up answered {answer.status}")
+        refusal = unable(answer.status, answer.headers)
+        if refusal is not None:
+            return refusal
         if answer.status != 200:  # noqa: PLR2004
             return Lookup(answer.status, None)
         if not is_json(first(answer.headers, "content-type")):

@@ -127,10 +127,11 @@ class Lookup(Struct, frozen=True):
 
 
 class Checked(Struct, frozen=True):
-    """An answer that may leave: `document` is its JSON body, None where it has none."""
+    """An answer that may leave: `document` is its JSON body, None where it has none; `headers` are lines beside it."""
 
     status: int
     document: Any = None
+    headers: Headers = ()
 
 
 class Plan(Struct, frozen=True):

@@ -65,10 +65,13 @@ class Access:
     What follows from the rules is worked out once, not for each request: `is_open`, whether nothing narrows or judges;
     `needs_body`, whether any rule reads the body; `judges_bare`, whether all guards judge a document without `data`;
     `judges_included`, whether any of them judges `included`.
+
+    `unproven` are the methods for which nothing proves, before a request is sent, whose the record is that it names.
     """
 
     scope: tuple[ScopeRule, ...] = ()
     guards: tuple[GuardRule, ...] = ()
+    unproven: frozenset[str] = frozenset()
     is_open: bool = field(init=False, repr=False, compare=False)
     needs_body: bool = field(init=False, repr=False, compare=False)
     judges_bare: bool = field(init=False, repr=False, compare=False)

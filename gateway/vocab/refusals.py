@@ -6,7 +6,7 @@ goes into `detail`, which only events see.
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Wording(NamedTuple):
@@ -55,6 +55,9 @@ class Code(Enum):
     UPSTREAM_UNREACHABLE = Wording(502, "Bad Gateway", "The commerce API could not be reached.")
     UPSTREAM_FAILED = Wording(502, "Bad Gateway", "The commerce API failed to answer this request.")
     UPSTREAM_INVALID = Wording(502, "Bad Gateway", "The answer of the commerce API could not be used.")
+    WRITE_UNCONFIRMED = Wording(
+        502, "Bad Gateway", "The commerce API gave no clear answer: the change may have happened."
+    )
     GUARD_VIOLATION = Wording(502, "Bad Gateway", "The answer of the commerce API was withheld.")
     OVERLOADED = Wording(503, "Service Unavailable", "The gateway is busy. Try again shortly.")
     DRAINING = Wording(503, "Service Unavailable", "The gateway is shutting down.")
@@ -62,6 +65,7 @@ class Code(Enum):
         503, "Service Unavailable", "This route is closed: an answer of the commerce API broke its rules."
     )
     STORE_UNAVAILABLE = Wording(503, "Service Unavailable", "Logins are not possible at the moment.")
+    UPSTREAM_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API is not available. Try again later.")
     CREDENTIAL_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API does not accept the gateway yet.")
     UPSTREAM_TIMEOUT = Wording(504, "Gateway Timeout", "The commerce API did not answer in time.")
 
@@ -71,12 +75,18 @@ class Code(Enum):
         return self.value.status
 
 
+# These look like a bug of somebody's, and their details are sentences of ours with a status in them at most: the log
+# always has them.
+EXPLAINED_IN_LOGS: Final = frozenset({Code.UPSTREAM_FAILED, Code.UPSTREAM_INVALID, Code.WRITE_UNCONFIRMED})
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A typed "no".
 
     `source` names the field at fault for the client (`data.email`, `query.filter`): names from the configuration or
-    the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds.
+    the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds, or what an
+    upstream said in its own words (`wire.headers.retry_after`).
     `violation` marks an answer of the upstream that would have broken isolation. `upstream_status` is the status of
     the answer that was refused, where the upstream gave one.
     """
@@ -84,7 +94,7 @@ class Refusal:
     code: Code
     detail: str = ""
     source: str | None = None
-    retry_after: int | None = None
+    retry_after: int | str | None = None
     allow: tuple[str, ...] = ()
     violation: bool = False
     upstream_status: int | None = None

@@ -48,6 +48,16 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # It stands in lines of logs and heads: nothing that a shell, a page or a table could take for its own.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
 _VIA = {protocol: ("via", f"{protocol} customer-token-gateway") for protocol in ("1.0", "1.1")}
+# What speaks of the very bytes of a body (RFC 9110 section 8, RFC 9530).
+_OF_CONTENT = frozenset({
+    "accept-ranges", "content-digest", "content-disposition", "content-encoding", "content-language", "content-md5",
+    "content-range", "content-type", "digest", "repr-digest",
+})  # fmt: skip
+
+# Seconds of any sensible number, or an IMF-fixdate (RFC 9110 section 5.6.7).
+_RETRY_AFTER = re.compile(r"\d{1,9}|[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
+_METHODS = re.compile(r"(?:[A-Z]{1,16}(?:[ \t]*,[ \t]*|$)){0,20}")
+_UNSATISFIED = re.compile(r"bytes \*/[0-9]{1,18}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -114,15 +124,31 @@ def for_client(headers: Headers, *, set_cookie: bool = False) -> Headers:
     )
 
 
+def without_content(headers: Headers) -> Headers:
+    """Drop the lines that describe a body which does not leave."""
+    return tuple(line for line in headers if line[0] not in _OF_CONTENT)
+
+
 def media_type(content_type: str | None) -> str:
     """Return the type/subtype of a Content-Type value in lower case, empty without one."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 
-def retry_after(headers: Headers) -> int:
-    """Return an upstream's Retry-After in seconds where it gives a plain number, else 1."""
-    value = first(headers, "retry-after") or ""
-    return int(value) if value.isdecimal() and len(value) <= 5 else 1  # noqa: PLR2004 - about a day
+def retry_after(headers: Headers) -> str | None:
+    """Return an upstream's Retry-After as it came: seconds or a date (RFC 9110 section 10.2.3); else None."""
+    lines = values(headers, "retry-after")
+    return lines[0] if len(lines) == 1 and _RETRY_AFTER.fullmatch(lines[0]) else None
+
+
+def of_refusal(status: int, headers: Headers) -> Headers:
+    """Pick the lines that say something of a client error itself: `Allow`, and the length in `Content-Range` of a 416.
+
+    Sources: RFC 9110 sections 10.2.1 and 15.5.17.
+    """
+    kept = [("allow", line) for line in values(headers, "allow") if _METHODS.fullmatch(line)]
+    if status == 416:  # noqa: PLR2004 - HTTP's own number
+        kept += [("content-range", line) for line in values(headers, "content-range") if _UNSATISFIED.fullmatch(line)]
+    return tuple(kept)
 
 
 @lru_cache(maxsize=64)

@@ -40,7 +40,7 @@ def parent(way: Way) -> Json:
 def assert_nothing_written(suffered: Suffered) -> None:
     """Check that the request went no further than the look-up, and that this is told."""
     assert writes(suffered) == []
-    assert_withheld(suffered, 404, 502, 503, 504)
+    assert_withheld(suffered, 404, 429, 502, 503, 504)
     assert suffered.refusals == 1
 
 

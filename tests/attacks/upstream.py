@@ -175,6 +175,8 @@ WAYS: dict[str, Way] = {
 LISTS = {name: way for name, way in WAYS.items() if way.is_list}
 SINGLES = {name: way for name, way in WAYS.items() if not way.is_list}
 LOOKED_UP = {name: way for name, way in WAYS.items() if way.look_up is not None}
+# Nothing proves, before they are asked for, whose these are.
+UNPROVEN = (WAYS["order"], WAYS["address"])
 LIST, SINGLE = WAYS["orders-list"], WAYS["order"]
 
 

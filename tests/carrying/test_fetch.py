@@ -246,6 +246,17 @@ async def test_small_answers_above_the_limit(*, is_chunked: bool) -> None:
         assert await body_of(pool, GET, 2) == b"{}"
 
 
+@pytest.mark.parametrize("lines", [b"content-length: 9", b"transfer-encoding: chunked"])
+async def test_an_error_above_the_limit_still_has_its_status(lines: bytes) -> None:
+    """Its body is not read on, and says less than the status does."""
+    body = b"9\r\ntoo large\r\n0\r\n\r\n" if b"chunked" in lines else b"too large"
+    said = b"HTTP/1.1 410 Gone\r\n" + lines + b"\r\n\r\n" + body
+    async with pooled(Upstream((said,))) as pool:
+        answer = await fetch(pool, GET, 2)
+        assert isinstance(answer, Answer)
+        assert (answer.status, answer.body) == (410, b"")
+
+
 async def test_what_is_announced_is_not_always_there() -> None:
     """A 304 and an answer to HEAD say how long a body would be."""
     lines = (("content-length", "3000"),)

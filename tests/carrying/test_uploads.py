@@ -1,13 +1,14 @@
 """Bodies that are uploaded piece by piece: framing, back-pressure, limits, and answers that come before their end."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
 
 from gateway.carrying.call import Call, Timeouts, Upload
-from tests.carrying.connected import HASTY, OK, WHOLE, Taken, Upstream, asked, pooled, sent
+from tests.carrying.connected import HASTY, OK, WHOLE, Taken, Upstream, asked, pool_of, pooled, sent
 from tests.server.raw import until
 
 pytestmark = pytest.mark.usefixtures("wire")
@@ -320,3 +321,30 @@ async def test_an_upload_that_met_a_dead_connection_goes_on_another() -> None:
         end(receiver)
         assert (await receiver.done()).told == ["wanted", "whole 200"]
     assert upstream.connections == 2
+
+
+@pytest.mark.parametrize("call", [CHUNKED, sized(4 * MIB)], ids=["chunks", "length"])
+async def test_an_answer_that_came_counts_though_the_upload_fails(call: Call) -> None:
+    """An upstream says 413 and closes at once: the next write fails before the loop has read what was said."""
+    answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        pool = pool_of(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+        def refuse() -> None:
+            """Read the head, leave the body, answer, and end: the kernel sends a reset behind the answer."""
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(20)
+                connection.sendall(answer)
+
+        try:
+            receiver = await wanted(sent(pool, call))
+            # All in one turn of our loop, which reads nothing meanwhile.
+            refuse()
+            assert receiver.uploads is not None
+            while await receiver.uploads.upload(b"x" * 65536):
+                pass
+            assert (await receiver.done()).told == ["wanted", "whole 413"]
+            assert receiver.body == b"no"
+        finally:
+            await pool.close()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.config.effective import insecure_settings
 from gateway.config.load import load
 from gateway.config.model import Config
-from gateway.config.proof import Decision, Proof, Verdict, prove, unreachable
+from gateway.config.proof import Decision, Proof, Verdict, prove, unproven_owners, unreachable
 from gateway.config.reach import is_taken, meet, rank, reaches, spelled
 from gateway.routing import parse_template, shape
 from gateway.vocab.messages import CallerKind, Plan, Target, Whose
@@ -389,3 +389,42 @@ def test_what_routes_say_of_each_other(table: list[tuple[str, list[str], bool]])
         and not is_taken(paths, other, everything)
     ]
     assert [note.what for note in proof.notes if "answers 405" in note.what] == shadows
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "methods_of_route", "unproven"),
+    [
+        (OWN, "/v2/orders/{oid}", ["GET"], {"GET"}),
+        (LOOKED_UP, "/v2/orders/{oid}", ["GET", "PUT"], set()),
+        (OWN, "/v2/orders", ["GET"], set()),
+        ({"scope": [{"path_owner": {"parameter": "id"}}], **OWN}, "/v2/customers/{id}", ["GET", "PUT"], set()),
+        # A part of what is proven: a write is held to be one to it, a read would tell a stranger's from none.
+        (
+            {"scope": [{"path_owner": {"parameter": "id"}}], **OWN},
+            "/v2/customers/{id}/notes/{nid}",
+            ["GET", "PUT"],
+            {"GET"},
+        ),
+    ],
+)
+def test_whose_record_is_proven_before_it_is_asked_for(
+    rules: dict[str, Any], path: str, methods_of_route: list[str], unproven: set[str]
+) -> None:
+    """Of others nothing may be said but that they are not there."""
+    excused = {"path": path, "methods": methods_of_route, "access": {"customer": rules}, "insecure_unproven": "a test"}
+    config = written(excused)
+    assert unproven_owners(config)["r0", CallerKind.CUSTOMER] == unproven
+
+
+def test_what_lies_below_an_unproven_record_is_as_unproven() -> None:
+    """The list of items of somebody's order is no list of one's own."""
+    below = {"path": "/v2/orders/{oid}/items", "access": {"customer": OWN}, "insecure_unproven": "a test"}
+    config = written({"path": "/v2/orders/{oid}", "access": {"customer": OWN}}, below)
+    assert unproven_owners(config)["r1", CallerKind.CUSTOMER] == {"GET"}
+
+
+def test_the_records_of_the_shipped_file_that_are_unproven(tmp_path: Path) -> None:
+    """An order, and an address, which the API alone says to be below its customer."""
+    config = load(MOLTIN, environment(tmp_path, "http://up.example"))
+    found = {key: methods for key, methods in unproven_owners(config).items() if methods}
+    assert found == {("order", CallerKind.CUSTOMER): {"GET"}, ("address", CallerKind.CUSTOMER): {"GET"}}

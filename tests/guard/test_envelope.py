@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.guard.envelope import VOCABULARY, explained
-from gateway.vocab.messages import Checked, Plan
+from gateway.vocab.messages import Plan
 
 PLAN = Plan(
     "POST",
@@ -19,9 +19,7 @@ WITHHELD = "The commerce API refused the request."
 
 def text_of(message: Any, member: str = "detail", plan: Plan | None = PLAN) -> Any:
     """Return what becomes of one text of an error."""
-    answer = explained(422, {"errors": [{member: message}]}, plan)
-    assert isinstance(answer, Checked)
-    return answer.document["errors"][0].get(member)
+    return explained(422, {"errors": [{member: message}]}, plan)["errors"][0].get(member)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +38,14 @@ def text_of(message: Any, member: str = "detail", plan: Plan | None = PLAN) -> A
         "customer not found",
         "The email already exists",
         "must be less than or equal to 2048 characters",
+        "Your card was declined.",
+        "Your card has insufficient funds. Please try another card.",
+        "Your card has expired.",
+        "There is not enough stock to add this product to your cart",
+        "This product is sold out.",
+        "The promotion code has already been redeemed",
+        "postcode is required",
+        "The shipping address is outside our delivery area",
     ],
 )
 def test_messages_of_the_api_leave(message: str) -> None:
@@ -91,3 +97,57 @@ def test_the_vocabulary_is_plain_words() -> None:
     """Compared without case, and no number in it is longer than a limit."""
     assert all(word == word.casefold() and word.isalnum() and word.isascii() for word in VOCABULARY)
     assert all(int(word) <= 10_000 for word in VOCABULARY if word.isdigit())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "data.billing_address.postcode",
+        {"pointer": "/data/billing_address/postcode"},
+        {"pointer": "/data/shippingAddress/firstName"},
+        {"pointer": "/data/items/0/quantity"},
+        {"parameter": "page[limit]"},
+        {"pointer": "/data/county"},
+    ],
+)
+def test_the_place_at_fault_leaves(source: Any) -> None:
+    """A form must know which of its fields is wrong (JSON:API 1.1, "Error objects"); names of fields are nobody's."""
+    assert text_of(source, "source") == source
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        ({"pointer": "/data/orders/5f8da740-6680-463e-b31c-190b2db4bf9d"}, None),
+        ({"pointer": "/data/customers/leslie@knope.example"}, None),
+        ({"pointer": "/data/name", "parameter": "leslie", "leak": {"name": "leslie"}}, {"pointer": "/data/name"}),
+        ({"pointer": ["/data/name"]}, None),
+        ({"header": "authorization"}, None),
+        ({}, None),
+        (["data"], None),
+        ("leslieKnope", None),
+    ],
+)
+def test_a_place_that_may_be_somebodys_stays(source: Any, kept: Any) -> None:
+    """Of a source nothing leaves but a pointer and a parameter, each made of known words."""
+    assert text_of(source, "source") == kept
+
+
+@pytest.mark.parametrize(
+    ("document", "detail"),
+    [
+        ({"title": "Conflict", "detail": "the email already exists", "status": 409}, "the email already exists"),
+        ({"code": "23505", "message": "duplicate key value of leslie"}, WITHHELD),
+        ({"code": "23505", "message": "duplicate key value"}, "duplicate key value"),
+        ({"errors": {"email": ["taken"]}}, WITHHELD),
+        ({"errors": []}, WITHHELD),
+        ({"errors": ["x", None]}, WITHHELD),
+        ([], WITHHELD),
+        (None, WITHHELD),
+        ("text", WITHHELD),
+    ],
+)
+def test_an_error_of_any_shape_has_one_envelope(document: Any, detail: str) -> None:
+    """SDKs read errors[0], always (docs/upstream.md section 2); RFC 9457 and PostgREST have members of their own."""
+    (error,) = explained(409, document, PLAN)["errors"]
+    assert (error["status"], error["detail"], error["code"]) == (409, detail, "UPSTREAM_REFUSED")

@@ -64,7 +64,13 @@ STAGES = (
     Stage(
         "look-up",
         "is the record, or its parent, the caller's?",
-        (Code.RECORD_NOT_FOUND, Code.UPSTREAM_INVALID, Code.UPSTREAM_FAILED),
+        (
+            Code.RECORD_NOT_FOUND,
+            Code.UPSTREAM_INVALID,
+            Code.UPSTREAM_FAILED,
+            Code.THROTTLED,
+            Code.UPSTREAM_UNAVAILABLE,
+        ),
         asks_upstream=True,
     ),
     Stage(
@@ -81,7 +87,9 @@ STAGES = (
             Code.RECORD_NOT_FOUND,
             Code.UPSTREAM_INVALID,
             Code.UPSTREAM_FAILED,
+            Code.WRITE_UNCONFIRMED,
             Code.THROTTLED,
+            Code.UPSTREAM_UNAVAILABLE,
         ),
         asks_upstream=True,
     ),

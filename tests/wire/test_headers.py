@@ -16,8 +16,10 @@ from gateway.wire.headers import (
     is_json,
     is_repeated,
     media_type,
+    of_refusal,
     retry_after,
     values,
+    without_content,
 )
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -112,13 +114,55 @@ def test_a_value_with_control_characters_does_not_pass(value: str) -> None:
     assert for_client((("x-note", value),)) == ()
 
 
+DATE = "Wed, 21 Oct 2099 07:28:00 GMT"
+
+
+@pytest.mark.parametrize("value", ["7", "0", "120", "100000", DATE])
+def test_retry_after_leaves_as_it_came(value: str) -> None:
+    """RFC 9110 section 10.2.3: seconds, or a date."""
+    assert retry_after((("retry-after", value),)) == value
+
+
 @pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("7", 7), ("0", 0), ("99999", 99999), ("100000", 1), ("soon", 1), ("-1", 1), ("", 1), (None, 1)],
+    "value", ["soon", "-1", "", "1.5", "\u0667", "9" * 10, "Wed, 21 Oct 2099 07:28:00 CET", DATE + "!"]
 )
-def test_retry_after_is_a_plain_number_of_seconds(value: str | None, seconds: int) -> None:
-    """A date, or more than a day, becomes one second."""
-    assert retry_after(() if value is None else (("retry-after", value),)) == seconds
+def test_what_is_no_time_is_no_retry_after(value: str) -> None:
+    """Nothing that an upstream writes there leaves unread; and of two lines nobody knows which is meant."""
+    assert retry_after((("retry-after", value),)) is None
+    assert retry_after((("retry-after", "1"), ("retry-after", "2"))) is None
+    assert retry_after(()) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "value", "is_kept"),
+    [
+        (405, "allow", "GET, HEAD", True),
+        (405, "allow", "", True),
+        (405, "allow", "GET, leslie", False),
+        (405, "allow", "GET,,PUT", False),
+        (416, "content-range", "bytes */1234", True),
+        (416, "content-range", "items */1234", False),
+        (416, "content-range", "bytes 0-1/1234", False),
+        (404, "content-range", "bytes */1234", False),
+        (401, "www-authenticate", "Bearer", False),
+        (409, "etag", '"a"', False),
+    ],
+)
+def test_of_an_errors_head_only_what_says_why_leaves(status: int, name: str, value: str, *, is_kept: bool) -> None:
+    """RFC 9110 sections 10.2.1 and 15.5.17; of a challenge to us no client hears."""
+    assert of_refusal(status, ((name, value),)) == (((name, value),) if is_kept else ())
+
+
+def test_what_speaks_of_a_body_goes_with_it() -> None:
+    """Without the body its type, encoding and digest would be lies; what speaks of the record stays."""
+    kept: Headers = (("location", "/x"), ("etag", '"a"'))
+    content: Headers = (
+        ("content-type", "text/html"),
+        ("content-encoding", "gzip"),
+        ("content-md5", "x"),
+        ("digest", "y"),
+    )
+    assert without_content((*content, *kept)) == kept
 
 
 def test_an_open_answer_keeps_what_describes_it() -> None:

@@ -1,0 +1,65 @@
+"""What an answer says that is no success: its status keeps its meaning, and leaves in the gateway's own envelope. Pure.
+
+It looks at no record: whose the record is must be known before anything is said of it.
+"""
+
+from gateway.guard.envelope import explained
+from gateway.vocab.messages import Answer, Checked, Headers, Plan
+from gateway.vocab.policy import Access
+from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.body import inflate, parse_answer
+from gateway.wire.headers import first, of_refusal, retry_after
+
+# Ten errors of the API are far below this; what is larger is no error.
+ERROR_LIMIT = 256 * 1024
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+"""The redirects that clients follow (Fetch standard, "redirect status")."""
+_READS = frozenset({"GET", "HEAD"})
+_NO_CONTENT = frozenset({204, 205})
+
+
+def unable(status: int, headers: Headers) -> Refusal | None:
+    """Say that the upstream cannot answer at the moment, or at all; None where its answer says something else.
+
+    429 and 503 ask for patience, and for how much of it: SDKs repeat them. All else is a failure.
+    """
+    if status == 429:  # noqa: PLR2004 - HTTP's own numbers, here and below
+        return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(headers) or 1)
+    if status == 503:  # noqa: PLR2004
+        return Refusal(Code.UPSTREAM_UNAVAILABLE, "upstream answered 503", retry_after=retry_after(headers))
+    return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {status}") if status >= 500 else None  # noqa: PLR2004
+
+
+def judged_status(answer: Answer, access: Access, plan: Plan) -> Checked | Refusal:
+    """Return what leaves of an answer to a judged request that is no success with a document."""
+    status = answer.status
+    if status in _NO_CONTENT and not answer.body and plan.method not in _READS:
+        return Checked(204)
+    if (refusal := unable(status, answer.headers)) is not None:
+        return refusal
+    if status < 300:  # noqa: PLR2004
+        return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
+    if status == 404 or plan.method in access.unproven:  # noqa: PLR2004
+        # Whatever is said of a record that may be somebody's would tell it from one that is not there.
+        return Refusal(Code.RECORD_NOT_FOUND, f"upstream answered {status}")
+    if status >= 400:  # noqa: PLR2004
+        return refused(answer, None if access.is_open else plan)
+    if plan.method in _READS:
+        return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
+    return Refusal(Code.WRITE_UNCONFIRMED, f"upstream answered {status} to a write")
+
+
+def relayed_error(answer: Answer) -> Checked | Refusal:
+    """Return what leaves of an error on an open route: the status and the messages, in the envelope of every error."""
+    return unable(answer.status, answer.headers) or refused(answer, None)
+
+
+def refused(answer: Answer, plan: Plan | None) -> Checked:
+    """Return the gateway's envelope for a client error, with what could be read of its messages (`explained`)."""
+    plain = inflate(answer.body, first(answer.headers, "content-encoding"), ERROR_LIMIT)
+    document = plain if isinstance(plain, Refusal) else parse_answer(plain)
+    return Checked(
+        answer.status,
+        explained(answer.status, None if isinstance(document, Refusal) else document, plan),
+        of_refusal(answer.status, answer.headers),
+    )

@@ -1,0 +1,91 @@
+"""Says which Location of a record that was made may be told to its client: the upstream may name a stranger's.
+
+It may where the record was judged in the very answer, where the path says whose it is, or where the record, read once,
+passes the guard of its own route.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from gateway.carrying.call import Call
+from gateway.decision import Ready, Snapshot
+from gateway.guard import core as guard
+from gateway.routing import Match
+from gateway.scope import core as scope
+from gateway.scope.rules.path_owner import PathOwner
+from gateway.upstream.backend import Backend
+from gateway.upstream.parents import Parents
+from gateway.vocab.messages import Checked, Request, Target, Trace, Whose
+from gateway.vocab.policy import Access
+from gateway.vocab.refusals import Refusal
+from gateway.wire.location import Side
+from gateway.wire.target import encode_path, parse, serialise
+
+Named = str | Callable[[], Awaitable[str | None]] | None
+"""The Location to tell, how to find out, or None."""
+_HEADERS = (("accept", "application/json"), ("accept-encoding", "identity"))
+
+
+class Creations:
+    """Judges Locations of guarded answers, and looks where that is the only way to know."""
+
+    def __init__(self, backend: Backend, parents: Parents) -> None:
+        self._backend = backend
+        self._parents = parents
+
+    def named(self, snapshot: Snapshot, ready: Ready, checked: Checked, value: str, trace: Trace) -> Named:
+        """Return the Location of an answer, `checked`, as the client may have it: a path of ours, without a query."""
+        place = snapshot.places.read(value, ready.target)
+        target = parse(place.path.partition("?")[0]) if place.side is Side.OURS else None
+        if not isinstance(target, Target) or not target.segments:
+            return None
+        link = snapshot.links.public_url + target.path
+        ids = _ids(checked)
+        whose = ready.admission.whose
+        if target.segments[-1] in ids and target.path == f"{ready.plan.path}{encode_path(target.segments[-1:])}":
+            return link
+        match = snapshot.routes.match("GET", target.segments)
+        access = match.route.access.get(ready.admission.caller.kind) if isinstance(match, Match) else None
+        if not isinstance(match, Match) or match.route.endpoint is not None or access is None:
+            return None
+        named = [*match.parameters.values()]
+        known = {*whose.parameters.values(), *ids, whose.customer_id}
+        if target.segments[-1] in ids and known.issuperset(named):
+            return link
+        owners = [match.parameters[rule.parameter] for rule in access.scope if isinstance(rule, PathOwner)]
+        if owners and all(owner == whose.customer_id for owner in owners):
+            return link
+        if not access.guards or not named:
+            return None
+
+        async def look() -> str | None:
+            is_own = await self._is_own(snapshot, match, access, target, whose.customer_id, trace)
+            return link if is_own else None
+
+        return look
+
+    async def _is_own(
+        self, snapshot: Snapshot, match: Match, access: Access, target: Target, customer_id: str | None, trace: Trace
+    ) -> bool:
+        whose = Whose(customer_id, match.parameters)
+        asking = Request(trace.request_id, "GET", target.path, _HEADERS, "-", 0.0)
+        plan = scope.make_plan(match.route, access, whose, asking, target, None, snapshot.forwarded)
+        if isinstance(plan, Refusal):
+            return False
+        for parent in plan.parents:
+            if isinstance(await self._parents.check(parent, trace), Refusal):
+                return False
+        call = Call("GET", serialise(plan.path, plan.query), (*_HEADERS, ("x-request-id", trace.request_id)))
+        answer = await self._backend.send(call, match.route.answer_limit, trace)
+        if isinstance(answer, Refusal):
+            return False
+        checked = guard.judge(match.route, access, plan, whose, answer, snapshot.links)
+        return isinstance(checked, Checked) and checked.status == 200 and target.segments[-1] in _ids(checked)  # noqa: PLR2004
+
+
+def _ids(checked: Checked) -> frozenset[str]:
+    """Return the ids of the records that an answer shows."""
+    document = checked.document
+    data = document.get("data", document) if isinstance(document, dict) else document
+    records = data if isinstance(data, list) else [data]
+    ids = [record.get("id") for record in records if isinstance(record, dict)]
+    return frozenset(str(ident) for ident in ids if type(ident) in {str, int})

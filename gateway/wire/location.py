@@ -1,0 +1,85 @@
+"""Where a Location leads: to the upstream, hence to us, or elsewhere. Pure.
+
+What a browser would read in another way than we do is not read at all: the WHATWG URL standard knows backslashes, tabs,
+and schemes without slashes.
+"""
+
+import re
+from collections.abc import Sequence
+from enum import Enum, auto
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from msgspec import Struct
+
+# No blank, no control, no backslash; letters beyond ASCII stand in paths at the most, and do not begin one.
+_READABLE = re.compile(r"[!-\[\]-~][!-\[\]-~\u00a1-\U0010ffff]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PORTS = {"http": 80, "https": 443}
+
+
+class Side(Enum):
+    """Whose a place is."""
+
+    OURS = auto()
+    """The upstream's, or one that it links itself by, or this gateway's: clients reach it here."""
+    LISTED = auto()
+    """Somebody else's, and the routing file says that redirects may lead there."""
+    ELSEWHERE = auto()
+    UNREADABLE = auto()
+
+
+class Place(Struct, frozen=True):
+    """Where a Location leads. Of one that is `OURS`, `path` is the gateway's own, and `link` what a client follows."""
+
+    side: Side
+    link: str = ""
+    path: str = ""
+
+
+class Places:
+    """Reads Locations of the upstream at `url`, which links itself by `origins` as well (URLs without trailing slash).
+
+    `public_url` is the gateway's own URL, or empty; `listed` are URLs to whose origins redirects may lead.
+    """
+
+    def __init__(self, url: str, origins: Sequence[str], public_url: str, listed: Sequence[str]) -> None:
+        self._url = url
+        self._public_url = public_url
+        own = [urlsplit(base) for base in (url, *origins, *([public_url] if public_url else []))]
+        # The longest base first: of two on one host the closer one is meant.
+        self._own = sorted(((_origin(base), base.path) for base in own), key=lambda known: -len(known[1]))
+        self._listed = frozenset(_origin(urlsplit(base)) for base in listed)
+
+    def read(self, value: str, target: str) -> Place:
+        """Say where a Location leads that answers a request for `target` (the gateway's path and query)."""
+        scheme = _SCHEME.match(value)
+        rest = value[scheme.end() :] if scheme else value
+        if not _READABLE.fullmatch(value) or rest.startswith("///") or (scheme and not rest.startswith("//")):
+            return Place(Side.UNREADABLE)
+        try:
+            parts = urlsplit(urljoin(f"{self._url}{target}", value))
+            if not _AUTHORITY.fullmatch(parts.netloc) or parts.path.startswith("//"):
+                return Place(Side.UNREADABLE)
+            origin = _origin(parts)
+        except ValueError:
+            return Place(Side.UNREADABLE)
+        for known, base in self._own:
+            if known == origin and (parts.path == base or parts.path.startswith(f"{base}/")):
+                path = parts.path[len(base) :] or "/"
+                if path.startswith("//"):
+                    # Without a public URL that would be somebody else's (RFC 3986 section 4.2).
+                    return Place(Side.UNREADABLE)
+                return Place(Side.OURS, self._public_url + _with_rest(path, parts), path)
+        if any(known == origin for known, _ in self._own):
+            # On the upstream's own host, beside what it serves to us: nobody can go there.
+            return Place(Side.UNREADABLE)
+        return Place(Side.LISTED if origin in self._listed else Side.ELSEWHERE, parts.geturl())
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+
+
+def _with_rest(path: str, parts: SplitResult) -> str:
+    return parts._replace(scheme="", netloc="", path=path).geturl()
