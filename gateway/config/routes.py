@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gateway.config.evidence import knows_the_customer
 from gateway.config.model import Access, AccessPerCaller, Route, Rules
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
@@ -23,7 +24,13 @@ def route(model: Route, verify: str = "store") -> policy.Route:
         stream_limit=model.limits.stream,
         set_cookie=model.set_cookie,
         closes_on_violation=model.on_violation == "close_route",
+        is_alike=_is_alike(model.access),
     )
+
+
+def _is_alike(model: AccessPerCaller) -> bool:
+    """Tell whether it makes no difference who is logged in: the same rules, and none that knows the customer."""
+    return model.public is not None and model.public == model.customer and not knows_the_customer(model.public)
 
 
 def _access(model: AccessPerCaller) -> Sequence[tuple[CallerKind, policy.Access]]:

@@ -31,11 +31,15 @@ class CallerKind(StrEnum):
 
 
 class Caller(Struct, frozen=True):
-    """Who asks, proven. `customer_id` is set exactly for customers."""
+    """Who asks, proven. `customer_id` is set exactly for customers.
+
+    `has_dead_token`: a customer token came along that is not valid (any more), on a route that needs none.
+    """
 
     kind: CallerKind
     client_id: str | None = None
     customer_id: str | None = None
+    has_dead_token: bool = False
 
 
 class Target(Struct, frozen=True):
@@ -156,7 +160,8 @@ class Reply(Struct, frozen=True):
 class Trace(Struct):
     """What is known about a request so far, for events only: no decision reads it. Times are in seconds.
 
-    `target` is as the client sent it; only the log of the demonstration shows some of it.
+    `target` is as the client sent it; only the log of the demonstration shows some of it. `ignored_token`: the customer
+    token is dead, and the request went on as the public's; the head of the reply says it.
     """
 
     request_id: str = "-"
@@ -168,6 +173,7 @@ class Trace(Struct):
     upstream_seconds: float = 0.0
     upstream_calls: int = 0
     target: str = "-"
+    ignored_token: bool = False
 
 
 class Whose(Struct, frozen=True):

@@ -78,7 +78,8 @@ class Refusal:
     `source` names the field at fault for the client (`data.email`, `query.filter`): names from the configuration or
     the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds.
     `violation` marks an answer of the upstream that would have broken isolation. `upstream_status` is the status of
-    the answer that was refused, where the upstream gave one.
+    the answer that was refused, where the upstream gave one. `challenge` is what a 401 asks for (RFC 9110 section
+    11.6.1).
     """
 
     code: Code
@@ -88,3 +89,4 @@ class Refusal:
     allow: tuple[str, ...] = ()
     violation: bool = False
     upstream_status: int | None = None
+    challenge: str = "Bearer"
