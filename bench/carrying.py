@@ -47,7 +47,8 @@ from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.replies import Closing, reply_head
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import Grant, ServerCredential
+from gateway.upstream.credential import ServerCredential
+from gateway.upstream.grant import Grant
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import RequestDone
 from gateway.vocab.messages import Answer, CallerKind, Reply, Trace

@@ -7,9 +7,10 @@ their order. What has to be waited for is a value, too: a `Later` is only made h
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.authn.bearer import BearerVerifier
-from gateway.authn.customer import CustomerVerifier
+from gateway.authn.customer import CustomerVerifier, is_nothing
 from gateway.guard import core as guard
 from gateway.guard import status as guard_status
 from gateway.routing import RouteTable
@@ -147,9 +148,11 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
             target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None)
         )
     # A login replaces the customer token, so a dead one must not stand in its way.
-    caller = authenticate(snapshot, request, reads_token=match.route.endpoint is not Endpoint.LOGIN)
+    reads_token = match.route.endpoint is not Endpoint.LOGIN
+    caller = authenticate(snapshot, request, reads_token=reads_token, needs_token=not match.route.is_alike)
     if isinstance(caller, Refusal):
         return caller
+    trace.ignored_token = caller.has_dead_token
     trace.caller = caller.kind
     trace.customer_id = caller.customer_id
     access = match.route.access.get(caller.kind)
@@ -175,20 +178,23 @@ def _origin_form(snapshot: Snapshot, request: Request) -> str | Refusal:
     )
 
 
-def preflight(snapshot: Snapshot, request: Request) -> Reply | Refusal:
-    """Answer a browser's question before its request; nobody is asked for it upstream."""
-    origin = _origin_form(snapshot, request)
-    target = origin if isinstance(origin, Refusal) else wire_target.parse(origin)
-    if isinstance(target, Refusal):
-        return target
-    methods = snapshot.routes.methods(target.segments)
-    if not methods:
-        return Refusal(Code.ROUTE_UNKNOWN)
-    return Reply(204, snapshot.cors.preflight(request.headers, methods))
+def preflight(snapshot: Snapshot, request: Request) -> Reply:
+    """Answer a browser's question before its request, for any path; nobody is asked for it upstream.
+
+    Fetch standard, section 4.8: without a 2xx, or the method in it, a page never learns why its request fails. What is
+    wrong with path or method the request itself is told.
+    """
+    return Reply(204, snapshot.cors.preflight(request.headers))
 
 
-def authenticate(snapshot: Snapshot, request: Request, *, reads_token: bool = True) -> Caller | Refusal:
-    """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer."""
+def authenticate(
+    snapshot: Snapshot, request: Request, *, reads_token: bool = True, needs_token: bool = True
+) -> Caller | Refusal:
+    """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer.
+
+    Beside a public bearer a token that says "nobody" is none, and a dead one does no harm where none is needed: to
+    leave it out would give as much. Beside a trusted one either stops the request: without it that client sees all.
+    """
     # One value a name, as nearly always; then no line need be looked for twice (saves 1 us).
     named = dict(request.headers)
     is_plain = len(named) == len(request.headers)
@@ -210,9 +216,14 @@ def authenticate(snapshot: Snapshot, request: Request, *, reads_token: bool = Tr
     if token is None or not reads_token:
         return caller
     tokens = (token,) if is_plain else wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN)
+    is_public = caller.kind is CallerKind.PUBLIC
+    if is_public and is_nothing(tokens):
+        return caller
     customer_id = snapshot.customers.verify(tokens, request.received_at)
     if isinstance(customer_id, Refusal):
-        return customer_id
+        # Of two lines nobody can tell which one is meant.
+        forgives = is_public and not needs_token and len(tokens) == 1
+        return replace(caller, has_dead_token=True) if forgives else customer_id
     return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id)
 
 

@@ -121,11 +121,6 @@ class RouteTable:
                 raise ValueError(f"{method} {route.path} belongs to {node.routes[method].name} already")
             node.routes[method] = route
 
-    def methods(self, segments: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the methods that a path answers, empty where there is no such path."""
-        found = _descend(self._root, segments, 0, ())
-        return _allowed(found[0]) if found else ()
-
     def match(self, method: str, segments: tuple[str, ...]) -> Match | Refusal:
         """Return the one route of a method and a canonical path: ROUTE_UNKNOWN or METHOD_NOT_ALLOWED otherwise."""
         return self._known.get((method, segments)) or self._match(method, segments)

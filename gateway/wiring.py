@@ -40,7 +40,8 @@ from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import ServerCredential, client_credentials
+from gateway.upstream.credential import ServerCredential
+from gateway.upstream.grant import ClientCredentials
 from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Lifecycle
@@ -109,7 +110,16 @@ async def running(
         stack.push_async_callback(pool.close)
         options = config.upstream.credential
         credential = ServerCredential(
-            client_credentials(pool, options.path, options.client_id, options.client_secret), emit, now
+            ClientCredentials(
+                pool,
+                options.path,
+                options.client_id,
+                options.client_secret,
+                options.authentication,
+                options.default_life,
+            ),
+            emit,
+            now,
         )
         stack.push_async_callback(credential.close)
         backend = Backend(pool, credential, clock)

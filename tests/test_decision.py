@@ -56,9 +56,11 @@ ORDERS = Route(
 PRODUCT = Route("product", "/v2/products/{id}", frozenset({"GET", "PUT", "DELETE"}), EVERYBODY)
 LOGIN = Route("login", "/v2/tokens", frozenset({"POST"}), EVERYBODY, endpoint=Endpoint.LOGIN)
 BEARER = Route("bearer", "/oauth/access_token", frozenset({"POST"}), EVERYBODY, endpoint=Endpoint.BEARER)
+CART = Route("cart", "/v2/carts/{ref}", frozenset({"GET"}), EVERYBODY, is_alike=True)
+NOBODY = ("x-moltin-customer-token", "")
 RING = KeyRing([load_key(generate(Algorithm.EDDSA))])
 SNAPSHOT = Snapshot(
-    routes=RouteTable([ORDERS, PRODUCT, LOGIN, BEARER]),
+    routes=RouteTable([ORDERS, PRODUCT, CART, LOGIN, BEARER]),
     bearers=BearerVerifier(RING, "us", "shop", DAY),
     customers=CustomerVerifier(RING, "us", "shop", DAY, re.compile(r"c\d+")),
     clients=frozenset({(CallerKind.PUBLIC, "front"), (CallerKind.TRUSTED, "back")}),
@@ -119,6 +121,30 @@ def test_who_asks(headers: Headers, caller: Caller) -> None:
     assert decision.authenticate(SNAPSHOT, request("/", *headers)) == caller
 
 
+@pytest.mark.parametrize("nothing", ["", "undefined", "null"])
+def test_a_token_that_says_nobody(nothing: str) -> None:
+    """What an app sends while nobody is logged in is no token, beside a public bearer or where none is required."""
+    line = ("x-moltin-customer-token", nothing)
+    assert decision.authenticate(SNAPSHOT, request("/", bearer(), line)) == Caller(CallerKind.PUBLIC, "front")
+    relaxed = replace(SNAPSHOT, requires_bearer=False)
+    assert decision.authenticate(relaxed, request("/", line)) == Caller(CallerKind.PUBLIC)
+
+
+@pytest.mark.parametrize("dead", ["x", "a.b.c", token(life=-60)[1], f"{token()[1]}x"], ids=["x", "abc", "over", "torn"])
+def test_a_dead_token_where_none_is_needed(dead: str) -> None:
+    """It goes on as the public's, and that is noted; never beside a trusted bearer, and never one of two."""
+    line = ("x-moltin-customer-token", dead)
+    found = decision.authenticate(SNAPSHOT, request("/", bearer(), line), needs_token=False)
+    assert found == Caller(CallerKind.PUBLIC, "front", has_dead_token=True)
+    for headers in ((TRUSTED, line), (bearer(), line, line), (bearer(), line, NOBODY)):
+        refused = decision.authenticate(SNAPSHOT, request("/", *headers), needs_token=False)
+        assert code(refused) is Code.CUSTOMER_TOKEN_INVALID
+    trace = Trace()
+    decision.admit(SNAPSHOT, request("/v2/carts/c", bearer(), line), trace)
+    assert (trace.caller, trace.ignored_token) == ("public", True)
+    assert code(decision.admit(SNAPSHOT, request("/v2/orders", bearer(), line), Trace())) is Code.CUSTOMER_TOKEN_INVALID
+
+
 def test_without_a_bearer() -> None:
     """It is missing, unless none is required: then anybody is the public, and may still be a customer."""
     assert code(decision.authenticate(SNAPSHOT, request("/"))) is Code.BEARER_MISSING
@@ -138,7 +164,14 @@ def test_without_a_bearer() -> None:
         pytest.param((bearer(CallerKind.TRUSTED, "front"),), Code.BEARER_INVALID, id="a client of the other kind"),
         pytest.param((("authorization", token()[1]),), Code.BEARER_INVALID, id="a customer token as a bearer"),
         pytest.param((bearer(), ("x-moltin-customer-token", "x")), Code.CUSTOMER_TOKEN_INVALID, id="no token"),
-        pytest.param((bearer(), ("x-moltin-customer-token", "")), Code.CUSTOMER_TOKEN_INVALID, id="an empty token"),
+        pytest.param((bearer(), ("x-moltin-customer-token", "NULL")), Code.CUSTOMER_TOKEN_INVALID, id="no such word"),
+        pytest.param((bearer(), NOBODY, NOBODY), Code.CUSTOMER_TOKEN_INVALID, id="nothing twice"),
+        pytest.param((bearer(), NOBODY, token()), Code.CUSTOMER_TOKEN_INVALID, id="nothing and a token"),
+        pytest.param((TRUSTED, NOBODY), Code.CUSTOMER_TOKEN_INVALID, id="trusted, an empty token"),
+        pytest.param(
+            (TRUSTED, ("x-moltin-customer-token", "undefined")), Code.CUSTOMER_TOKEN_INVALID, id="trusted, no"
+        ),
+        pytest.param((TRUSTED, ("x-moltin-customer-token", "null")), Code.CUSTOMER_TOKEN_INVALID, id="trusted, null"),
         pytest.param((bearer(), token(), token()), Code.CUSTOMER_TOKEN_INVALID, id="two tokens"),
         pytest.param((TRUSTED, token(life=-60)), Code.CUSTOMER_TOKEN_INVALID, id="a token that is over"),
         pytest.param((TRUSTED, ("x-moltin-customer-token", "x")), Code.CUSTOMER_TOKEN_INVALID, id="trusted, no token"),
@@ -199,15 +232,13 @@ def test_paths_of_our_own() -> None:
 
 
 def test_a_preflight() -> None:
-    """It is answered from the routes alone; one for a path that is none is refused."""
+    """It is answered alike for every path: what is wrong with it, the request itself is told, and the page can read."""
     origin = ("origin", "https://app.example")
-    reply = decision.preflight(SNAPSHOT, request("/v2/products/p1", origin, method="OPTIONS"))
-    assert isinstance(reply, Reply)
-    assert (reply.status, reply.body) == (204, b"")
-    methods = dict(reply.headers)["access-control-allow-methods"]
-    assert {"GET", "PUT", "DELETE"} <= set(methods.split(", "))
-    assert code(decision.preflight(SNAPSHOT, request("/v2/x", origin, method="OPTIONS"))) is Code.ROUTE_UNKNOWN
-    assert code(decision.preflight(SNAPSHOT, request("/v2//x", origin, method="OPTIONS"))) is Code.TARGET_AMBIGUOUS
+    for target in ("/v2/products/p1", "/v2/x", "/v2//x", "*"):
+        reply = decision.preflight(SNAPSHOT, request(target, origin, method="OPTIONS"))
+        assert (reply.status, reply.body) == (204, b"")
+        methods = dict(reply.headers)["access-control-allow-methods"]
+        assert {"GET", "PUT", "DELETE"} <= set(methods.split(", "))
 
 
 def test_a_plan_is_narrowed() -> None:

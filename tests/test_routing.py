@@ -111,19 +111,13 @@ def test_another_method_is_told_which_there_are(method: str, path: str, allow: t
     assert match(method, path) == Refusal(Code.METHOD_NOT_ALLOWED, allow=allow)
 
 
-def test_the_methods_of_a_path_are_known_for_preflights() -> None:
-    """All methods of a path, none of a path that does not exist."""
-    assert TABLE.methods(("v2", "customers", "c1")) == ("DELETE", "GET", "HEAD", "PUT")
-    assert TABLE.methods(("x",)) == ()
-
-
 def test_an_own_head_route_wins_over_get() -> None:
     """HEAD follows GET unless the table says otherwise."""
     table = RouteTable([route("/x", "GET", name="get"), route("/x", "HEAD", name="head")])
     found = table.match("HEAD", ("x",))
     assert isinstance(found, Match)
     assert found.route.name == "head"
-    assert table.methods(("x",)) == ("GET", "HEAD")
+    assert table.match("PUT", ("x",)) == Refusal(Code.METHOD_NOT_ALLOWED, allow=("GET", "HEAD"))
 
 
 def test_a_method_of_a_path_has_one_route() -> None:

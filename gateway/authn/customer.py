@@ -9,6 +9,14 @@ from gateway.authn.keyring import Claims, KeyRing
 from gateway.authn.verifier import Profile, Revoked, Verifier
 from gateway.vocab.refusals import Code, Refusal
 
+# What JavaScript makes of a token that is not there: an empty text, or the word for nothing.
+_NOTHING: Final = frozenset({"", "undefined", "null"})
+
+
+def is_nothing(values: Sequence[str]) -> bool:
+    """Tell whether `X-Moltin-Customer-Token` lines are one that says in an app's words that nobody is logged in."""
+    return len(values) == 1 and values[0] in _NOTHING
+
 
 class CustomerVerifier:
     """Mints customer tokens and turns `X-Moltin-Customer-Token` lines into customer ids.

@@ -96,6 +96,17 @@ class Credential(Closed):
     client_id: str = Field(min_length=1, description="Client id.")
     client_secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
     path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
+    authentication: Literal["form", "basic"] | None = Field(
+        default=None,
+        description="Where the endpoint wants id and secret: in the form or in Authorization: Basic. Without it the"
+        " form is tried first, and the other where it answers 400 or 401.",
+    )
+    default_life: Duration = Field(
+        default="5m",
+        gt=0,
+        validate_default=True,
+        description="Life of a bearer whose grant does not say it (expires_in).",
+    )
 
 
 class Upstream(Closed):

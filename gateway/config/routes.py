@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.config.model import Access, Route, Rules
+from gateway.config.evidence import knows_the_customer
+from gateway.config.model import Access, AccessPerCaller, Route, Rules
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -28,7 +29,13 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
         stream_limit=model.limits.stream,
         set_cookie=model.set_cookie,
         closes_on_violation=model.on_violation == "close_route",
+        is_alike=_is_alike(model.access),
     )
+
+
+def _is_alike(model: AccessPerCaller) -> bool:
+    """Tell whether it makes no difference who is logged in: the same rules, and none that knows the customer."""
+    return model.public is not None and model.public == model.customer and not knows_the_customer(model.public)
 
 
 def _access(model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:

@@ -18,7 +18,7 @@ from gateway.decision import Decided, Later, Ready, Relayed, Snapshot
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
 from gateway.server.edge import Edge, break_off, with_cors
-from gateway.server.replies import UNSAID, Closing, render, reply_head
+from gateway.server.replies import UNSAID, Closing, render, reply_head, without_token
 from gateway.server.state import State
 from gateway.server.upload import upload
 from gateway.vocab.events import Failed, RequestDone, describe
@@ -377,6 +377,8 @@ class Exchange:
 
     def _reply_head(self, status: int, headers: Headers, length: int | None) -> bytes:
         lines = with_cors(headers, self._snapshot, self._request.headers)
+        if self._trace.ignored_token:
+            lines = without_token(status, lines)
         closing = self._closing
         # A body that nobody took would have to be read to its end before the next request; ending is cheaper. The end
         # of a reply without length in HTTP/1.0 is that of its connection (RFC 9112 section 6.3).

@@ -40,8 +40,25 @@ def render(refusal: Refusal) -> Reply:
     if retry_after is not None:
         headers.append(("retry-after", str(retry_after)))
     if wording.status == 401:  # noqa: PLR2004 - RFC 9110 section 11.6.1 asks for a challenge with it
-        headers.append(("www-authenticate", "Bearer"))
+        headers.append(("www-authenticate", refusal.challenge))
     return Reply(wording.status, tuple(headers), encode({"errors": [error]}))
+
+
+def without_token(status: int, lines: Headers) -> Headers:
+    """Return a reply's header lines and one more, for an app whose customer token is dead: log in again, or forget it.
+
+    No cache may keep such a reply for others, whatever the API said of it (RFC 9111 section 5.2.2.5, RFC 9213): their
+    tokens are good. A 304 would teach it to the cache all the same (RFC 9111 section 4.3.4), and says nothing.
+    """
+    if status == HTTPStatus.NOT_MODIFIED:
+        return lines
+    kept = [
+        # A page may read it as it may the others that are named there.
+        (name, f"{value}, X-Customer-Token") if name == "access-control-expose-headers" else (name, value)
+        for name, value in lines
+        if not name.endswith(("cache-control", "surrogate-control"))
+    ]
+    return (*kept, ("cache-control", "private, no-store"), ("x-customer-token", "ignored"))
 
 
 class Closing(Struct, frozen=True):

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from gateway.authn.keyring import KeyRing
 from gateway.decision import Decided, Snapshot, when_read, with_document
+from gateway.tokens.client import CHALLENGE, read_claim
 from gateway.tokens.login import Login
 from gateway.vocab.messages import Body, CallerKind, Headers, Json, Reply, Request, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -57,13 +58,18 @@ class TokenApi:
         form = _read_form(raw)
         if form is None:
             return Refusal(Code.FORM_INVALID, "fields repeated or unreadable", source="body")
-        grant, client_id = form.get("grant_type"), form.get("client_id")
+        grant = form.get("grant_type")
         if grant not in {_IMPLICIT, _CLIENT_CREDENTIALS}:
             return Refusal(Code.FORM_INVALID, source="grant_type")
-        if not client_id:
+        claim = read_claim(request.headers, form, needs_secret=grant == _CLIENT_CREDENTIALS)
+        if isinstance(claim, Refusal):
+            return claim
+        if not claim.pairs:
             return Refusal(Code.FORM_INVALID, source="client_id")
-        if not self._is_known(grant, client_id, form.get("client_secret", "")):
-            return Refusal(Code.CLIENT_UNKNOWN)
+        known = [client_id for client_id, secret in claim.pairs if self._is_known(grant, client_id, secret)]
+        if not known:
+            return Refusal(Code.CLIENT_UNKNOWN, challenge=CHALLENGE if claim.by_basic else "Bearer")
+        client_id = known[0]
         kind = CallerKind.PUBLIC if grant == _IMPLICIT else CallerKind.TRUSTED
         trace.caller = kind
         token, expires = snapshot.bearers.mint(kind, client_id, request.received_at, self._bearer_life)

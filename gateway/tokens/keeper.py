@@ -76,6 +76,7 @@ class Keeper:
             self._emit(Failed(request_id, "keeping a password", describe(error)))
 
     async def _change(self, plan: Plan, whose: Whose, perform: Perform, trace: Trace) -> Checked | Refusal:
+        plan = _without_unchanged(plan)
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
             return fields
@@ -159,6 +160,18 @@ class Keeper:
 
 def _customer_id(whose: Whose) -> str:
     return list(whose.parameters.values())[-1]
+
+
+def _without_unchanged(plan: Plan) -> Plan:
+    """Return a change without a password that is none: the boolean that was shown, or a field left empty."""
+    data = (plan.document or {}).get("data")
+    if not isinstance(data, dict) or "password" not in data:
+        return plan
+    password = data["password"]
+    if password is not None and password != "" and not isinstance(password, bool):
+        return plan
+    fields = {name: value for name, value in data.items() if name != "password"}
+    return replace(plan, document={**(plan.document or {}), "data": fields})
 
 
 def _shows(document: Any, customer_id: str) -> bool:

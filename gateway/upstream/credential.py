@@ -7,17 +7,10 @@ import asyncio
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from urllib.parse import urlencode
 
-from pydantic import SecretStr
-
-from gateway.carrying.call import Call
-from gateway.carrying.fetch import fetch
-from gateway.carrying.pool import ConnectionPool
+from gateway.upstream.grant import Grant
 from gateway.vocab.events import CredentialFailed, CredentialRenewed, Emit
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import number, parse_answer
 
 # Renewed when this share of the life is over, so that an hour's token leaves twelve minutes for a broken endpoint.
 _RENEW_AT = 0.8
@@ -31,56 +24,6 @@ _PROVEN_AGE = 60.0
 # Nobody waits longer than this for a bearer, however long the token endpoint takes; while it is failing, less.
 _PATIENCE = 5.0
 _PATIENCE_FAILING = 1.0
-# A grant is a few hundred bytes; anything larger is no grant.
-_MAX_GRANT = 64 * 1024
-# A longer life is not believed: renewing once a month costs nothing.
-_MAX_LIFE = 30 * 86400.0
-_MAX_LIFE_DIGITS = 18
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A bearer and how long it lives."""
-
-    token: str
-    life: float
-
-
-def client_credentials(
-    pool: ConnectionPool, path: str, client_id: str, client_secret: SecretStr
-) -> Callable[[], Awaitable[Grant | Refusal]]:
-    """Return a function that obtains a grant by OAuth 2.0 client credentials (RFC 6749 section 4.4, form body)."""
-
-    async def obtain() -> Grant | Refusal:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": client_id,
-            "client_secret": client_secret.get_secret_value(),
-        }
-        headers = (("content-type", "application/x-www-form-urlencoded"), ("accept", "application/json"))
-        answer = await fetch(pool, Call("POST", path, headers, urlencode(form).encode()), _MAX_GRANT)
-        if isinstance(answer, Refusal):
-            return answer
-        if answer.status not in {200, 201}:
-            return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"token endpoint answered {answer.status}")
-        document = parse_answer(answer.body)
-        if isinstance(document, Refusal):
-            return document
-        return _read_grant(document)
-
-    return obtain
-
-
-def _read_grant(document: object) -> Grant | Refusal:
-    if isinstance(document, dict):
-        token, said = document.get("access_token"), document.get("expires_in")
-        life = number(said)
-        if isinstance(said, str) and said.isdecimal() and len(said) <= _MAX_LIFE_DIGITS:
-            life = int(said)
-        is_token = isinstance(token, str) and token.isascii() and token.isprintable() and " " not in token and token
-        if is_token and life is not None and life > 0:
-            return Grant(str(token), float(min(life, _MAX_LIFE)))
-    return Refusal(Code.CREDENTIAL_UNAVAILABLE, "token endpoint answered no grant")
 
 
 class ServerCredential:

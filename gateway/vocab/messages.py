@@ -31,11 +31,15 @@ class CallerKind(StrEnum):
 
 
 class Caller(Struct, frozen=True):
-    """Who asks, proven. `customer_id` is set exactly for customers."""
+    """Who asks, proven. `customer_id` is set exactly for customers.
+
+    `has_dead_token`: a customer token came along that is not valid (any more), on a route that needs none.
+    """
 
     kind: CallerKind
     client_id: str | None = None
     customer_id: str | None = None
+    has_dead_token: bool = False
 
 
 class Target(Struct, frozen=True):
@@ -166,7 +170,8 @@ class Trace(Struct):
     """What is known about a request so far, for events only: no decision reads it. Times are in seconds.
 
     `target` is as the client sent it; only the log of the demonstration shows some of it. `client_id` is the client's
-    own id for the request, where `request_id` is another.
+    own id for the request, where `request_id` is another. `ignored_token`: the customer token is dead, and the request
+    went on as the public's; the head of the reply says it.
     """
 
     request_id: str = "-"
@@ -179,6 +184,7 @@ class Trace(Struct):
     upstream_calls: int = 0
     target: str = "-"
     client_id: str | None = None
+    ignored_token: bool = False
 
 
 class Whose(Struct, frozen=True):

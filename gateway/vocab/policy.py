@@ -102,7 +102,10 @@ JWKS_PATH = "/.well-known/jwks.json"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only)."""
+    """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only).
+
+    `is_alike`: public callers may do here exactly what customers may, so that it does not matter who is logged in.
+    """
 
     name: str
     path: str
@@ -115,6 +118,7 @@ class Route:
     stream_limit: int | None = None
     set_cookie: bool = False
     closes_on_violation: bool = False
+    is_alike: bool = False
     endpoint: Endpoint | None = None
 
 

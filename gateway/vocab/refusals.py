@@ -88,7 +88,8 @@ class Refusal:
     the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds, or what an
     upstream said in its own words (`wire.headers.retry_after`).
     `violation` marks an answer of the upstream that would have broken isolation. `upstream_status` is the status of
-    the answer that was refused, where the upstream gave one.
+    the answer that was refused, where the upstream gave one. `challenge` is what a 401 asks for (RFC 9110 section
+    11.6.1).
     """
 
     code: Code
@@ -98,3 +99,4 @@ class Refusal:
     allow: tuple[str, ...] = ()
     violation: bool = False
     upstream_status: int | None = None
+    challenge: str = "Bearer"

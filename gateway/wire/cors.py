@@ -16,6 +16,8 @@ _ALLOWED_HEADERS = (
     "EP-Account-Management-Authentication-Token, EP-Inventories-Multi-Location, If-None-Match, "
     "If-Modified-Since, Range, Traceparent, Tracestate, X-Request-Id"
 )
+# All that a route may have, whatever the path has: a page that may not ask cannot read the 405 either.
+_ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _EXPOSED_HEADERS = "X-Request-Id, Retry-After, ETag, Content-Range"
 _ANY_ORIGIN: Headers = (("access-control-allow-origin", "*"), ("access-control-expose-headers", _EXPOSED_HEADERS))
 
@@ -48,14 +50,14 @@ class Cors:
             ("vary", "Origin"),
         )
 
-    def preflight(self, request: Headers, methods: tuple[str, ...]) -> Headers:
-        """Return the header lines that answer a preflight for a path with `methods`."""
+    def preflight(self, request: Headers) -> Headers:
+        """Return the header lines that answer a preflight."""
         lines = self.headers(request)
         if not any(name == "access-control-allow-origin" for name, _ in lines):
             return lines
         return (
             *(line for line in lines if line[0] != "access-control-expose-headers"),
-            ("access-control-allow-methods", ", ".join(methods)),
+            ("access-control-allow-methods", _ALLOWED_METHODS),
             ("access-control-allow-headers", ", ".join((_ALLOWED_HEADERS, *self.extra_headers))),
             ("access-control-max-age", str(self.max_age)),
         )

@@ -347,12 +347,18 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "no-break space": lambda token: token + "\u00a0",
     "zero width": lambda token: "\u200b" + token,
     "JSON": lambda token: json.dumps({"token": token}),
-    "empty": lambda token: token[:0],
-    "null": lambda token: f"null{token[:0]}",
     "only dots": lambda token: f"..{token[:0]}",
     "NUL": lambda token: token + "\0",
     "escape": lambda token: token + "\x1b[0m",
 }
+
+
+@every(kind=KINDS, nothing=["", "null", "undefined"])
+async def test_a_token_that_is_nothing(field: Field, kind: str, nothing: str) -> None:
+    """As a customer token it is none, and what customers alone may see stays closed; as a bearer it is no good one."""
+    outcome = await show(field, kind, nothing)
+    assert_refused(outcome, 403 if kind == "customer token" else 401)
+    assert outcome.first.code == ("ACCESS_DENIED" if kind == "customer token" else "BEARER_INVALID")
 
 
 @every(kind=KINDS, spelling=SPELLINGS)

@@ -16,6 +16,7 @@ from gateway.config.model import Config
 from gateway.config.reach import is_taken, meet, spelled
 from gateway.routing import parse_template, shape
 from gateway.vocab.policy import Endpoint
+from gateway.vocab.refusals import Code, Refusal
 from tests.config.writing import key, methods, minimal, route, templates
 
 OWNER = {"owner": {"pointer": "/id"}}
@@ -144,7 +145,8 @@ def test_names_of_the_gateways_own_routes_are_taken() -> None:
 def test_what_has_no_fault_can_be_compiled() -> None:
     """The checks leave nothing for the compiler to stumble over."""
     config = Config.model_validate(minimal())
-    assert snapshot(config, KeyRing([load_key(key())])).routes.methods(("v2", "products")) == ("GET", "HEAD")
+    table = snapshot(config, KeyRing([load_key(key())])).routes
+    assert table.match("PUT", ("v2", "products")) == Refusal(Code.METHOD_NOT_ALLOWED, allow=("GET", "HEAD"))
 
 
 # Tables of many routes

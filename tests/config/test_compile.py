@@ -8,6 +8,7 @@ from gateway.config.model import Config
 from gateway.routing import Match
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.policy import Endpoint
+from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import FORWARDED
 from tests.config.writing import key, minimal
 
@@ -37,8 +38,11 @@ def test_paths_of_the_gateways_own_routes_can_be_chosen() -> None:
     """`clients.path` and `customers.login_path` move them."""
     moved = config(clients=minimal()["clients"] | {"path": "/grants"}, customers={"login_path": "/logins"})
     table = snapshot(moved, key_ring(moved)).routes
-    assert table.methods(("grants",)) == table.methods(("logins",)) == ("POST",)
-    assert table.methods(("oauth", "access_token")) == ()
+    for path, endpoint in ((("grants",), Endpoint.BEARER), (("logins",), Endpoint.LOGIN)):
+        found = table.match("POST", path)
+        assert isinstance(found, Match)
+        assert found.route.endpoint is endpoint
+    assert table.match("POST", ("oauth", "access_token")) == Refusal(Code.ROUTE_UNKNOWN)
 
 
 def test_clients_are_known_by_kind_and_id() -> None:

@@ -1,5 +1,7 @@
 """A route of a checked file becomes what requests are matched with."""
 
+import pytest
+
 from gateway.config.model import Route
 from gateway.config.routes import route
 from gateway.guard.rules.owner import Owner
@@ -47,3 +49,25 @@ def test_a_route_without_parameters_takes_none() -> None:
 def test_an_upstream_that_verifies_keeps_its_passwords() -> None:
     """There a password is a field like any other."""
     assert route(Route.model_validate(written(passwords="show")), "upstream").passwords is None
+
+
+RULES = {"scope": [{"body_fields": {"forbid": ["customer"]}}]}
+KNOWING = {"scope": [{"path_owner": {}}], "guard": [{"owner": {"pointer": "/id"}}]}
+
+
+@pytest.mark.parametrize(
+    ("access", "expected"),
+    [
+        pytest.param({"public": "open", "customer": "open"}, True, id="open to both"),
+        pytest.param({"public": RULES, "customer": RULES, "trusted": "open"}, True, id="the same rules"),
+        pytest.param({"public": "open", "customer": RULES}, False, id="customers may do less"),
+        pytest.param({"public": RULES, "customer": "open"}, False, id="customers may do more"),
+        pytest.param({"customer": "open"}, False, id="customers alone"),
+        pytest.param({"public": "open"}, False, id="the public alone"),
+        pytest.param({"trusted": "open"}, False, id="neither"),
+        pytest.param({"public": KNOWING, "customer": KNOWING}, False, id="the same rules, which ask who it is"),
+    ],
+)
+def test_where_it_does_not_matter_who_is_logged_in(access: dict[str, object], *, expected: bool) -> None:
+    """There, and only there, a dead customer token closes nothing."""
+    assert route(Route.model_validate(written(access=access))).is_alike is expected

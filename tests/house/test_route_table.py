@@ -106,6 +106,7 @@ ADDRESS = data(
 )  # fmt: skip
 CHECKOUT = {"billing_address": ADDRESS["data"], "shipping_address": ADDRESS["data"]}
 GUEST = {"name": "Jerry", "email": "jerry@gergich.example"}
+REFERENCES = {"external_ref": "web-1", "custom_attributes": {"gift": {"type": "boolean", "value": True}}}
 PAY = data(gateway="manual", method="purchase")
 NEW_ITEM = data(type="cart_item", id=PRODUCT, quantity=1)
 REFERENCE = {"type": "customer", "id": RON_ID}
@@ -142,8 +143,18 @@ CUSTOMER_CELLS = [
     *yes(200, "PUT", f"/v2/customers/{LESLIE_ID}", TRUSTED, body=data(type="customer", external_ref="x")),
     *no("RECORD_NOT_FOUND", "PUT", f"/v2/customers/{LESLIE_ID}", *CUSTOMERS, body=data(name="R")),
     *no("BODY_FIELD_UNKNOWN", "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(external_ref="x"), note="more"),
+    *[
+        cell
+        for password in (True, False, None, "")
+        for cell in yes(
+            200, "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, note=f"the record as shown, password {password!r}",
+            body=data(type="customer", id=RON_ID, name="R", external_ref="x", password=password, links={}, meta={}),
+            sent=(("PUT", f"/v2/customers/{RON_ID}", data(type="customer", name="R")),),
+        )
+    ],
     *no("BODY_FIELD_FORBIDDEN", "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(id=LESLIE_ID), note="an id"),
-    *yes(200, "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(id=RON_ID, name="R"), note="the own id"),
+    *yes(200, "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(id=RON_ID, name="R"), note="the own id",
+         sent=(("PUT", f"/v2/customers/{RON_ID}", data(name="R")),)),
     *no(
         "BODY_FIELD_UNKNOWN", "PUT", f"/v2/customers/{RON_ID}", *CUSTOMERS, body=data(name="R") | {"meta": {}},
         note="a member beside the data",
@@ -264,6 +275,21 @@ def unpaid(order: str, *who: str) -> list[Cell]:
     return no("RECORD_NOT_FOUND", "POST", f"/v2/orders/{order}/payments", *who, body=PAY, sent=(look_up(order),))
 
 
+CONFIRM = data(options={})
+
+
+def confirmation(order: str) -> str:
+    """Return where a transaction of an order is confirmed."""
+    return f"/v2/orders/{order}/transactions/t/confirm"
+
+
+def confirmed(order: str, *who: str) -> list[Cell]:
+    """Say that callers may confirm a transaction of an order, which is looked up first."""
+    path, note = confirmation(order), "carried; this upstream has none"
+    sent = (look_up(order), ("POST", path, CONFIRM))
+    return no("RECORD_NOT_FOUND", "POST", path, *who, body=CONFIRM, sent=sent, note=note)
+
+
 PAYMENT_CELLS = [
     *paid(GUEST_ORDER_ID, PUBLIC, *CUSTOMERS),
     *paid(OWN_OPEN_ORDER, *CUSTOMERS),
@@ -271,7 +297,19 @@ PAYMENT_CELLS = [
     *unpaid(FOREIGN_ORDER, PUBLIC, *CUSTOMERS),
     *unpaid(UNKNOWN, PUBLIC, *CUSTOMERS),
     *yes(200, "POST", f"/v2/orders/{FOREIGN_ORDER}/payments", TRUSTED, body=PAY),
-]
+    *confirmed(GUEST_ORDER_ID, PUBLIC, *CUSTOMERS),
+    *confirmed(OWN_OPEN_ORDER, *CUSTOMERS),
+    *[
+        cell
+        for order, who in ((OWN_OPEN_ORDER, (PUBLIC,)), (FOREIGN_ORDER, (PUBLIC, *CUSTOMERS)))
+        for cell in no("RECORD_NOT_FOUND", "POST", confirmation(order), *who, body=CONFIRM, sent=(look_up(order),))
+    ],
+    *no(
+        "BODY_FIELD_FORBIDDEN", "POST", confirmation(OWN_OPEN_ORDER), *CUSTOMERS, note="a customer in the body",
+        body=data(customer={"id": LESLIE_ID}),
+    ),
+    *yes(404, "POST", confirmation(FOREIGN_ORDER), TRUSTED, body=CONFIRM, note="carried; this upstream has none"),
+]  # fmt: skip
 
 # --- Carts -----------------------------------------------------------------------------------------------------------
 
@@ -309,6 +347,28 @@ CART_CELLS = [
             body=data(**CHECKOUT, **({"customer": customer} if customer else {})),
         )
     ],
+    *[
+        cell
+        for nobody in ("", None)
+        for cell in (
+            *yes(
+                201, "POST", f"{CART}/checkout", PUBLIC, note=f"a guest whose id is {nobody!r}",
+                body=data(**CHECKOUT, customer={**GUEST, "id": nobody}),
+                sent=(("POST", f"{CART}/checkout", data(**CHECKOUT, customer=GUEST)),),
+            ),
+            *yes(
+                201, "POST", f"{CART}/checkout", *CUSTOMERS, note=f"an id that is {nobody!r}",
+                body=data(**CHECKOUT, customer={**GUEST, "id": nobody}),
+                sent=(("POST", f"{CART}/checkout", STAMPED),),
+            ),
+        )
+    ],
+    *yes(201, "POST", f"{CART}/checkout", PUBLIC, body=data(**CHECKOUT, **REFERENCES, customer=GUEST), note="ours"),
+    *yes(
+        201, "POST", f"{CART}/checkout", *CUSTOMERS, body=data(**CHECKOUT, **REFERENCES), note="ours",
+        sent=(("POST", f"{CART}/checkout", data(**CHECKOUT, **REFERENCES, customer={"id": RON_ID})),),
+    ),
+    *yes(404, "DELETE", f"{CART}/discounts/CODE", *CALLERS, note="carried; this upstream has none"),
     *no("BODY_FIELD_FORBIDDEN", "POST", f"{CART}/checkout", PUBLIC, *CUSTOMERS, note="another id",
         body=data(**CHECKOUT, customer={"id": LESLIE_ID})),
     *no("BODY_FIELD_FORBIDDEN", "POST", f"{CART}/checkout", PUBLIC, note="an id beside name and e-mail",
@@ -355,6 +415,9 @@ CATALOGUE_CELLS = [
     ],
     *yes(200, "GET", "/catalog/products", *CALLERS),
     *yes(200, "GET", f"/catalog/products/{PRODUCT}", *CALLERS),
+    *yes(404, "GET", "/v2/inventories/x", *CALLERS, note="carried; this upstream has none"),
+    *yes(404, "POST", "/v2/inventories/multiple", *CALLERS, body={"data": [{"id": "x"}]}, note="carried"),
+    *yes(404, "POST", "/catalog/products/x/configure", *CALLERS, body=data(selected_options={}), note="carried"),
     *yes(404, "GET", "/catalog/nodes/a/relationships/products", *CALLERS, note="carried; this upstream has none"),
 ]
 
@@ -384,11 +447,16 @@ ANSWERED = {
     f"/v2/orders/{OWN_ORDER}/items": ("GET", "HEAD"),
     f"/v2/orders/{OWN_ORDER}/transactions": ("GET", "HEAD"),
     f"/v2/orders/{OWN_ORDER}/payments": ("POST",),
+    f"/v2/orders/{OWN_ORDER}/transactions/x/confirm": ("POST",),
     "/v2/carts": ("POST",),
     CART: ("GET", "HEAD", "POST", "PUT", "DELETE"),
     f"{CART}/items": ("GET", "HEAD", "POST", "PUT", "DELETE"),
     f"{CART}/items/x": ("GET", "HEAD", "POST", "PUT", "DELETE"),
     f"{CART}/checkout": ("POST",),
+    f"{CART}/discounts/CODE": ("DELETE",),
+    "/v2/inventories/x": ("GET", "HEAD"),
+    "/v2/inventories/multiple": ("POST",),
+    "/catalog/products/x/configure": ("GET", "HEAD", "POST"),
     f"{CART}/relationships/customers": ("DELETE", "POST"),
     **{f"/v2/{path}": ("GET", "HEAD") for path in CATALOGUE},
     **{f"/v2/{path}/x": ("GET", "HEAD") for path in CATALOGUE},
@@ -403,7 +471,7 @@ UNKNOWN_PATHS = (
     f"{OWN_ADDRESSES}/{OWN_ADDRESS}/x", f"/v2/orders/{OWN_ORDER}/transactions/x",
     f"/v2/orders/{OWN_ORDER}/transactions/x/refund", f"/v2/orders/{OWN_ORDER}/shipping-groups", "/v2/orders/a/b/c",
     f"{CART}/discounts", f"{CART}/relationships/accounts", "/v2/Customers", "/V2/customers", "/v2/products/x/y",
-    "/v2/inventories",
+    "/v2/inventories", "/v2/inventories/x/transactions", f"{CART}/custom-discounts", f"{CART}/custom-discounts/x",
 )  # fmt: skip
 ELSE_CELLS = [
     *[
@@ -693,15 +761,22 @@ def forged(site: Site, what: str) -> str:
     ],
 )  # fmt: skip
 async def test_a_bad_customer_token_is_403_and_asks_nobody(table: Table, what: str, scheme: str, grant: str) -> None:
-    """On every route, also where no customer is needed: never 401, which SDKs retry, and never ignored."""
+    """Where it matters who is logged in: never 401, which SDKs retry. Beside a trusted bearer it matters everywhere."""
     headers = {
         "Authorization": scheme + await table.site.bearer(grant),
         "X-Moltin-Customer-Token": forged(table.site, what),
     }
-    for target in ("/v2/orders", "/v2/products", f"/v2/customers/{LESLIE_ID}"):
+    is_none = what == "empty" and grant == "public"
+    for target in ("/v2/orders", f"/v2/customers/{LESLIE_ID}"):
         answer = await table.site.call("GET", target, headers=headers)
-        assert (answer.status, answer.code) == (403, "CUSTOMER_TOKEN_INVALID")
+        assert (answer.status, answer.code) == (403, "ACCESS_DENIED" if is_none else "CUSTOMER_TOKEN_INVALID")
     assert not table.site.commerce.requests
+    answer = await table.site.call("GET", "/v2/products", headers=headers)
+    if grant == "trusted":
+        assert (answer.status, answer.code) == (403, "CUSTOMER_TOKEN_INVALID")
+        assert not table.site.commerce.requests
+    else:
+        assert (answer.status, answer.headers.get("x-customer-token")) == (200, None if is_none else "ignored")
 
 
 @together

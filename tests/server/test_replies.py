@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.server.replies import render
+from gateway.server.replies import render, without_token
 from gateway.vocab.refusals import Code, Refusal
 
 SECRET = "eyJ-a-token-in-a-detail"
@@ -45,3 +45,19 @@ def test_how_long_to_wait() -> None:
     """A refusal's own time goes before the code's."""
     assert dict(render(Refusal(Code.OVERLOADED, retry_after=7)).headers)["retry-after"] == "7"
     assert dict(render(Refusal(Code.THROTTLED, retry_after=3)).headers)["retry-after"] == "3"
+
+
+def test_a_dead_token_is_told_of_and_kept_by_no_cache() -> None:
+    """A page may read it, and no cache gives it to others, whose tokens are good: not even by rules of its own."""
+    lines = (
+        ("cache-control", "public, max-age=60"),
+        ("cdn-cache-control", "max-age=600"),
+        ("surrogate-control", "max-age=600"),
+        ("etag", '"a"'),
+        ("access-control-expose-headers", "ETag"),
+    )
+    told = without_token(200, lines)
+    assert [value for name, value in told if name.endswith("-control")] == ["private, no-store"]
+    assert {("etag", '"a"'), ("x-customer-token", "ignored")} <= set(told)
+    assert dict(told)["access-control-expose-headers"] == "ETag, X-Customer-Token"
+    assert without_token(304, lines) == lines

@@ -13,7 +13,8 @@ from gateway.carrying.pool import ConnectionPool
 from gateway.stores import CredentialStore, open_store, upgrade
 from gateway.tokens.passwords import PasswordHasher
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import ServerCredential, client_credentials
+from gateway.upstream.credential import ServerCredential
+from gateway.upstream.grant import ClientCredentials
 from gateway.vocab.events import Event
 from gateway.wiring import clock, now
 from tests.fakes.commerce import Commerce
@@ -29,7 +30,9 @@ def ignore(event: Event) -> None:
 async def backend(upstream: Commerce) -> AsyncIterator[Backend]:
     """Give the hands that reach the recording upstream."""
     pool = ConnectionPool(upstream.url, Timeouts(), 10, Outbox(asyncio.get_running_loop()))
-    obtain = client_credentials(pool, "/oauth/access_token", "canary-upstream-id", SecretStr(UPSTREAM_SECRET))
+    obtain = ClientCredentials(
+        pool, "/oauth/access_token", "canary-upstream-id", SecretStr(UPSTREAM_SECRET), None, 60.0
+    )
     credential = ServerCredential(obtain, ignore, now)
     yield Backend(pool, credential, clock)
     await credential.close()

@@ -129,6 +129,83 @@ async def test_bad_forms(
     assert not bare.commerce.requests
 
 
+def basic(user: str, password: str) -> dict[str, str]:
+    """Give the lines of a client that proves itself by header."""
+    return FORM | {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
+
+
+@pytest.mark.parametrize("scheme", ["Basic ", "basic ", "BASIC  "])
+async def test_client_credentials_by_basic(bare: Site, scheme: str) -> None:
+    """RFC 6749 section 2.3.1: a token endpoint takes Basic; the bearer is the one that the form would give."""
+    headers = basic(TRUSTED, TRUSTED_SECRET)
+    headers["Authorization"] = headers["Authorization"].replace("Basic ", scheme)
+    for form in ("grant_type=client_credentials", f"grant_type=client_credentials&client_id={TRUSTED}"):
+        answer = await bare.call("POST", GRANT, data=form, headers=headers)
+        assert (answer.status, answer.json()["identifier"]) == (200, "client_credentials")
+        bearer = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        assert (await bare.call("GET", "/v2/orders", headers=bearer)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("grant", "headers", "form", "status", "code"),
+    [
+        pytest.param("client_credentials", basic(TRUSTED, "wrong"), "", 401, "CLIENT_UNKNOWN", id="wrong secret"),
+        pytest.param("client_credentials", basic(TRUSTED, ""), "", 401, "CLIENT_UNKNOWN", id="no secret"),
+        pytest.param("client_credentials", basic("", ""), "", 401, "CLIENT_UNKNOWN", id="nobody"),
+        pytest.param("client_credentials", basic(STOREFRONT, ""), "", 401, "CLIENT_UNKNOWN", id="a storefront"),
+        pytest.param(
+            "client_credentials",
+            basic(TRUSTED, TRUSTED_SECRET),
+            f"&client_id={STOREFRONT}",
+            401,
+            "CLIENT_UNKNOWN",
+            id="another client in the form",
+        ),
+        pytest.param(
+            "client_credentials",
+            basic(TRUSTED, TRUSTED_SECRET),
+            f"&client_id={TRUSTED}&client_secret={TRUSTED_SECRET}",
+            400,
+            "FORM_INVALID",
+            id="both ways at once",
+        ),
+        pytest.param(
+            "client_credentials", FORM | {"Authorization": "Basic x"}, "", 401, "CLIENT_UNKNOWN", id="no base64"
+        ),
+        pytest.param(
+            "client_credentials", FORM | {"Authorization": "Basic eHg="}, "", 401, "CLIENT_UNKNOWN", id="no colon"
+        ),
+        pytest.param(
+            "client_credentials", FORM | {"Authorization": "Basic /zo="}, "", 401, "CLIENT_UNKNOWN", id="not UTF-8"
+        ),
+        pytest.param("implicit", basic(TRUSTED, TRUSTED_SECRET), "", 401, "CLIENT_UNKNOWN", id="trusted, implicit"),
+    ],
+)
+async def test_bad_basic(bare: Site, grant: str, headers: dict[str, str], form: str, status: int, code: str) -> None:
+    """What proves no client by header is challenged there (RFC 6749 section 5.2), and never by the form's rules."""
+    answer = await bare.call("POST", GRANT, data=f"grant_type={grant}{form}", headers=headers)
+    assert (answer.status, answer.code) == (status, code)
+    if status == 401:
+        assert answer.headers["www-authenticate"].startswith("Basic realm=")
+
+
+@pytest.mark.parametrize("line", [basic("staging", "guard")["Authorization"], "Bearer: undefined", "Bearer old"])
+async def test_a_header_that_is_not_about_the_client(bare: Site, line: str) -> None:
+    """The form counts where it is enough: another guard's password may stand in the header, or an old bearer."""
+    form = {"grant_type": "implicit", "client_id": STOREFRONT}
+    answer = await bare.call("POST", GRANT, data=form, headers={"Authorization": line})
+    assert answer.status == 200
+    if line.startswith("Bearer"):
+        form = {"grant_type": "client_credentials", "client_id": TRUSTED, "client_secret": TRUSTED_SECRET}
+        assert (await bare.call("POST", GRANT, data=form, headers={"Authorization": line})).status == 200
+
+
+async def test_a_public_client_by_basic(bare: Site) -> None:
+    """A library that always sends Basic sends the id of a front end so, without a secret."""
+    answer = await bare.call("POST", GRANT, data="grant_type=implicit", headers=basic(STOREFRONT, ""))
+    assert answer.json()["identifier"] == "implicit"
+
+
 async def test_the_right_method(bare: Site) -> None:
     """The endpoints answer one method each, and say which."""
     for path, allow in ((GRANT, "POST"), (LOGIN, "POST"), ("/.well-known/jwks.json", "GET, HEAD")):

@@ -65,6 +65,26 @@ async def test_change_goes_on_without_the_password(keeper: Keeper) -> None:
     assert exchange.plans[0].document == {"data": {"type": "customer", "name": "Ann"}}
 
 
+@pytest.mark.parametrize("unchanged", [True, False, None, ""])
+async def test_a_password_that_is_none_changes_none(keeper: Keeper, store: CredentialStore, unchanged: object) -> None:
+    """The boolean that was shown, or an empty field, is no new password; the rest is changed."""
+    await store.set_password("ann-id", "hash")
+    exchange = Exchange()
+    await keeper.carry(Passwords.CHANGE, put(password=unchanged, name="Ann"), PATH, exchange, Trace())
+    assert exchange.plans[0].document == {"data": {"type": "customer", "name": "Ann"}}
+    assert await store.password_hash("ann-id") == "hash"
+
+
+@pytest.mark.parametrize("wrong", [0, 1, [], {}, "x" * 1025])
+async def test_a_password_of_another_kind_is_refused(keeper: Keeper, wrong: object) -> None:
+    """What is neither a password nor a sign that there is none is the client's mistake."""
+    exchange = Exchange()
+    outcome = await keeper.carry(Passwords.CHANGE, put(password=wrong, name="Ann"), PATH, exchange, Trace())
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.source) == (Code.BODY_FIELD_INVALID, "data.password")
+    assert not exchange.plans
+
+
 @pytest.mark.parametrize(
     "answer",
     [

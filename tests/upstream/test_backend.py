@@ -9,7 +9,8 @@ import pytest
 from gateway.carrying.call import Call, Timeouts
 from gateway.demo.data import RON, RON_ID, identity
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import Grant, ServerCredential
+from gateway.upstream.credential import ServerCredential
+from gateway.upstream.grant import Grant
 from gateway.vocab.events import CredentialFailed, Event
 from gateway.vocab.messages import Answer, Lookup, Trace
 from gateway.vocab.refusals import Code, Refusal

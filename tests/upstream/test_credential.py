@@ -1,26 +1,18 @@
 """The server's own bearer: one flight, early renewal, and what happens while the token endpoint is down or mad."""
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from urllib.parse import parse_qs
 
-import pytest
-from pydantic import SecretStr
-
-from gateway.carrying.call import Timeouts
-from gateway.upstream.credential import Grant, ServerCredential, client_credentials
+from gateway.upstream.credential import ServerCredential
+from gateway.upstream.grant import Grant
 from gateway.vocab.events import CredentialFailed, CredentialRenewed, Event
 from gateway.vocab.refusals import Code, Refusal
-from tests.carrying.connected import pool_of
-from tests.fakes.commerce import Commerce, Fault, Recorded, at
 
 DOWN = Refusal(Code.UPSTREAM_UNREACHABLE, "down")
 HOUR = 3600.0
 Obtain = Callable[[], Awaitable[Grant | Refusal]]
-TOKEN_PATH = at("/oauth/access_token")
 
 
 class Desk:
@@ -273,95 +265,3 @@ async def test_a_bug_does_not_end_the_renewal() -> None:
         desk.time += 60
         assert await desk.credential.bearer() == "token-2"
     assert [event.detail for event in desk.events if isinstance(event, CredentialFailed)] == ["INTERNAL: LookupError"]
-
-
-# --- What the token endpoint answers ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def obtain(upstream: Commerce) -> AsyncIterator[Obtain]:
-    """Give the function that asks the fake upstream for a grant."""
-    pool = pool_of(upstream.url, times=Timeouts(connect=1, first_byte=1, idle=1, total=5))
-    yield client_credentials(pool, "/oauth/access_token", "canary-upstream-id", SecretStr("s&e=c r+e/t"))
-    await pool.close()
-
-
-def answering(body: object, status: int = 200) -> Callable[[Recorded], bytes]:
-    """Make the bytes of an answer."""
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-
-    def make(_: Recorded) -> bytes:
-        head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(raw)}\r\n\r\n"
-        return head.encode() + raw
-
-    return make
-
-
-async def test_the_form_is_encoded(upstream: Commerce, obtain: Obtain) -> None:
-    """Client id and secret arrive as they are, whatever characters they hold (RFC 6749 appendix B)."""
-    upstream.script(TOKEN_PATH, answering({"access_token": "abc", "expires_in": 60}))
-    assert await obtain() == Grant("abc", 60.0)
-    (request,) = upstream.token_requests
-    assert parse_qs(request.body.decode()) == {
-        "grant_type": ["client_credentials"],
-        "client_id": ["canary-upstream-id"],
-        "client_secret": ["s&e=c r+e/t"],
-    }
-    assert request.header("content-type") == "application/x-www-form-urlencoded"
-    assert request.header("authorization") is None
-
-
-@pytest.mark.parametrize(
-    ("document", "life"),
-    [
-        pytest.param({"access_token": "t", "expires_in": 3600, "expires": 1, "identifier": "x"}, 3600.0, id="EPCC's"),
-        pytest.param({"access_token": "t", "expires_in": "3600"}, 3600.0, id="a number as text"),
-        pytest.param({"access_token": "t", "expires_in": 0.5}, 0.5, id="half a second"),
-        pytest.param({"access_token": "t", "expires_in": 10**18}, 30 * 86400.0, id="nearly for ever"),
-        pytest.param({"access_token": "t", "expires_in": "9" * 18}, 30 * 86400.0, id="nearly for ever as text"),
-        pytest.param({"access_token": "t", "expires_in": 1e300}, 30 * 86400.0, id="longer than the sun"),
-    ],
-)
-async def test_lives_of_grants(upstream: Commerce, obtain: Obtain, document: object, life: float) -> None:
-    """A grant lives as long as it says, but no longer than a month is believed."""
-    upstream.script(TOKEN_PATH, answering(document))
-    assert await obtain() == Grant("t", life)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(answering(b"<html>hello</html>"), id="a page"),
-        pytest.param(answering(b""), id="nothing"),
-        pytest.param(answering(b"\xff\xfe{}"), id="not UTF-8"),
-        pytest.param(answering(b" " * 10_000_000), id="ten megabytes"),
-        pytest.param(answering([1]), id="an array"),
-        pytest.param(answering({"access_token": "t"}), id="no life"),
-        pytest.param(answering({"expires_in": 60}), id="no token"),
-        pytest.param(answering({"access_token": "", "expires_in": 60}), id="an empty token"),
-        pytest.param(answering({"access_token": 7, "expires_in": 60}), id="a number as token"),
-        pytest.param(answering({"access_token": "t\u00f6", "expires_in": 60}), id="beyond ASCII"),
-        pytest.param(answering({"access_token": "t\r\nX-Evil: 1", "expires_in": 60}), id="line breaks in the token"),
-        pytest.param(answering({"access_token": "t t", "expires_in": 60}), id="a space in the token"),
-        pytest.param(answering({"access_token": "t", "expires_in": 0}), id="no life left"),
-        pytest.param(answering({"access_token": "t", "expires_in": -5}), id="a past life"),
-        pytest.param(answering({"access_token": "t", "expires_in": True}), id="true as life"),
-        pytest.param(answering({"access_token": "t", "expires_in": "soon"}), id="a word as life"),
-        pytest.param(answering({"access_token": "t", "expires_in": "9" * 5000}), id="more digits than Python reads"),
-        pytest.param(answering({"access_token": "t", "expires_in": 60}, 302), id="a redirect"),
-        pytest.param(answering({"access_token": "t", "expires_in": 60}, 500), id="an error with a grant"),
-    ],
-)
-async def test_what_is_no_grant(upstream: Commerce, obtain: Obtain, answer: Callable[[Recorded], bytes]) -> None:
-    """Anything but a plain token with a life is refused by name; nothing is raised."""
-    upstream.script(TOKEN_PATH, answer)
-    refusal = await obtain()
-    assert isinstance(refusal, Refusal)
-
-
-@pytest.mark.parametrize("fault", [Fault.CLOSE, Fault.CUT_BODY, Fault.HTML_ERROR, Fault.SILENT, Fault.REDIRECT])
-async def test_a_broken_endpoint_is_a_refusal(upstream: Commerce, obtain: Obtain, fault: Fault) -> None:
-    """A token endpoint that breaks in any way costs a try, nothing else."""
-    upstream.fault(fault, when=TOKEN_PATH, location="/elsewhere")
-    assert isinstance(await obtain(), Refusal)
-    assert {request.path for request in upstream.all_requests} <= {"/oauth/access_token"}

@@ -6,7 +6,8 @@ from typing import Any
 
 from gateway.demo.data import APRIL, LESLIE, RON, RON_ID, identity
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import Grant, ServerCredential
+from gateway.upstream.credential import ServerCredential
+from gateway.upstream.grant import Grant
 from gateway.upstream.parents import Parents
 from gateway.vocab.messages import Parent, Trace
 from gateway.vocab.refusals import Refusal

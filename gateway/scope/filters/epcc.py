@@ -38,11 +38,16 @@ OPERATORS: Mapping[str, tuple[int, int]] = MappingProxyType(
 _OPERATOR = re.compile(r"[a-z_]{1,16}")
 # Never longer than MAX_NAME of dialect.py, so that every field can be judged.
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}")
-# elasticpath.dev, "Specifying Operands", less "|" and ":": there they are operators as well.
-_UNQUOTED = re.compile(r"[A-Za-z0-9$\-_*.@{}+/ ]*")
+# elasticpath.dev, "Specifying Operands", less "|", which is an operator as well, and what people type into a search:
+# SDKs quote nothing. What it may be beyond ASCII says `_is_literal`. It leaves in quotes: nobody can misread it there.
+_UNQUOTED = re.compile(r"[A-Za-z0-9$\-_*.@{}+/ :!#%&'=?~\u0080-\U0010ffff]*")
+# The API's own pages write times without quotes: a colon between digits is theirs, any other could be an AND. An
+# apostrophe stands behind a letter and before something; elsewhere it could begin or end a quotation.
+_AMBIGUOUS = re.compile(r"(?<![0-9]):|:(?![0-9])|(?<![^\W_]|[\u0300-\u036f])['\u2019]|['\u2019]\Z")
 _QUOTED = {quote: re.compile(rf"{quote}(?:[^{quote}\\]|\\[\"'])*{quote}") for quote in "\"'"}
 # A second encoding has no honest use inside a value that was decoded once.
 _TWICE_ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+_APOSTROPHE = "\u2019"
 # What stays unquoted: the classic grammar and the "@" and "+" of e-mail addresses. A "*" is a wildcard for like and
 # ilike only; quoted it is a literal star everywhere else.
 _PLAIN = re.compile(r"[A-Za-z0-9$\-_.@+](?:[A-Za-z0-9$\-_.@+ ]*[A-Za-z0-9$\-_.@+])?")
@@ -216,14 +221,17 @@ def _quote(operand: str) -> str:
 def _is_literal(operand: str) -> bool:
     """Whether an operand can be quoted beyond doubt: printable ASCII, letters, and accents on them.
 
-    Punctuation beyond ASCII has look-alikes of our operators, format characters hide text. Whether the upstream takes
+    Punctuation beyond ASCII has look-alikes of our operators, format characters hide text; the apostrophe that phones
+    type is somebody's single quote at worst, which ends nothing inside double ones. Whether the upstream takes
     two backslashes for one is not documented (epcc-search-ast-helper, `AsFilter`, leaves them single), so that a quote
     behind them might end the string or not: a backslash is refused, and quotes of both kinds, which would need one.
     """
-    if "\\" in operand or ("'" in operand and '"' in operand):
+    if "\\" in operand or ('"' in operand and ("'" in operand or _APOSTROPHE in operand)):
         return False
     return all(
-        char.isprintable() if char.isascii() else char.isalpha() or unicodedata.category(char) in {"Mn", "Mc"}
+        char.isprintable()
+        if char.isascii()
+        else char.isalpha() or char == _APOSTROPHE or unicodedata.category(char) in {"Mn", "Mc"}
         for char in operand
     )
 
@@ -288,9 +296,11 @@ class _Reader:
             operand = self._match(_UNQUOTED, "an operand")
             if not operand or operand[-1] == " ":
                 raise _UnreadableError("an operand is empty or ends in a space")
-            return operand
-        # The pattern lets a backslash stand before quotes only, so that dropping it is all there is to unescape.
-        operand = self._match(quoted, "a closing quote")[1:-1].replace("\\", "")
+            if _AMBIGUOUS.search(operand):
+                raise _UnreadableError("an operand can be read in two ways")
+        else:
+            # The pattern lets a backslash stand before quotes only, so that dropping it is all there is to unescape.
+            operand = self._match(quoted, "a closing quote")[1:-1].replace("\\", "")
         if not _is_literal(operand) or _TWICE_ENCODED.search(operand):
             raise _UnreadableError("an operand has unexpected characters")
         return operand

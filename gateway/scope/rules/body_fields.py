@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, Field
 
 from gateway.scope.core import RuleOptions
@@ -11,6 +12,7 @@ from gateway.scope.names import is_alias, is_reserved, reserved_names
 from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.owners import names_another
 from gateway.wire.pointer import Pointer, id_text, resolve, split
 
 
@@ -29,6 +31,10 @@ class BodyFields(RuleOptions):
     Without `allow` every field passes that is not forbidden. What is forbidden is so in every spelling that a reader
     behind the gateway could take for it: other cases, look-alike letters, `customer[id]`.
 
+    A forbidden member (`customer/id`) that is null or empty names nobody: it is taken off. So are fields under `drop`,
+    which a client sends because it was shown them; one that names another customer, by itself or where `forbid` looks
+    for it, answers 403.
+
     Fields are written relative to `pointer`: `name` allows a field with all that is in it, `customer/name` allows
     this member of the object `customer` and no other.
     """
@@ -38,6 +44,14 @@ class BodyFields(RuleOptions):
         default=None, description="Fields that may stand in it; without it, any."
     )
     forbid: tuple[_FieldName, ...] = Field(default=(), description="Fields that answer 403 instead of 422.")
+    drop: tuple[_FieldName, ...] = Field(
+        default=(), description="Fields that may stand in it and go no further: what is read-only in the record."
+    )
+    shown: tuple[_FieldName, ...] = Field(
+        default=(),
+        description="The same for fields that could be meant as a change, where the body is the whole record as it was"
+        " shown: with all that stands under `match`.",
+    )
     match: Mapping[_FieldName, str] = Field(
         default_factory=dict,
         description="Fields that may stand in it with the value of a path parameter only, such as {id: aid}; else 403.",
@@ -64,6 +78,12 @@ class BodyFields(RuleOptions):
     def _forbidden(self) -> tuple[tuple[str, tuple[frozenset[str], ...]], ...]:
         return tuple((entry, tuple(reserved_names(name) for name in entry.split("/"))) for entry in self.forbid)
 
+    @cached_property
+    def _named_below(self) -> tuple[tuple[str, ...], ...]:
+        """Where what is dropped could name a customer: by itself, or where `forbid` looks for one."""
+        within = [(name, *entry.split("/")) for name in (*self.drop, *self.shown) for entry in self.forbid]
+        return (*within, *((name,) for name in self.drop if name not in self.match))
+
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Refuse fields that are not listed."""
         tokens = split(self.pointer)
@@ -76,16 +96,31 @@ class BodyFields(RuleOptions):
         prefix = ".".join(tokens)
         if not isinstance(fields, dict):
             return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=prefix)
+        if names_another(fields, whose.customer_id, self._named_below, None):
+            return Refusal(Code.BODY_FIELD_FORBIDDEN, "a dropped field names another customer", source=prefix)
+        is_record = bool(self.match) and fields.keys() >= self.match.keys()
+        dropped = {*self.drop, *self.shown} if is_record else self.drop
+        kept = {name: value for name, value in fields.items() if name not in dropped}
         for entry, names in self._forbidden:
-            if _holds(fields, names):
+            if "/" in entry:
+                kept = _without_nobody(kept, tuple(entry.split("/")))
+            if _holds(kept, names):
                 return Refusal(Code.BODY_FIELD_FORBIDDEN, source=f"{prefix}.{entry.replace('/', '.')}")
+        refusal = self._mismatch(fields, whose, prefix) or self._check(kept, prefix)
+        if refusal is not None or kept == fields:
+            return refusal or draft
+        return replace(draft, document=_with(document, tokens, kept))
+
+    def _mismatch(self, fields: dict[str, Any], whose: Whose, prefix: str) -> Refusal | None:
         for name, parameter in self.match.items():
             for field, value in fields.items():
                 if is_alias(field, name) or (field == name and id_text(value) != whose.parameters[parameter]):
                     return Refusal(Code.BODY_FIELD_FORBIDDEN, "another id than the path's", source=f"{prefix}.{name}")
-        return draft if self.allow is None else self._check(fields, prefix) or draft
+        return None
 
     def _check(self, fields: dict[str, Any], prefix: str) -> Refusal | None:
+        if self.allow is None:
+            return None
         for name, value in fields.items():
             if name in self.match:
                 continue
@@ -99,6 +134,22 @@ class BodyFields(RuleOptions):
             if set(value) - members:
                 return Refusal(Code.BODY_FIELD_UNKNOWN, "members that are not listed", source=f"{prefix}.{name}")
         return None
+
+
+def _without_nobody(fields: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """Return fields without the one at `path`, as it is written there, if it is null or empty."""
+    name, *below = path
+    value = fields.get(name)
+    if below:
+        return fields | {name: _without_nobody(value, path[1:])} if isinstance(value, dict) else fields
+    is_nobody = name in fields and (value is None or value == "")
+    return {other: found for other, found in fields.items() if other != name} if is_nobody else fields
+
+
+def _with(document: Json, tokens: tuple[str, ...], fields: dict[str, Any]) -> Json:
+    """Return a document with other fields at the place that `tokens` lead to."""
+    first, *rest = tokens
+    return document | {first: _with(document[first], tuple(rest), fields) if rest else fields}
 
 
 def _holds(fields: Any, names: tuple[frozenset[str], ...]) -> bool:

@@ -60,7 +60,7 @@ class BodyStamp(RuleOptions):
                 return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=source)
             place[token] = place = dict(child)
         present = place.get(tokens[-1])
-        if present is not None and (refusal := self._check(present, own, source)):
+        if present not in (None, "") and (refusal := self._check(present, own, source)):
             return refusal
         place[tokens[-1]] = stamp
         return replace(draft, document=document)
@@ -70,7 +70,8 @@ class BodyStamp(RuleOptions):
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             return Refusal(Code.BODY_FIELD_INVALID, f"not the shape {self.shape}", source=source)
         for entry in entries:
-            if id_text(entry.get("id", own)) != own:
+            # An empty id names nobody, as a guest's form sends it.
+            if entry.get("id") not in (None, "") and id_text(entry["id"]) != own:
                 return Refusal(Code.BODY_FIELD_FORBIDDEN, "another customer", source=source)
             if self.shape is Shape.REFERENCES and entry.get("type", self.type) != self.type:
                 return Refusal(Code.BODY_FIELD_INVALID, "another type", source=source)

@@ -151,3 +151,93 @@ def test_without_a_body_there_is_nothing_to_forbid() -> None:
     """A list of allowed fields still wants one."""
     assert LENIENT.apply(draft(None), NOBODY) == draft(None)
     assert isinstance(RULE.apply(draft(None), NOBODY), Refusal)
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+def test_a_forbidden_member_that_is_empty_names_nobody(nobody: object) -> None:
+    """A guest's form sends an id without a value: it goes no further, and is nobody's fault."""
+    passed = RULE.apply(draft({"data": {"name": "x", "customer": {"name": "A", "id": nobody}}}), NOBODY)
+    assert isinstance(passed, Draft)
+    assert passed.document == {"data": {"name": "x", "customer": {"name": "A"}}}
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"id": 0}, {"id": False}, {"id": []}, {"id": {}}, {"id": " "}, {"ID": None}, {"id": None, "Id": "c2"},
+        {"id[]": ""}, {"id.x": None},
+    ],
+)  # fmt: skip
+def test_nothing_else_names_nobody(member: dict[str, Any]) -> None:
+    """Only null and the empty text do, under the one name that is written; another spelling is refused as ever."""
+    refusal = RULE.apply(draft({"data": {"customer": member}}), NOBODY)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.BODY_FIELD_FORBIDDEN
+
+
+SHOWN = BodyFields(
+    allow=("name",),
+    forbid=("customer", "customer_id"),
+    match={"id": "aid"},
+    drop=("id", "meta", "relationships"),
+    shown=("external_ref",),
+)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"id": "a1", "name": "x"},
+        {"id": "a1", "name": "x", "meta": {"a": [1]}, "external_ref": "r"},
+        {"name": "x", "meta": None},
+        {"name": "x", "relationships": {"customer": {"data": {"type": "customer", "id": "c1"}}}},
+        {"name": "x", "relationships": {"customer": None, "items": {"data": [{"id": "i1"}]}}},
+    ],
+)  # fmt: skip
+def test_what_is_shown_may_be_sent_back(fields: dict[str, Any]) -> None:
+    """Read-only fields of a record go no further."""
+    given_draft = draft({"data": fields})
+    passed = SHOWN.apply(given_draft, customer(aid="a1"))
+    assert isinstance(passed, Draft)
+    assert passed.document == {"data": {"name": "x"}}
+    assert given_draft.document == {"data": fields}
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        pytest.param({"id": "a2", "name": "x"}, Code.BODY_FIELD_FORBIDDEN, id="another id"),
+        pytest.param({"Id": "a1"}, Code.BODY_FIELD_FORBIDDEN, id="another spelling of the id"),
+        pytest.param({"Meta": {}}, Code.BODY_FIELD_UNKNOWN, id="another spelling of what is dropped"),
+        pytest.param({"external_ref": "r"}, Code.BODY_FIELD_UNKNOWN, id="what could be a change, without the record"),
+        pytest.param({"external_ref": "r", "id": "a2"}, Code.BODY_FIELD_FORBIDDEN, id="with another record's id"),
+        pytest.param({"customer_id": "c1"}, Code.BODY_FIELD_FORBIDDEN, id="a forbidden field"),
+        *[
+            pytest.param({"relationships": {name: named}}, Code.BODY_FIELD_FORBIDDEN, id=f"another {name}")
+            for name, named in (
+                ("customer", {"data": {"id": "c2"}}),
+                ("customer", {"id": "c2"}),
+                ("customer", [{"data": {"id": "c1"}}, {"data": {"id": "c2"}}]),
+                ("customer_id", "c2"),
+            )
+        ],
+        *[
+            pytest.param({name: named}, Code.BODY_FIELD_FORBIDDEN, id=f"another in {name}")
+            for name in ("meta", "relationships")
+            for named in ("c2", {"id": "c2"}, {"data": {"id": "c2"}}, [{"type": "customer", "id": "c2"}])
+        ],
+    ],
+)
+def test_what_is_shown_names_nobody_else(fields: dict[str, Any], code: Code) -> None:
+    """What is dropped does no harm, and all the same nobody is told that naming another worked."""
+    refusal = SHOWN.apply(draft({"data": fields}), customer(aid="a1"))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is code
+
+
+def test_what_is_dropped_deeper_in_the_body() -> None:
+    """The rest of the body stays as it is."""
+    rule = BodyFields(pointer="/data/attributes", drop=("meta",))
+    passed = rule.apply(draft({"data": {"attributes": {"name": 1, "meta": {"a": 2}}, "type": "x"}}), NOBODY)
+    assert isinstance(passed, Draft)
+    assert passed.document == {"data": {"attributes": {"name": 1}, "type": "x"}}

@@ -57,7 +57,8 @@ def test_references_are_exactly_the_own_one(document: dict[str, Any] | None) -> 
     ("rule", "document", "code"),
     [
         pytest.param(OBJECT, {"data": {"customer": {"id": FOREIGN}}}, Code.BODY_FIELD_FORBIDDEN, id="D6.4: another id"),
-        pytest.param(OBJECT, {"data": {"customer": {"id": None}}}, Code.BODY_FIELD_FORBIDDEN, id="an id of null"),
+        pytest.param(OBJECT, {"data": {"customer": {"id": False}}}, Code.BODY_FIELD_FORBIDDEN, id="an id of false"),
+        pytest.param(OBJECT, {"data": {"customer": {"id": " "}}}, Code.BODY_FIELD_FORBIDDEN, id="an id of a space"),
         pytest.param(OBJECT, {"data": {"customer": {"id": [OWN]}}}, Code.BODY_FIELD_FORBIDDEN, id="a list of ids"),
         pytest.param(OBJECT, {"data": {"customer": FOREIGN}}, Code.BODY_FIELD_INVALID, id="a text"),
         pytest.param(OBJECT, {"data": {"customer": False}}, Code.BODY_FIELD_INVALID, id="false"),
@@ -140,3 +141,11 @@ def test_a_place_may_be_called_like_the_one_above() -> None:
     """The stamp stands at the end of the pointer, not at the first place of that name."""
     rule = BodyStamp(pointer="/data/data")
     assert narrowed(rule, draft({"data": {"data": None}}), customer()).document == {"data": {"data": {"id": OWN}}}
+
+
+@pytest.mark.parametrize("nobody", [{"id": None}, {"id": ""}, {"id": "", "name": "A"}, "", None])
+def test_an_empty_id_names_nobody(nobody: object) -> None:
+    """As a form sends it that knows no customer: the customer's own id takes its place, alone."""
+    assert narrowed(OBJECT, draft({"data": {"customer": nobody}}), customer()).document == {
+        "data": {"customer": {"id": OWN}}
+    }
