@@ -35,7 +35,7 @@ class Upload(Enum):
 
 
 class Call(Struct, frozen=True):
-    """One request in full. `target` is the canonical path and query, `body` all there is to send.
+    """One request in full. `target` is path and query, `body` all there is to send.
 
     With `upload` the body comes later, piece by piece. `relayed` says that a client's pace decides how long it takes.
     """

@@ -1,7 +1,8 @@
 """Turns a request target into its one canonical reading, or refuses it.
 
-Matching, rules, logs and forwarding use only what comes out of here; nothing else in the gateway decodes or encodes a
-path or a query. It does not know routes.
+Matching, rules and forwarding where rules apply use only what comes out of here; nothing else in the gateway decodes or
+encodes a path or a query. Open routes pass a target on as it came, where it has no other reading than this one
+(`RouteTable.as_sent`). It does not know routes.
 """
 
 import re

@@ -120,7 +120,7 @@ async def test_compressed_answer(site: Site) -> None:
     assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
 
 
-@pytest.mark.parametrize("customer_id", ["../orders", "", None, 7, "a,b"])
+@pytest.mark.parametrize("customer_id", ["../orders", "", None, 7.0, 1e1, True, -7.5, "a,b"])
 async def test_answer_without_a_customer_id(site: Site, customer_id: object) -> None:
     """No token is minted for what cannot be a customer id."""
     body = json.dumps({"data": {"type": "token", "customer_id": customer_id}}).encode()
@@ -128,6 +128,15 @@ async def test_answer_without_a_customer_id(site: Site, customer_id: object) -> 
     site.commerce.script(LOGIN, head + body)
     answer = await site.login(RON.email, "x")
     assert (answer.status, answer.code) == (502, "UPSTREAM_INVALID")
+
+
+async def test_a_customer_id_may_be_an_integer(site: Site) -> None:
+    """A backend that counts its customers: the id is its digits, in the reply as in the token."""
+    body = b'{"data":{"type":"token","customer_id":17}}'
+    head = b"HTTP/1.1 201 Created\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    site.commerce.script(LOGIN, head + body)
+    answer = await site.login(RON.email, "x")
+    assert (answer.status, answer.json()["data"]["customer_id"]) == (201, "17")
 
 
 async def test_passwords_of_registration_and_change_are_passed_on(site: Site) -> None:

@@ -91,30 +91,32 @@ def written(record: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[s
     st.lists(PATHS, max_size=4),
     st.lists(st.tuples(PATHS, VALUES), max_size=3),
     st.sampled_from(["first", "last"]),
+    st.sampled_from(["c1", 1]),
 )
 @settings(max_examples=1500, derandomize=True, deadline=None)
-@example(POINTER, [("relationships", "customer")], [(("relationships", "customer", "id"), "c2")], "first")
-@example(POINTER, [("relationships", "customer")], [((*POINTER[:3], "data"), "c2")], "first")
-@example(POINTER, [("relationships",)], [(("relationships", "data", "id"), "c2")], "first")
-@example(POINTER, [("relationships", "customers")], [(("relationships", "customers"), ["c2"])], "first")
-@example(POINTER, [("customer", "id")], [(("customer",), {"id": "c2"})], "first")
-@example(("id",), [("data", "id"), ("data",)], [(("data",), {"id": "c1", "data": {"id": "c2"}})], "first")
+@example(POINTER, [("relationships", "customer")], [(("relationships", "customer", "id"), "c2")], "first", "c1")
+@example(POINTER, [("relationships", "customer")], [((*POINTER[:3], "data"), "c2")], "first", "c1")
+@example(POINTER, [("relationships",)], [(("relationships", "data", "id"), "c2")], "first", "c1")
+@example(POINTER, [("relationships", "customers")], [(("relationships", "customers"), ["c2"])], "first", "c1")
+@example(POINTER, [("customer", "id")], [(("customer",), {"id": "c2"})], "first", "c1")
+@example(("id",), [("data", "id"), ("data",)], [(("data",), {"id": "c1", "data": {"id": "c2"}})], "first", "c1")
 def test_plainly_own_is_own(
     pointer: tuple[str, ...],
     places: list[tuple[str, ...]],
     beside: list[tuple[tuple[str, ...], Any]],
     written_when: str,
+    own: str | int,
 ) -> None:
     """A record that passes at a glance also passes when each of its places is read on its own."""
     record: dict[str, Any] = {}
-    owner = (pointer, "c1")
+    owner = (pointer, own)
     for path, value in [owner, *beside] if written_when == "first" else [*beside, owner]:
         record = written(record, path, value)
-    plain = PlainRecords(pointer, tuple(places)).are_all("c1", [record])
+    plain = PlainRecords(pointer, tuple(places)).are_all(str(own), [record])
     event("plain" if plain else "to be read")
     if plain:
-        assert owner_at(record, pointer) == "c1"
-        assert not names_another(record, "c1", tuple(places), None)
+        assert owner_at(record, pointer) == str(own)
+        assert not names_another(record, str(own), tuple(places), None)
 
 
 def test_what_the_api_sends_is_plain() -> None:
@@ -125,6 +127,11 @@ def test_what_the_api_sends_is_plain() -> None:
     assert not plain.are_all("c1", [own, {**own, "customer_id": "c2"}])
     assert not plain.are_all("c2", [own])
     assert not plain.are_all("", [written(own, POINTER, "")])
+    # Back ends that count: text and digits side by side, and no other number.
+    counted = PlainRecords(("owner",), ())
+    assert counted.are_all("17", [{"owner": 17}, {"owner": "17"}])
+    for other in (18, 17.0, -17, True, None, "017"):
+        assert not counted.are_all("17", [{"owner": 17}, {"owner": other}])
 
 
 def test_names_that_only_json_knows_are_read_one_by_one() -> None:
