@@ -2,8 +2,8 @@
 
 An error text can carry somebody's record ("order 17 of ron@swanson.example is locked"). On routes with rules a text
 leaves only if each word of it is either in the vocabulary of API messages below or was said by the client itself; slugs
-and ids that are neither are left out of it. So leaves the name of the place at fault: the form in a shop must know which
-of its fields is wrong.
+and ids that are neither are left out of it. So leaves the name of the place at fault: the form in a shop must know
+which of its fields is wrong.
 """
 
 import re
