@@ -199,7 +199,8 @@ class Flow:
         if not isinstance(judged, Checked):
             return self._refused(judged, admission.route, trace)
         named: Named = None
-        if judged.status == 201 and (location := first(answer.headers, "location")) is not None:  # noqa: PLR2004
+        is_done = ready.plan.method not in SAFE and judged.status < 300  # noqa: PLR2004 - HTTP's own number
+        if is_done and (location := first(answer.headers, "location")) is not None:
             named = self._creations.named(snapshot, ready, judged, location, trace)
             if isinstance(named, str):
                 judged = replace(judged, headers=(*judged.headers, ("location", named)))

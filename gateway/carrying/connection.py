@@ -240,7 +240,7 @@ class UpstreamConnection(asyncio.Protocol):
                     # Nothing is left, or the reset itself.
                     return
                 if not data:
-                    self.eof_received()
+                    # A reset that was told already looks like an end here, and is none.
                     return
                 self.data_received(data)
 

@@ -1,8 +1,9 @@
 """The error envelope: what may leave of an upstream's 4xx answer. Pure.
 
 An error text can carry somebody's record ("order 17 of ron@swanson.example is locked"). On routes with rules a text
-leaves only if each word of it is either in the vocabulary of API messages below or was said by the client itself. So
-does the name of the place at fault: the form in a shop must know which of its fields is wrong.
+leaves only if each word of it is either in the vocabulary of API messages below or was said by the client itself; slugs
+and ids that are neither are left out of it. So leaves the name of the place at fault: the form in a shop must know
+which of its fields is wrong.
 """
 
 import re
@@ -20,6 +21,10 @@ _MAX_ERRORS = 10
 _WORD = re.compile(r"[^\W_]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PLACES = ("pointer", "parameter")
+# Plain names of things: no capital letter, and no part of an address or a path. A text is one as long as fewer than one
+# in four words are such names.
+_SLUG = re.compile(r"(?<![^\s'\"(\[])[a-z0-9]+(?:[-_][a-z0-9]+)+(?![^\s'\",.:;!?)\]])")
+_MOST_HIDDEN = 4
 
 # What messages about a request consist of (docs/upstream.md section 2): grammar, verdicts, kinds of values, names of
 # fields and records of the API, what shoppers are told of cards, stock, coupons and addresses, and the numbers that
@@ -96,9 +101,8 @@ def _errors(document: Any) -> list[Json]:
 
 
 def _messages(error: Json, said: frozenset[str] | None) -> Json:
-    detail = error.get("detail", error.get("message"))
-    texts = {"title": error.get("title"), "detail": detail}
-    messages: Json = {name: text for name, text in texts.items() if _may_leave(text, said)}
+    texts = {"title": error.get("title"), "detail": error.get("detail", error.get("message"))}
+    messages: Json = {name: kept for name, text in texts.items() if (kept := _kept(text, said)) is not None}
     source = error.get("source")
     if isinstance(source, dict):
         # JSON:API 1.1, "Error objects".
@@ -106,6 +110,16 @@ def _messages(error: Json, said: frozenset[str] | None) -> Json:
     elif not _may_leave(_spaced(source), said):
         source = None
     return messages if source is None else {**messages, "source": source}
+
+
+def _kept(text: Any, said: frozenset[str] | None) -> str | None:
+    """Return what leaves of a text: all of it, all but the slugs and ids in it (`blue-shirt`), or nothing."""
+    if _may_leave(text, said):
+        return str(text)
+    if said is None or not isinstance(text, str) or len(text) > _MAX_MESSAGE:
+        return None
+    left = _SLUG.sub("[...]", text)
+    return left if _MOST_HIDDEN * left.count("[...]") < len(left.split()) and _may_leave(left, said) else None
 
 
 def _spaced(place: Any) -> Any:

@@ -56,10 +56,9 @@ def relayed_error(answer: Answer) -> Checked | Refusal:
 
 def refused(answer: Answer, plan: Plan | None) -> Checked:
     """Return the gateway's envelope for a client error, with what could be read of its messages (`explained`)."""
-    plain = inflate(answer.body, first(answer.headers, "content-encoding"), ERROR_LIMIT)
-    document = plain if isinstance(plain, Refusal) else parse_answer(plain)
-    return Checked(
-        answer.status,
-        explained(answer.status, None if isinstance(document, Refusal) else document, plan),
-        of_refusal(answer.status, answer.headers),
-    )
+    document = None
+    if len(answer.body) <= ERROR_LIMIT:
+        plain = inflate(answer.body, first(answer.headers, "content-encoding"), ERROR_LIMIT)
+        read = plain if isinstance(plain, Refusal) else parse_answer(plain)
+        document = None if isinstance(read, Refusal) else read
+    return Checked(answer.status, explained(answer.status, document, plan), of_refusal(answer.status, answer.headers))

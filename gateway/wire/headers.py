@@ -41,8 +41,11 @@ OWN_FIELDS = _HOP_BY_HOP | {
     "x-rewrite-url", CUSTOMER_TOKEN,
 }  # fmt: skip
 
-# The gateway speaks for itself about these: its own CORS answer, its own cookies (none), its own request id.
-_NOT_RELAYED = _HOP_BY_HOP | {"alt-svc", "set-cookie", "set-cookie2", "server", "x-request-id", "http2-settings"}
+# The gateway speaks for itself about these: its own CORS answer, its own cookies (none), its own request id. What is
+# challenged is its own credential.
+_NOT_RELAYED = _HOP_BY_HOP | {
+    "alt-svc", "set-cookie", "set-cookie2", "server", "www-authenticate", "x-request-id", "http2-settings",
+}  # fmt: skip
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # It stands in lines of logs and heads: nothing that a shell, a page or a table could take for its own.

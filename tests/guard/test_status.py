@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gateway.guard.core import judge
-from gateway.guard.status import relayed_error, unable
+from gateway.guard.status import ERROR_LIMIT, relayed_error, unable
 from gateway.vocab.messages import Answer, Checked, Headers, Plan
 from gateway.vocab.policy import Access
 from gateway.vocab.refusals import Code, Refusal
@@ -48,6 +48,19 @@ def test_a_refusal_keeps_its_status_whatever_it_says(status: int) -> None:
             (error,) = checked.document["errors"]
             assert (error["status"], error["code"]) == (status, "UPSTREAM_REFUSED")
             assert FOREIGN not in json.dumps(checked.document)
+
+
+def test_an_error_that_is_too_long_is_not_read() -> None:
+    """Ten errors of any API are shorter; the status says it all the same."""
+    long = json.dumps({"errors": [{"detail": "invalid email"}], "x": "a" * ERROR_LIMIT}).encode()
+    for body, detail in (
+        (long[:9] + long[-2:], False),
+        (long, False),
+        (b'{"errors":[{"detail":"invalid email"}]}', True),
+    ):
+        checked = answered(422, body=body)
+        assert isinstance(checked, Checked)
+        assert (checked.document["errors"][0]["detail"] == "invalid email") is detail
 
 
 def test_a_refusal_keeps_the_lines_that_say_why() -> None:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from gateway.vocab.refusals import Code, Refusal
+from gateway.vocab.refusals import EXPLAINED_IN_LOGS, Code, Refusal
 from tests.house.refusals import BESIDE, DOCS, STAGES, page, picture
 from tests.house.sources import ROOT, python_files
 
@@ -60,6 +60,19 @@ def test_a_code_is_a_status_and_a_constant_text(code: Code) -> None:
     assert code.value.title
     assert code.value.text.endswith(".")
     assert not re.search(r"[{}%]", code.value.text)
+
+
+def test_what_is_explained_in_the_log_has_a_reason() -> None:
+    """Each refusal that blames the API says why, in words of ours: the log shows them without `log.details`."""
+    nodes = [node for path in python_files("gateway") for node in ast.walk(ast.parse((ROOT / path).read_text()))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "Refusal"]
+    explained = {code.name for code in EXPLAINED_IN_LOGS}
+    reasons = 0
+    for call in calls:
+        if ast.unparse(call.args[0]).removeprefix("Code.") in explained:
+            assert len(call.args) > 1, ast.unparse(call)
+            reasons += 1
+    assert reasons > 20
 
 
 def test_no_two_codes_say_the_same() -> None:
