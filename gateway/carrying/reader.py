@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import httptools
 
+from gateway.vocab.policy import HeadLimits
+
 if TYPE_CHECKING:
     from gateway.vocab.messages import Headers
 
-# aiohttp's limits for answers.
-_LONGEST_FIELD = 8190
-_MOST_FIELDS = 128
-_LONGEST_HEAD = _MOST_FIELDS * _LONGEST_FIELD
 _FIRST_INTERIM = 100
 _SWITCHING = 101
 _FIRST_FINAL = 200
@@ -32,10 +30,11 @@ class AnswerReader:
 
     `headers` are None until the head is complete. `pieces` of the body are there to be taken. `is_odd` says that the
     answer cannot be read, `has_surplus` that something came behind it. `ends_with_connection`: its length is told by
-    that alone.
+    that alone. `limits` are those of a head.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: HeadLimits = HeadLimits()) -> None:  # noqa: B008 - a frozen value
+        self._limits = limits
         self._renew()
         self._is_to_head = False
         self.begin()
@@ -56,6 +55,7 @@ class AnswerReader:
         self.ends_with_connection = False
         self._fields: list[tuple[str, str]] = []
         self._size = 0
+        self._head_size = 0
 
     def expect_no_body(self) -> None:
         """Know that the question was a HEAD: whatever the answer says of its body, none follows (RFC 9110 9.3.2)."""
@@ -84,7 +84,7 @@ class AnswerReader:
                 self.has_surplus = True
             else:
                 self.is_odd = True
-        if self.headers is None and self._size > _LONGEST_HEAD:
+        if self.headers is None and self._size > self._limits.total:
             self.is_odd = True
 
     def end(self) -> None:
@@ -107,14 +107,19 @@ class AnswerReader:
 
     def on_status(self, reason: bytes) -> None:
         """Take note of the reason phrase."""
-        if len(reason) > _LONGEST_FIELD:
+        if len(reason) > self._limits.line:
             self.is_odd = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take down a field."""
         if self.is_complete:
             return
-        if len(name) + len(value) > _LONGEST_FIELD or len(self._fields) >= _MOST_FIELDS or b"\0" in value:
+        limits, size = self._limits, len(name) + len(value)
+        if self.headers is None:
+            # A line has a colon, a space and its end besides.
+            self._head_size += size + 4
+        is_large = size > limits.line or len(self._fields) >= limits.lines or self._head_size > limits.total
+        if is_large or b"\0" in value:
             self.is_odd = True
         # Fields behind the body (RFC 9110 section 6.5) must not pass for those of the head.
         elif self.headers is None:
