@@ -45,7 +45,7 @@ from gateway.upstream.grant import ClientCredentials
 from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Lifecycle
-from gateway.vocab.policy import Endpoint
+from gateway.vocab.policy import Endpoint, HeadLimits
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
@@ -106,7 +106,8 @@ async def running(
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
         timeouts = Timeouts(**dict(config.upstream.timeouts))
-        pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox)
+        heads = HeadLimits(**dict(config.limits.head))
+        pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox, heads)
         stack.push_async_callback(pool.close)
         options = config.upstream.credential
         credential = ServerCredential(
@@ -130,7 +131,7 @@ async def running(
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
         flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit)
-        edge = Edge(flow, pool, outbox, lambda: compiled, emit, now, clock, config.server.keepalive)
+        edge = Edge(flow, pool, outbox, lambda: compiled, emit, now, clock, config.server.keepalive, heads=heads)
 
         async def ready() -> dict[str, bool]:
             return {

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 from gateway.carrying.call import SAFE, Break, Call, Receiver, Timeouts, Upload, tell
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.reader import AnswerReader
+from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.head import END, render_lines
 
@@ -41,17 +42,25 @@ class Keeper(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection. `send` a request, have its answer given to the receiver; between answers it must be silent.
 
-    `host` is the Host line and `base_path` what stands before every target.
+    `host` is the Host line and `base_path` what stands before every target; `heads` is what an answer's may hold.
     """
 
-    def __init__(self, keeper: Keeper, outbox: Outbox, limits: Timeouts, host: tuple[str, str], base_path: str) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        outbox: Outbox,
+        limits: Timeouts,
+        host: tuple[str, str],
+        base_path: str,
+        heads: HeadLimits = HeadLimits(),  # noqa: B008 - a frozen value
+    ) -> None:
         self._keeper = keeper
         self._outbox = outbox
         self._limits = limits
         self._host = host
         self._base_path = base_path
         self._loop = asyncio.get_running_loop()
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(heads)
         self._poll = select.poll()
         self._transport: asyncio.Transport | None = None
         self._is_tls = False

@@ -13,6 +13,7 @@ from aiohappyeyeballs import AddrInfoType
 from gateway.carrying.call import Break, Call, Receiver, Timeouts, tell
 from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
+from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Refusal
 
 # Connections made at once: a cold start must not knock an upstream over.
@@ -77,7 +78,14 @@ class ConnectionPool:
     connections as long as they like, and may not keep logins and guarded routes from theirs.
     """
 
-    def __init__(self, url: str, timeouts: Timeouts, most: int, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeouts: Timeouts,
+        most: int,
+        outbox: Outbox,
+        heads: HeadLimits = HeadLimits(),  # noqa: B008 - a frozen value
+    ) -> None:
         base = yarl.URL(url)
         self.timeouts: Final = timeouts
         self._address: Final = (base.host or "", base.port or 0)
@@ -85,6 +93,7 @@ class ConnectionPool:
         self._host: Final = ("Host", base.host_port_subcomponent or "")
         self._base_path: Final = base.raw_path.rstrip("/")
         self._outbox: Final = outbox
+        self._heads: Final = heads
         self._most: Final = most
         self._relays_most: Final = max(1, most - max(1, most // 4))
         self._idle: list[UpstreamConnection] = []
@@ -228,4 +237,4 @@ class ConnectionPool:
         self._serve()
 
     def _make(self) -> UpstreamConnection:
-        return UpstreamConnection(self, self._outbox, self.timeouts, self._host, self._base_path)
+        return UpstreamConnection(self, self._outbox, self.timeouts, self._host, self._base_path, self._heads)

@@ -9,26 +9,27 @@ from typing import TYPE_CHECKING
 
 import httptools
 
+from gateway.vocab.policy import HeadLimits
+
 if TYPE_CHECKING:
     from gateway.vocab.messages import Headers
 
-# aiohttp's limits for answers.
-_LONGEST_FIELD = 8190
-_MOST_FIELDS = 128
-_LONGEST_HEAD = _MOST_FIELDS * _LONGEST_FIELD
 _FIRST_INTERIM = 100
 _SWITCHING = 101
 _FIRST_FINAL = 200
 _WITHOUT_BODY = frozenset({204, 304})
 
 
-# Most answers carry the fields of the one before (saves 1 us of 2); 4 MiB at most.
-@lru_cache(maxsize=256)
 def _field(name: bytes, value: bytes) -> tuple[str, str] | None:
     """Return a field with its name in lower case, or None where it cannot be one."""
-    if len(name) + len(value) > _LONGEST_FIELD or b"\0" in value:
+    if b"\0" in value:
         return None
     return name.decode("ascii", "replace").lower(), value.rstrip(b" \t").decode("utf-8", "replace")
+
+
+# Most answers carry the fields of the one before (saves 1 us of 2); a quarter of a MiB at most.
+_remembered = lru_cache(maxsize=256)(_field)
+_SHORT = 256
 
 
 class AnswerReader:
@@ -36,10 +37,11 @@ class AnswerReader:
 
     `headers` are None until the head is complete. `pieces` of the body are there to be taken. `is_odd` says that the
     answer cannot be read, `has_surplus` that something came behind it. `ends_with_connection`: its length is told by
-    that alone.
+    that alone. `limits` are those of a head.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: HeadLimits = HeadLimits()) -> None:  # noqa: B008 - a frozen value
+        self._limits = limits
         self._renew()
         self._is_to_head = False
         self.begin()
@@ -88,7 +90,7 @@ class AnswerReader:
                 self.has_surplus = True
             else:
                 self.is_odd = True
-        if self.headers is None and self._size > _LONGEST_HEAD:
+        if self.headers is None and self._size > self._limits.total:
             self.is_odd = True
 
     def end(self) -> None:
@@ -111,7 +113,7 @@ class AnswerReader:
 
     def on_status(self, reason: bytes) -> None:
         """Take note of the reason phrase."""
-        if len(reason) > _LONGEST_FIELD:
+        if len(reason) > self._limits.line:
             self.is_odd = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -130,8 +132,12 @@ class AnswerReader:
             # An interim answer, with all that is in it, is only the beginning (RFC 9110 section 15.2).
             return
         has_length = self._is_to_head or self.status in _WITHOUT_BODY
-        fields = [field for raw in self._fields if (field := _field(*raw)) is not None]
-        if len(fields) < len(self._fields) or len(fields) > _MOST_FIELDS:
+        fields = [
+            field
+            for name, value in self._fields
+            if (field := (_remembered if len(name) + len(value) <= _SHORT else _field)(name, value)) is not None
+        ]
+        if len(fields) < len(self._fields) or (self._size > _SHORT and self._is_large()):
             self.is_odd = True
         for name, value in fields:
             if name == "content-length" or (name == "transfer-encoding" and value.lower() == "chunked"):
@@ -143,6 +149,15 @@ class AnswerReader:
         if self._is_to_head:
             self.is_complete = True
             self.is_reusable = self._parser.should_keep_alive()
+
+    def _is_large(self) -> bool:
+        limits, sizes = self._limits, [len(name) + len(value) for name, value in self._fields]
+        # A line has a colon, a space and its end besides.
+        return (
+            len(sizes) > limits.lines
+            or max(sizes, default=0) > limits.line
+            or sum(sizes) + 4 * len(sizes) > limits.total
+        )
 
     def on_body(self, piece: bytes) -> None:
         """Take down a piece."""

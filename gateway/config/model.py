@@ -258,6 +258,20 @@ class Server(Closed):
     drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
 
 
+class HeadLimits(Closed):
+    """How large the head of a request, or of an answer of the API, may be; larger ones answer 431, or 502."""
+
+    line: Size = Field(default="32KiB", ge=1024, le=1024 * 1024, validate_default=True, description="One line.")
+    total: Size = Field(default="64KiB", ge=1024, le=16 * 1024 * 1024, validate_default=True, description="All of it.")
+    lines: int = Field(default=200, ge=10, le=10_000, description="Lines.")
+
+
+class GatewayLimits(Closed):
+    """Sizes of what belongs to no route."""
+
+    head: HeadLimits = Field(default_factory=HeadLimits, description="Heads.")
+
+
 class Log(Closed):
     """The log."""
 
@@ -385,6 +399,7 @@ class Config(Closed):
     customers: Customers = Field(default_factory=Customers, description="Who customers are.")
     cors: CorsOptions = Field(default_factory=CorsOptions, description="Which browser applications may call.")
     server: Server = Field(default_factory=Server, description="The clients' side.")
+    limits: GatewayLimits = Field(default_factory=GatewayLimits, description="Sizes of what belongs to no route.")
     log: Log = Field(default_factory=Log, description="The log.")
     routes: tuple[Route, ...] = Field(min_length=1, description="Every path that exists; all others answer 404.")
     insecure_literal_secrets: Flag = Field(

@@ -6,20 +6,22 @@ decides nothing about a request, not even whether it is one that we speak: that 
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
 from gateway.server.body import CLIENT_TIMEOUTS, Payload, RequestBody
 from gateway.server.edge import Edge, break_off, new_id, with_cors
 from gateway.server.exchange import Exchange
 from gateway.server.framing import FramingLimit
+from gateway.server.heads import HeadLimit
 from gateway.server.parser import (
     AHEAD_MOST,
     EMPTY_PAYLOAD,
     HttpProcessingError,
     HttpVersion10,
     HttpVersion11,
-    LineTooLong,
     RawRequestMessage,
+    is_too_large,
     make_parser,
 )
 from gateway.server.replies import Closing, render, reply_head
@@ -54,6 +56,7 @@ class ClientConnection(asyncio.Protocol):
         "_edge",
         "_exchange",
         "_framing",
+        "_heads",
         "_is_body_full",
         "_is_deaf",
         "_is_full",
@@ -72,10 +75,11 @@ class ClientConnection(asyncio.Protocol):
         self._edge = edge
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
-        self._parser = make_parser(self, self._loop)
+        self._parser = make_parser(self, self._loop, edge.heads)
         self._ahead: deque[tuple[RawRequestMessage, Payload] | Code] = deque()
         self._exchange: Exchange | None = None
         self._framing = FramingLimit()
+        self._heads = HeadLimit(edge.heads.total)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._is_deaf = False
@@ -111,23 +115,15 @@ class ClientConnection(asyncio.Protocol):
             messages, has_upgraded, _ = self._parser.feed_data(data)
         except HttpProcessingError as error:
             # The parser's text quotes the request, tokens too: it is neither sent nor kept.
-            ahead.append(Code.HEADERS_TOO_LARGE if isinstance(error, LineTooLong) else Code.REQUEST_MALFORMED)
+            ahead.append(Code.HEADERS_TOO_LARGE if is_too_large(error) else Code.REQUEST_MALFORMED)
             self._is_deaf = True
             # The parser tells nobody who waits for the rest of a body.
             self._framing.spoil()
         else:
             ahead.extend(messages)
-            # The parser stops at so many that it has read whole and was not told to be done; the one under way counts.
-            is_full = len(ahead) + (self._exchange is not None) >= AHEAD_MOST
-            if is_full and not self._is_full:
-                self._is_full = True
-                self._hold()
-            if self._framing.is_excessive(len(data), messages, is_whole=not (is_full or self._is_body_full)):
-                ahead.append(Code.REQUEST_MALFORMED)
-                self._is_deaf = True
-            elif has_upgraded:
-                # What comes behind an upgrade that was asked for may not be HTTP any more.
-                self._is_deaf = True
+            is_excessive = self._is_excessive(len(data), messages)
+            # What comes behind an upgrade that was asked for may not be HTTP any more.
+            self._is_deaf = is_excessive or has_upgraded
         if self._exchange is not None:
             return
         if ahead:
@@ -232,6 +228,29 @@ class ClientConnection(asyncio.Protocol):
             self._expect_within(self._edge.timeouts.linger)
         else:
             transport.close()
+
+    def _is_excessive(self, size: int, messages: Sequence[tuple[RawRequestMessage, Payload]]) -> bool:
+        """Hold back a client that is far ahead, and say no to one whose heads or framing are too large.
+
+        `size` is that of a read, `messages` the requests that it began.
+        """
+        ahead = self._ahead
+        # The parser stops at so many that it has read whole and was not told to be done; the one under way counts.
+        is_full = len(ahead) + (self._exchange is not None) >= AHEAD_MOST
+        if is_full and not self._is_full:
+            self._is_full = True
+            self._hold()
+        is_whole = not (is_full or self._is_body_full)
+        good = self._heads.excess(size, messages, is_whole=is_whole)
+        if good is not None:
+            for _ in messages[good:]:
+                ahead.pop()
+            ahead.append(Code.HEADERS_TOO_LARGE)
+        elif self._framing.is_excessive(size, messages, is_whole=is_whole):
+            ahead.append(Code.REQUEST_MALFORMED)
+        else:
+            return False
+        return True
 
     def _serve(self) -> None:
         """Begin with the next request."""

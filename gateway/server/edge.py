@@ -18,6 +18,7 @@ from gateway.flow import Flow
 from gateway.server.body import CLIENT_TIMEOUTS, ClientTimeouts
 from gateway.vocab.events import Emit
 from gateway.vocab.messages import Headers, Request
+from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import request_id
 from gateway.wire.lines import RawHeaders
@@ -33,7 +34,7 @@ _FEW = 4
 class Edge:
     """The clients' side as a whole. `now` is epoch time, `clock` monotonic, both in seconds.
 
-    `keepalive` is how long a connection without a request is kept, in seconds.
+    `keepalive` is how long a connection without a request is kept, in seconds; `heads` is how large its heads may be.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the wiring has made
@@ -47,6 +48,7 @@ class Edge:
         clock: Callable[[], float],
         keepalive: float = 75.0,
         timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
+        heads: HeadLimits = HeadLimits(),  # noqa: B008 - a frozen value
     ) -> None:
         self.flow: Final = flow
         self.pool: Final = pool
@@ -57,6 +59,7 @@ class Edge:
         self.clock: Final = clock
         self.keepalive: Final = keepalive
         self.timeouts: Final = timeouts
+        self.heads: Final = heads
         self.is_draining = False
         self._in_flight = 0
         self._is_idle: asyncio.Event | None = None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from gateway.server.body import Payload, PayloadFault
+from gateway.server.heads import head_size
 from gateway.server.parser import RawRequestMessage
 
 # For each byte of a body so many of framing, as chunks of one byte have, and this much besides. Sizes with long
@@ -46,7 +47,7 @@ class FramingLimit:
             bodies.append(self._body)
         came = sum(body.total_bytes for body in bodies) - self._counted
         self._held += came
-        self._framing += size - sum(_head_size(message) for message, _ in messages) - came
+        self._framing += size - sum(head_size(message) for message, _ in messages) - came
         last = messages[-1][1] if messages else self._body
         self._body = None if last is None or last.is_eof() else last
         self._counted = 0 if self._body is None else self._body.total_bytes
@@ -67,8 +68,3 @@ class FramingLimit:
         """Know that what came last is not HTTP: a body that has not come to its end can be had no more."""
         if self._body is not None and not self._body.is_eof():
             self._body.set_exception(PayloadFault())
-
-
-def _head_size(message: RawRequestMessage) -> int:
-    fields = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
-    return len(message.method) + len(message.path) + fields + len("  HTTP/1.1\r\n\r\n")

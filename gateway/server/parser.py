@@ -12,6 +12,7 @@ from aiohttp import HttpVersion10, HttpVersion11
 
 from gateway.server.body import Payload, PayloadFault
 from gateway.server.unfit import UnfitParserError
+from gateway.vocab.policy import HeadLimits
 
 _missing: str | None = None
 try:
@@ -27,9 +28,9 @@ except ImportError as error:
 if TYPE_CHECKING:
     from aiohttp.base_protocol import BaseProtocol
 
-# aiohttp's defaults for what one line of a head, and a head, may hold.
-_LONGEST_LINE: Final = 8190
-_MOST_LINES: Final = 128
+# aiohttp has an error of its own for lines that are too long, and these words for too many of them.
+_TOO_MANY: Final = "Too many headers received"
+_TRIAL: Final = HeadLimits(line=1024, total=4096, lines=10)
 # What a body may hold that nobody has taken yet: twice this.
 _BODY_BUFFER: Final = 64 * 1024
 AHEAD_MOST: Final = 32
@@ -52,19 +53,24 @@ class Owner(Protocol):
         """Take more of it."""
 
 
-def make_parser(owner: Owner, loop: asyncio.AbstractEventLoop) -> HttpRequestParser:
-    """Return the parser of one connection."""
+def make_parser(owner: Owner, loop: asyncio.AbstractEventLoop, heads: HeadLimits) -> HttpRequestParser:
+    """Return the parser of one connection; what a head may have in all it does not count."""
     return HttpRequestParser(
         cast("BaseProtocol", owner),
         loop,
         _BODY_BUFFER,
-        max_line_size=_LONGEST_LINE,
-        max_field_size=_LONGEST_LINE,
-        max_headers=_MOST_LINES,
+        max_line_size=heads.line,
+        max_field_size=heads.line,
+        max_headers=heads.lines,
         payload_exception=PayloadFault,
         auto_decompress=False,
         max_msg_queue_size=AHEAD_MOST,
     )
+
+
+def is_too_large(error: HttpProcessingError) -> bool:
+    """Tell whether the parser could not read a head for its size alone."""
+    return isinstance(error, LineTooLong) or error.message == _TOO_MANY
 
 
 _GET: Final = b"GET /a?b=%20c HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -88,7 +94,7 @@ class _Witness:
     connected = True
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.parser = make_parser(self, loop)
+        self.parser = make_parser(self, loop, _TRIAL)
         self.pauses = 0
         self.resumed = 0
 
@@ -176,11 +182,14 @@ def _check_refusals(loop: asyncio.AbstractEventLoop) -> None:
         except HttpProcessingError:
             continue
         raise UnfitParserError("it accepts requests that can be read in two ways (is its compiled parser missing?)")
-    try:
-        _Witness(loop).feed(b"GET /" + b"a" * 2 * _LONGEST_LINE + b" HTTP/1.1\r\nHost: x\r\n\r\n")
-    except LineTooLong:
-        return
-    raise UnfitParserError("it takes lines of any length")
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(_TRIAL.lines))
+    for raw in (b"GET /" + b"a" * 2 * _TRIAL.line + b" HTTP/1.1\r\nHost: x\r\n\r\n", _GET[:-2] + many + b"\r\n"):
+        try:
+            _Witness(loop).feed(raw)
+        except HttpProcessingError as error:
+            _must(is_too_large(error), "it does not tell a head that is too large")
+            continue
+        raise UnfitParserError("it takes lines of any length")
 
 
 __all__ = [
@@ -193,5 +202,6 @@ __all__ = [
     "RawRequestMessage",
     "UnfitParserError",
     "check",
+    "is_too_large",
     "make_parser",
 ]

@@ -88,6 +88,15 @@ class Access:
             object.__setattr__(self, name, value)
 
 
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """What the head of a request or an answer may hold: bytes in a line, bytes in all, and lines."""
+
+    line: int = 32 * 1024
+    total: int = 64 * 1024
+    lines: int = 200
+
+
 class Endpoint(StrEnum):
     """Paths that the gateway answers itself."""
 

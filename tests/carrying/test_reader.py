@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.carrying.reader import AnswerReader
+from gateway.vocab.policy import HeadLimits
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx-ok: 1\r\n\r\n{}"
 OK_HEADERS = (("content-length", "2"), ("x-ok", "1"))
@@ -155,8 +156,9 @@ ODD: dict[str, bytes] = {
     "a version to come": head("content-length: 2", version="HTTP/1.2") + b"{}",
     "no chunk size": CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n",
     "a chunk of 2**64": CHUNKED + b"10000000000000000\r\n{}",
-    "129 fields": head(*[f"x-{number}: a" for number in range(128)], "content-length: 2") + b"{}",
-    "a long field": head(f"x-a: {'a' * 8190}", "content-length: 2") + b"{}",
+    "201 fields": head(*[f"x-{number}: a" for number in range(200)], "content-length: 2") + b"{}",
+    "a long field": head(f"x-a: {'a' * 32768}", "content-length: 2") + b"{}",
+    "a long head": head(*[f"x-{number}: {'a' * 9000}" for number in range(8)], "content-length: 2") + b"{}",
     "101": head("upgrade: x", "connection: upgrade", status=101) + OK,
     "99": head("content-length: 0", status="099"),
 }
@@ -170,8 +172,8 @@ def test_what_cannot_be_read(name: str) -> None:
 
 
 def test_a_long_reason_is_odd() -> None:
-    """As for aiohttp, whose limit for lines it is."""
-    assert read(b"HTTP/1.1 200 " + b"a" * 9000 + b"\r\ncontent-length: 0\r\n\r\n").is_odd
+    """It is a line like any other."""
+    assert read(b"HTTP/1.1 200 " + b"a" * 33_000 + b"\r\ncontent-length: 0\r\n\r\n").is_odd
 
 
 def test_a_head_without_end_is_odd() -> None:
@@ -182,11 +184,30 @@ def test_a_head_without_end_is_odd() -> None:
     assert reader.is_odd
 
 
-def test_128_fields_are_read() -> None:
+def test_200_fields_are_read() -> None:
     """The limit is the last that passes."""
-    reader = read(head(*[f"x-{number}: a" for number in range(127)], "content-length: 2") + b"{}")
+    reader = read(head(*[f"x-{number}: a" for number in range(199)], "content-length: 2") + b"{}")
     assert not reader.is_odd
-    assert len(reader.headers or ()) == 128
+    assert len(reader.headers or ()) == 200
+
+
+def test_the_limits_of_heads_can_be_set() -> None:
+    """Lines, what is in them, and all of it together; a body behind a head, or its fields, are no part of it."""
+    limits = HeadLimits(line=100, total=300, lines=5)
+    for lines, is_odd in (
+        ([f"a: {'x' * 99}"], False),
+        ([f"a: {'x' * 100}"], True),
+        ([f"a{number}: x" for number in range(4)], False),
+        ([f"a{number}: x" for number in range(5)], True),
+        ([f"a{number}: {'x' * 80}" for number in range(3)], False),
+        ([f"a{number}: {'x' * 95}" for number in range(3)], True),
+    ):
+        reader = AnswerReader(limits)
+        reader.feed(head(*lines, "content-length: 900") + b"x" * 900)
+        assert reader.is_odd is is_odd
+    reader = AnswerReader(limits)
+    reader.feed(head(f"a: {'x' * 90}", "transfer-encoding: chunked") + b"0\r\n" + f"b: {'x' * 90}\r\n".encode() * 3)
+    assert not reader.is_odd
 
 
 @pytest.mark.parametrize("surplus", [b"H", b"HTTP/1.1 200 OK\r\n", OK, OK + OK])

@@ -75,10 +75,23 @@ NOTHING = Reply(204)
         pytest.param("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "REQUEST_MALFORMED", id="two hosts"),
         pytest.param("GET / HTTP/1.1\nHost: x\n\n", "REQUEST_MALFORMED", id="bare line feeds"),
         pytest.param(
-            f"GET /{CANARY}{'a' * 20_000} HTTP/1.1\r\nHost: x\r\n\r\n", "HEADERS_TOO_LARGE", id="a long target"
+            f"GET /{CANARY}{'a' * 40_000} HTTP/1.1\r\nHost: x\r\n\r\n", "HEADERS_TOO_LARGE", id="a long target"
         ),
         pytest.param(
-            f"GET / HTTP/1.1\r\nHost: x\r\nX-A: {CANARY}{'a' * 20_000}\r\n\r\n", "HEADERS_TOO_LARGE", id="a long line"
+            f"GET / HTTP/1.1\r\nHost: x\r\nX-A: {CANARY}{'a' * 40_000}\r\n\r\n", "HEADERS_TOO_LARGE", id="a long line"
+        ),
+        pytest.param(
+            "GET / HTTP/1.1\r\nHost: x\r\n" + f"X-A: {CANARY}\r\n" * 200 + "\r\n", "HEADERS_TOO_LARGE", id="many lines"
+        ),
+        pytest.param(
+            "GET / HTTP/1.1\r\nHost: x\r\n" + f"X-A: {CANARY}{'a' * 20_000}\r\n" * 4 + "\r\n",
+            "HEADERS_TOO_LARGE",
+            id="much in all",
+        ),
+        pytest.param(
+            "GET / HTTP/1.1\r\nHost: x\r\n" + f"X-A: {CANARY}{'a' * 20_000}\r\n" * 4,
+            "HEADERS_TOO_LARGE",
+            id="much in all, and no end",
         ),
     ],
 )
