@@ -619,7 +619,18 @@ async def test_upstream_that_says_200_for_a_new_customer(site: Site, age: float 
     assert (await site.login(ANN, PASSWORD)).status == 201
 
 
-@pytest.mark.parametrize("status", [b"302 Found", b"404 Not Found", b"413 Payload Too Large", b"429 Slow Down"])
+async def test_a_redirected_registration_may_have_made_the_customer(site: Site) -> None:
+    """Behind a 303 it mostly did: the intent stays, and the repeat with the same password goes on."""
+    site.commerce.script(CREATION, b"HTTP/1.1 303 See Other\r\ncontent-length: 0\r\n\r\n", times=1)
+    answer = await register(site)
+    assert (answer.status, answer.code) == (502, "WRITE_UNCONFIRMED")
+    assert await store_of(site).pending(ANN) is not None
+    assert (await register(site, password=OTHER)).code == "REGISTRATION_PENDING"
+    assert (await register(site)).status == 201
+    assert (await site.login(ANN, PASSWORD)).status == 201
+
+
+@pytest.mark.parametrize("status", [b"404 Not Found", b"413 Payload Too Large", b"429 Slow Down"])
 async def test_answer_that_proves_no_creation_leaves_no_intent(site: Site, status: bytes) -> None:
     """Whatever an answer looks like: a status that means "not made" ends the intent."""
     site.commerce.script(CREATION, b"HTTP/1.1 %s\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nno" % status)

@@ -192,8 +192,8 @@ async def test_id_that_nobody_has(backend: Backend) -> None:
     ("status", "code"),
     [
         (500, Code.UPSTREAM_FAILED),
-        (503, Code.UPSTREAM_FAILED),
-        (429, Code.UPSTREAM_FAILED),
+        (503, Code.UPSTREAM_UNAVAILABLE),
+        (429, Code.THROTTLED),
         (201, Code.UPSTREAM_INVALID),
         (302, Code.UPSTREAM_INVALID),
         (403, Code.UPSTREAM_INVALID),
