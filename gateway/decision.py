@@ -7,6 +7,7 @@ their order. What has to be waited for is a value, too: a `Later` is only made h
 from collections.abc import Awaitable, Callable
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
@@ -29,14 +30,18 @@ from gateway.vocab.messages import (
 )
 from gateway.vocab.policy import Access, Endpoint, Route
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire import etags
 from gateway.wire import headers as wire_headers
 from gateway.wire import target as wire_target
-from gateway.wire.body import encode, parse_request
+from gateway.wire.body import CODINGS, encode, inflate, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
+from gateway.wire.relaying import true_lines
 
 _BODILESS = frozenset({"GET", "HEAD"})
+# RFC 9110 section 15.4.5.
+_OF_UNCHANGED = frozenset({"cache-control", "etag", "vary"})
 
 
 class Snapshot(Struct, frozen=True):
@@ -88,13 +93,17 @@ Decided = Ready | Reply | Refusal | Later
 
 
 class Relayed(Struct, frozen=True):
-    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays."""
+    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays.
+
+    `inflates`: it came compressed, though that was not asked for, and must be read whole to be rewritten.
+    """
 
     headers: Headers
     length: str | None
     rewrites: bool
     has_body: bool
     is_error: bool
+    inflates: bool = False
 
 
 def when_read(body: Body, limit: int, go_on: Callable[[bytes], Decided]) -> Decided:
@@ -192,24 +201,72 @@ def plan(snapshot: Snapshot, request: Request, admission: Admission, document: J
     )
 
 
-def relayed(snapshot: Snapshot, route: Route, method: str, status: int, headers: Headers) -> Relayed | Refusal:
-    """Say how an answer on an open route is passed on. Pure."""
+def relayed(
+    snapshot: Snapshot, route: Route, method: str, status: int, headers: Headers, conditions: Headers = ()
+) -> Relayed | Refusal:
+    """Say how an answer on an open route is passed on. `conditions` are the client's. Pure."""
     refusal = guard.relayable(status, headers, method)
     if refusal is not None:
         return refusal
     is_error = status >= 400 and method != "HEAD"  # noqa: PLR2004 - HTTP's own number
-    rewrites = (
-        status != 206  # noqa: PLR2004 - a part of a body has no whole strings in it
-        and wire_headers.is_json(wire_headers.first(headers, "content-type"))
-        and wire_headers.first(headers, "content-encoding") is None
-    )
+    # A part of a body has no whole strings in it; `without_range` asks for the whole instead.
+    is_json = wire_headers.is_json(wire_headers.first(headers, "content-type"))
+    rewrites = is_json and not wire_headers.is_part(status, headers)
     has_body = not guard.lacks_body(status, method)
-    lines = wire_headers.for_client(headers, set_cookie=route.set_cookie)
-    lines = tuple((name, snapshot.links.location(value) if name == "location" else value) for name, value in lines)
+    coding = wire_headers.content_coding(headers) if rewrites else None
+    if coding is not None and coding not in CODINGS and not is_error:
+        return Refusal(Code.UPSTREAM_INVALID, "JSON in a content coding that cannot be read")
+    passing = wire_headers.for_client(headers, set_cookie=route.set_cookie)
+    lines = true_lines(passing, snapshot.links, status, conditions, rewrites=rewrites)
     length = wire_headers.first(headers, "content-length")
     if rewrites or not (has_body or method == "HEAD"):
         length = None
-    return Relayed(lines, length, rewrites, has_body, is_error)
+    return Relayed(lines, length, rewrites, has_body, is_error, coding is not None and has_body)
+
+
+def without_range(ready: Ready, status: int, headers: Headers) -> Later | Refusal | None:
+    """Return how a request goes on whose answer is a part of JSON: its bytes are not those that clients get.
+
+    The whole is asked for, which a server may always answer instead (RFC 9110 section 14.2). None for other answers.
+    """
+    if not wire_headers.is_part(status, headers):
+        return None
+    content_type = wire_headers.first(headers, "content-type")
+    # The parts of several ranges say of themselves what they are, out of sight.
+    if not wire_headers.is_json(content_type) and wire_headers.media_type(content_type) != "multipart/byteranges":
+        return None
+    kept = tuple(line for line in ready.headers if line[0] not in {"range", "if-range"})
+    if len(kept) == len(ready.headers):
+        return Refusal(Code.UPSTREAM_INVALID, "a part that was not asked for")
+
+    async def later() -> Decided:
+        return replace(ready, headers=kept)
+
+    return later
+
+
+def inflated(snapshot: Snapshot, head: Relayed, answer: Answer, limit: int) -> Reply | Refusal:
+    """Return an open answer that came compressed, in plain and rewritten; at most `limit` bytes of it."""
+    plain = inflate(answer.body, wire_headers.content_coding(answer.headers), limit)
+    if isinstance(plain, Refusal):
+        return plain
+    return Reply(answer.status, head.headers, snapshot.links.rewrite(plain))
+
+
+def tagged(reply: Reply, conditions: Headers) -> Reply | Refusal:
+    """Return a list with a tag made of its own bytes, or what the conditions of its request say about it.
+
+    The upstream's own tag, and its date, may change with records that are not in the list.
+    """
+    tag = etags.made_of(reply.body)
+    lines = (*reply.headers, ("etag", tag))
+    match etags.holds(tag, conditions):
+        case 304:
+            return Reply(304, tuple(line for line in lines if line[0] in _OF_UNCHANGED))
+        case 412:
+            return Refusal(Code.CONDITION_FAILED, "the list is another one")
+        case _:
+            return Reply(reply.status, lines, reply.body)
 
 
 def error_reply(answer: Answer) -> Reply | Refusal:

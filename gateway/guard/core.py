@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from gateway.guard.envelope import explained
+from gateway.guard.fields import Fields, read
 from gateway.guard.members import judged_members
 from gateway.vocab.messages import Answer, Checked, Headers, Plan, Whose
 from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
-from gateway.wire.headers import first, is_json, is_repeated, media_type, retry_after
+from gateway.wire.headers import content_coding, first, is_json, is_repeated, media_type, retry_after
 from gateway.wire.links import LinkRewriter
 
 # Client errors whose reason helps the client and comes from checking what the client itself sent.
@@ -44,20 +45,41 @@ class GuardOptions(BaseModel):
         """Return the document that may leave, or say no."""
 
 
-def judge(
-    route: Route, access: Access, plan: Plan, whose: Whose, answer: Answer, links: LinkRewriter
+def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
+    route: Route,
+    access: Access,
+    plan: Plan,
+    whose: Whose,
+    answer: Answer,
+    links: LinkRewriter,
+    *,
+    is_proven: bool = False,
 ) -> Checked | Refusal:
     """Return what may leave of a complete answer, or say no.
+
+    `is_proven` says that the record is known to be the caller's and was asked for under a condition: only then is it
+    told that the condition does not hold.
 
     Anything but a plain success with one whole JSON document, or an explained client error, is refused: redirects,
     partial content, "not modified", other content types, truncated or trailing bytes.
     """
-    if answer.status not in _WITH_DOCUMENT:
-        judged = _without_document(plan, answer, route.answer_limit, is_open=access.is_open)
-        return replace(judged, upstream_status=answer.status) if isinstance(judged, Refusal) else judged
+    lines = read(answer, route, access, plan, links)
+    if answer.status in _WITH_DOCUMENT:
+        return _with_document(route, access, plan, whose, answer, lines)
+    if is_proven and answer.status == 304 and plan.method == "GET":  # noqa: PLR2004 - HTTP's own numbers
+        return Checked(304, None, lines.leaving(None))
+    judged = _without_document(plan, answer, route.answer_limit, is_open=access.is_open)
+    if isinstance(judged, Refusal):
+        return replace(judged, upstream_status=answer.status)
+    return Checked(204, None, lines.leaving(None)) if judged.status == 204 else judged  # noqa: PLR2004
+
+
+def _with_document(
+    route: Route, access: Access, plan: Plan, whose: Whose, answer: Answer, lines: Fields
+) -> Checked | Refusal:
     if not answer.body and plan.method == "DELETE":
         return Checked(204)
-    document = _document(answer, route.answer_limit, links)
+    document = _document(lines.lines, answer.body, route.answer_limit, lines.links)
     if plan.method == "DELETE" and not access.is_open and isinstance(document, dict) and "data" not in document:
         # It succeeded, and shows no record: that is all there is to say.
         return Checked(204)
@@ -70,16 +92,15 @@ def judge(
     if not access.is_open and not access.judges_bare:
         if not isinstance(document, dict) or "data" not in document:
             return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        document = judged_members(
-            document, plan, route.query or frozenset(), links.public_url, has_included=access.judges_included
-        )
-    return Checked(answer.status, document)
+        query, public_url = route.query or frozenset(), lines.links.public_url
+        document = judged_members(document, plan, query, public_url, has_included=access.judges_included)
+    return Checked(answer.status, document, lines.leaving(document), lines.owes_tag(document))
 
 
-def _document(answer: Answer, limit: int, links: LinkRewriter | None) -> Any | Refusal:
-    if not is_json(first(answer.headers, "content-type")):
+def _document(headers: Headers, body: bytes, limit: int, links: LinkRewriter | None) -> Any | Refusal:
+    if not is_json(first(headers, "content-type")):
         return Refusal(Code.UPSTREAM_INVALID, "content type is not JSON")
-    plain = inflate(answer.body, first(answer.headers, "content-encoding"), limit)
+    plain = inflate(body, content_coding(headers), limit)
     if isinstance(plain, Refusal):
         return plain
     document = parse_answer(links.rewrite(plain) if links else plain)
@@ -99,7 +120,7 @@ def _without_document(plan: Plan, answer: Answer, limit: int, *, is_open: bool) 
     if status == 429:  # noqa: PLR2004
         return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
     if status in _EXPLAINED:
-        return explained(status, _document(answer, limit, None), None if is_open else plan)
+        return explained(status, _document(answer.headers, answer.body, limit, None), None if is_open else plan)
     if status >= 500:  # noqa: PLR2004
         return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {status}")
     return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
@@ -111,7 +132,7 @@ def relayed_error(answer: Answer) -> Checked | Refusal:
         return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {answer.status}")
     if answer.status == 429:  # noqa: PLR2004
         return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(answer.headers))
-    envelope = explained(answer.status, _document(answer, ERROR_LIMIT, None), None)
+    envelope = explained(answer.status, _document(answer.headers, answer.body, ERROR_LIMIT, None), None)
     # An envelope that cannot be read still has its status.
     return explained(answer.status, {"errors": [{}]}, None) if isinstance(envelope, Refusal) else envelope
 

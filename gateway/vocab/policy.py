@@ -95,7 +95,10 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only)."""
+    """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only).
+
+    `answer_headers` leave with judged answers besides those that every route lets leave.
+    """
 
     name: str
     path: str
@@ -107,6 +110,7 @@ class Route:
     answer_limit: int = 8 * 1024 * 1024
     stream_limit: int | None = None
     set_cookie: bool = False
+    answer_headers: frozenset[str] = frozenset()
     closes_on_violation: bool = False
     endpoint: Endpoint | None = None
 

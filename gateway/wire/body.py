@@ -109,6 +109,10 @@ def parse_answer(raw: bytes) -> Any | Refusal:
         return Refusal(Code.UPSTREAM_INVALID, f"not JSON: {type(error).__name__}")
 
 
+CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+"""The content codings that can be undone."""
+
+
 def inflate(raw: bytes, encoding: str | None, limit: int) -> bytes | Refusal:
     """Undo an upstream's Content-Encoding, never producing more than `limit` bytes.
 
