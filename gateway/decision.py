@@ -236,7 +236,8 @@ def without_range(ready: Ready, status: int, headers: Headers) -> Later | Refusa
     if not wire_headers.is_json(content_type) and wire_headers.media_type(content_type) != "multipart/byteranges":
         return None
     kept = tuple(line for line in ready.headers if line[0] not in {"range", "if-range"})
-    if len(kept) == len(ready.headers):
+    if len(kept) == len(ready.headers) or ready.plan.method not in _BODILESS:
+        # A write is not repeated; Range means nothing to one.
         return Refusal(Code.UPSTREAM_INVALID, "a part that was not asked for")
 
     async def later() -> Decided:

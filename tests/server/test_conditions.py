@@ -335,6 +335,15 @@ async def test_a_part_that_nobody_asked_for_is_no_answer(bare: Site) -> None:
     assert len(bare.commerce.requests) == 1
 
 
+async def test_a_write_is_not_repeated_for_its_range(bare: Site) -> None:
+    """Range means nothing to a write (RFC 9110 section 14.2); an answer in parts is none, and the write was made."""
+    lines = "content-type: application/json\r\ncontent-range: bytes 0-1/9\r\ncontent-length: 2\r\n"
+    bare.commerce.script(at(CART, "PUT"), f"HTTP/1.1 206 X\r\n{lines}\r\n[]".encode())
+    answer = await bare.public("PUT", CART, {"Range": "bytes=0-1"}, json={"data": {"name": "a"}})
+    assert answer.status == 502
+    assert [request.method for request in bare.commerce.requests] == ["PUT"]
+
+
 async def test_a_page_that_calls_itself_a_part_is_whole(bare: Site) -> None:
     """Ranges of other units than bytes are lists, whole documents in which links are rewritten."""
     body = b'["%s/v2/x"]' % bare.commerce.url.encode()
