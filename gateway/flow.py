@@ -245,7 +245,7 @@ class Flow:
         async def perform(one: Plan) -> Checked | Refusal:
             if one.path != planned.path:
                 one = replace(one, conditions=())
-            done = await self._performed(snapshot, admission, one, trace, is_proven=True)
+            done = await self._performed(snapshot, admission, one, trace, is_proven=bool(one.conditions))
             # A write that changes nothing but a password asks for the record; its condition did not hold.
             is_refused = one.method != planned.method and isinstance(done, Checked) and done.status == 304  # noqa: PLR2004
             return Refusal(Code.CONDITION_FAILED) if is_refused else done

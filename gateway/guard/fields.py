@@ -6,12 +6,13 @@ The upstream's lines about its own bytes end here, for a judged body is always w
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import Final
 
 from msgspec import Struct
 
 from gateway.guard.members import PAGE_NAMES, bounded, page_asked, page_link
 from gateway.vocab.messages import Answer, Headers, Plan
-from gateway.vocab.policy import Access, Route
+from gateway.vocab.policy import Route
 from gateway.wire.headers import first, for_client, values
 from gateway.wire.links import LinkRewriter
 
@@ -20,7 +21,7 @@ _READ = frozenset({
     "content-encoding", "content-range", "content-type", "etag", "last-modified", "link", "preference-applied",
     "x-total-count",
 })  # fmt: skip
-_PLAIN = ("content-type", "application/json")
+_PLAIN: Final[Headers] = (("content-type", "application/json"),)
 _TYPE = re.compile(r"[\x20-\x7e]{1,256}")
 # RFC 9110 section 14.4, and the form without a unit that some frameworks send with lists.
 _CONTENT_RANGE = re.compile(
@@ -33,13 +34,12 @@ _MOST_LINKS = 10
 
 
 class Fields(Struct, frozen=True):
-    """The lines of one answer that are read at all, and by what it is told which of them leave, and how.
+    """One answer, and by what it is told which lines of its head leave, and how.
 
     Unless the route `is_open` to the caller, the validators of a list do not leave: they may change with records that
     are not in it.
     """
 
-    lines: Headers
     answer: Answer
     route: Route
     plan: Plan
@@ -51,21 +51,19 @@ class Fields(Struct, frozen=True):
 
         None is an answer without a body.
         """
-        if self.lines == (_PLAIN,):
-            return ()
-        kind = None if document is None else _media_type(self.lines)
-        made = () if kind is None else (("content-type", kind),)
-        if len(self.lines) == 1 and made:
-            return made
-        names = _names(self.route.answer_headers)
-        lines = tuple(line for line in self.answer.headers if line[0] in names or line[0] == "connection")
+        lines = read(self.answer, self.route)
+        connection = tuple(line for line in self.answer.headers if line[0] == "connection")
         records = _records(document)
-        leaving = [line for name, value in for_client(lines) for line in self._leaving(name, value, records)]
-        return () if not leaving and made == (_PLAIN,) else (*made, *leaving)
+        passing = for_client((*lines, *connection))
+        beside = [line for name, value in passing for line in self._leaving(name, value, records)]
+        if document is None:
+            return tuple(beside)
+        kind = of_type(tuple(line for line in lines if line[0] == "content-type"))
+        return (*(kind or _PLAIN), *beside) if beside else kind
 
     def owes_tag(self, document: object) -> bool:
         """Tell whether a judged document is a list that gets an entity tag of our own making."""
-        is_asked_for = bool(self.plan.conditions) or first(self.lines, "etag") is not None
+        is_asked_for = bool(self.plan.conditions) or first(self.answer.headers, "etag") is not None
         return is_asked_for and not self.is_open and isinstance(_records(document), list)
 
     def _leaving(self, name: str, value: str, records: object) -> Iterator[tuple[str, str]]:
@@ -90,11 +88,18 @@ class Fields(Struct, frozen=True):
                 yield name, self.links.reference(value)
 
 
-def read(answer: Answer, route: Route, access: Access, plan: Plan, links: LinkRewriter) -> Fields:
-    """Read an answer's head."""
-    names = _names(route.answer_headers)
-    lines = tuple([line for line in answer.headers if line[0] in names])
-    return Fields(lines, answer, route, plan, links, access.is_open)
+def read(answer: Answer, route: Route) -> Headers:
+    """Pick the lines of an answer's head that are read at all."""
+    names = _names(route.answer_headers) if route.answer_headers else _READ
+    return tuple([line for line in answer.headers if line[0] in names])
+
+
+@lru_cache(maxsize=64)
+def of_type(lines: Headers) -> Headers:
+    """Return the line that says the media type of a judged body; none where it is plain JSON."""
+    kinds = values(lines, "content-type")
+    is_told = len(kinds) == 1 and _TYPE.fullmatch(kinds[0]) and kinds != ["application/json"]
+    return (("content-type", kinds[0]),) if is_told else ()
 
 
 @lru_cache(maxsize=256)
@@ -104,11 +109,6 @@ def _names(listed: frozenset[str]) -> frozenset[str]:
 
 def _records(document: object) -> object:
     return document["data"] if isinstance(document, dict) and "data" in document else document
-
-
-def _media_type(lines: Headers) -> str | None:
-    kinds = values(lines, "content-type")
-    return kinds[0] if len(kinds) == 1 and _TYPE.fullmatch(kinds[0]) else None
 
 
 def _total(text: str, plan: Plan, start: int | None, count: int) -> int | None:

@@ -91,10 +91,13 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     passing = _passing(
         frozenset(forwarded), keeps_filter=draft.query == query, sends_body=request.method not in _BODILESS
     )
+    headers = for_upstream(request.headers, passing)
     conditions: Headers = ()
-    if not CONDITIONAL.isdisjoint(map(_NAME, request.headers)):
-        conditions = for_upstream(request.headers, CONDITIONS if buffered else CONDITIONAL)
-        passing -= CONDITIONAL
+    # Few lines pass, and most of the time none of them is a condition.
+    if not CONDITIONAL.isdisjoint(map(_NAME, headers)):
+        asked = CONDITIONS if buffered else CONDITIONAL
+        conditions = tuple(line for line in headers if line[0] in asked)
+        headers = tuple(line for line in headers if line[0] not in CONDITIONAL)
         if conditions and method == "POST" and not access.is_open and not draft.narrowed:
             # It would be told of the state of a collection, which may be everybody's.
             return Refusal(Code.CONDITION_FORBIDDEN, "a condition on a collection that nothing narrows")
@@ -103,7 +106,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         path=target.path,
         query=draft.query,
         asked=query,
-        headers=for_upstream(request.headers, passing),
+        headers=headers,
         document=draft.document,
         parents=draft.parents,
         narrowed=draft.narrowed,
@@ -134,8 +137,8 @@ def _check_query(route: Route, target: Target) -> Refusal | None:
 
 @lru_cache(maxsize=64)
 def _passing(forwarded: frozenset[str], *, keeps_filter: bool, sends_body: bool) -> frozenset[str]:
-    """Return the header names that pass; for one configuration there are four such sets at most."""
-    names = forwarded if keeps_filter else forwarded - _CHOOSES_FILTER_PARSER
+    """Return the header names that pass, conditions too; for one configuration there are four such sets at most."""
+    names = CONDITIONAL | (forwarded if keeps_filter else forwarded - _CHOOSES_FILTER_PARSER)
     # SDKs send Content-Type without a body (docs/upstream.md section 7), where it says nothing.
     return names if sends_body else names - {"content-type"}
 

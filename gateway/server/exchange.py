@@ -272,6 +272,8 @@ class Exchange:
         if head is None:
             return self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace)
         if head.inflates and not head.is_error:
+            if not answer.body:
+                return decision.empty(self._request.method)
             return decision.inflated(self._snapshot, head, answer, self._limit)
         return decision.error_reply(answer)
 

@@ -3,11 +3,15 @@
 Which lines pass is for wire/headers.py to say.
 """
 
+from operator import itemgetter
+
 from gateway.vocab.messages import Headers
 from gateway.wire.headers import OF_BYTES, first
 from gateway.wire.links import LinkRewriter
 
 _UNCHANGED = 304
+_NAME = itemgetter(0)
+_TOUCHED = OF_BYTES | {"content-encoding", "content-location", "etag", "link", "location"}
 
 
 def true_lines(lines: Headers, links: LinkRewriter, status: int, conditions: Headers, *, rewrites: bool) -> Headers:
@@ -15,6 +19,8 @@ def true_lines(lines: Headers, links: LinkRewriter, status: int, conditions: Hea
 
     `conditions` are the client's: they tell what an answer 304 is about, which need not say so itself.
     """
+    if _TOUCHED.isdisjoint(map(_NAME, lines)):
+        return lines
     is_unknown = status == _UNCHANGED and not rewrites and first(lines, "content-type") is None
     made: list[tuple[str, str]] = []
     for name, value in lines:
