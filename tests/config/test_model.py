@@ -182,8 +182,9 @@ def test_a_route_names_methods_that_it_can_carry(method: str) -> None:
     "name",
     [
         "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate",
-        "Content-Length", "Content-Encoding", "Set-Cookie", "Set-Cookie2", "WWW-Authenticate", "Access-Control-Allow-Origin", "Server",
-        "X-Request-Id", "Cache-Control", "Vary", "Date", "Accept-Ranges", "Content-MD5", "X_Own", "",
+        "Content-Length", "Content-Encoding", "Set-Cookie", "Set-Cookie2", "WWW-Authenticate",
+        "Access-Control-Allow-Origin", "Server", "X-Request-Id", "Cache-Control", "Vary", "Date",
+        "Accept-Ranges", "Content-MD5", "X_Own", "",
     ],
 )  # fmt: skip
 def test_what_the_gateway_says_itself_is_no_answer_header(name: str) -> None:
