@@ -303,9 +303,10 @@ async def test_an_open_body_that_is_rewritten_has_a_tag_of_its_own(bare: Site) -
     assert "accept-ranges" not in head.headers
 
 
-async def test_a_part_of_a_rewritten_body_is_not_served(bare: Site) -> None:
+@pytest.mark.parametrize("size", [1, 100_000])
+async def test_a_part_of_a_rewritten_body_is_not_served(bare: Site, size: int) -> None:
     """Its bytes are not the upstream's: the whole comes instead, as a server may always answer."""
-    part = f'"{bare.commerce.url}/v2'.encode()
+    part = f'"{bare.commerce.url}/v2'.encode() * size
 
     def answer(request: Recorded) -> bytes:
         if request.header("range") is None:
