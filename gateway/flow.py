@@ -24,6 +24,7 @@ from gateway import decision
 from gateway.carrying.call import SAFE, Call
 from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
+from gateway.guard.fields import is_list
 from gateway.scope import core as scope
 from gateway.upstream.backend import Backend
 from gateway.upstream.parents import Parents
@@ -203,7 +204,7 @@ class Flow:
             is_proven=bool(plan.conditions) and not scope.is_judged_first(admission.access, plan),
         )
         if isinstance(judged, Checked):
-            asks = bool(plan.conditions) and judged.status < 300 and not judged.owes_tag  # noqa: PLR2004
+            asks = bool(plan.conditions) and judged.status < 300 and not is_list(judged.document)  # noqa: PLR2004
             asks = asks and scope.is_judged_first(admission.access, plan)
             showing = None if admission.route.passwords is None else self._showing(judged, admission.whose)
             if asks or showing is not None:

@@ -22,7 +22,10 @@ _READ = frozenset({
     "x-total-count",
 })  # fmt: skip
 _PLAIN: Final[Headers] = (("content-type", "application/json"),)
-_TYPE = re.compile(r"[\x20-\x7e]{1,256}")
+# RFC 6838 section 4.2, and the one parameter that JSON is sent with.
+_TYPE = re.compile(
+    r"application/(?:[a-z0-9][a-z0-9!#$&^_.-]{0,63}\+)?json(?:[ \t]*;[ \t]*charset=\"?utf-?8\"?)?", re.IGNORECASE
+)
 # RFC 9110 section 14.4, and the form without a unit that some frameworks send with lists.
 _CONTENT_RANGE = re.compile(
     r"(?P<unit>[A-Za-z][\w-]* )?(?:(?P<first>\d{1,9})-\d{1,9}|\*)/(?P<total>\d{1,15}|\*)", re.ASCII
@@ -62,9 +65,8 @@ class Fields(Struct, frozen=True):
         return (*(kind or _PLAIN), *beside) if beside else kind
 
     def owes_tag(self, document: object) -> bool:
-        """Tell whether a judged document is a list that gets an entity tag of our own making."""
-        is_asked_for = bool(self.plan.conditions) or first(self.answer.headers, "etag") is not None
-        return is_asked_for and not self.is_open and isinstance(_records(document), list)
+        """Tell whether a judged document is a list that gets a tag of our own making instead of the upstream's."""
+        return not self.is_open and is_list(document) and first(self.answer.headers, "etag") is not None
 
     def _leaving(self, name: str, value: str, records: object) -> Iterator[tuple[str, str]]:
         count = len(records) if isinstance(records, list) else 1
@@ -96,15 +98,25 @@ def read(answer: Answer, route: Route) -> Headers:
 
 @lru_cache(maxsize=64)
 def of_type(lines: Headers) -> Headers:
-    """Return the line that says the media type of a judged body; none where it is plain JSON."""
+    """Return the line that says the media type of a judged body; none where it is plain JSON.
+
+    A parameter could say anything of anybody; only the charset leaves.
+    """
     kinds = values(lines, "content-type")
-    is_told = len(kinds) == 1 and _TYPE.fullmatch(kinds[0]) and kinds != ["application/json"]
-    return (("content-type", kinds[0]),) if is_told else ()
+    kind = kinds[0] if len(kinds) == 1 else ""
+    if not _TYPE.fullmatch(kind):
+        kind = kind.partition(";")[0].strip()
+    return (("content-type", kind),) if _TYPE.fullmatch(kind) and kind.lower() != "application/json" else ()
 
 
 @lru_cache(maxsize=256)
 def _names(listed: frozenset[str]) -> frozenset[str]:
     return _READ | listed
+
+
+def is_list(document: object) -> bool:
+    """Tell whether a document holds records, and not one."""
+    return isinstance(_records(document), list)
 
 
 def _records(document: object) -> object:
