@@ -31,15 +31,19 @@ from gateway.vocab.messages import (
 )
 from gateway.vocab.policy import Access, Endpoint, Route
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire import etags
 from gateway.wire import headers as wire_headers
 from gateway.wire import target as wire_target
-from gateway.wire.body import encode, parse_request
+from gateway.wire.body import CODINGS, encode, inflate, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places, Side
+from gateway.wire.relaying import true_lines
 
 _BODILESS = frozenset({"GET", "HEAD"})
+# RFC 9110 section 15.4.5.
+_OF_UNCHANGED = frozenset({"cache-control", "etag", "vary"})
 
 
 class Snapshot(Struct, frozen=True):
@@ -95,13 +99,17 @@ Decided = Ready | Reply | Refusal | Later
 
 
 class Relayed(Struct, frozen=True):
-    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays."""
+    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays.
+
+    `inflates`: it came compressed, though that was not asked for, and must be read whole to be rewritten.
+    """
 
     headers: Headers
     length: str | None
     rewrites: bool
     has_body: bool
     is_error: bool
+    inflates: bool = False
 
 
 def when_read(body: Body, limit: int, go_on: Callable[[bytes], Decided]) -> Decided:
@@ -243,35 +251,39 @@ def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, hea
     refusal = guard.relayable(status, headers)
     if refusal is not None:
         return refusal
-    if status >= 400:  # noqa: PLR2004 - HTTP's own numbers, here and below
-        return Relayed((), None, rewrites=False, has_body=request.method != "HEAD", is_error=True)
     method = request.method
-    kind = wire_headers.first(headers, "content-type")
-    is_json = wire_headers.is_json(kind)
+    if status >= 400:  # noqa: PLR2004 - HTTP's own number
+        return Relayed((), None, rewrites=False, has_body=method != "HEAD", is_error=True)
+    # A part of a body has no whole strings in it; `without_range` asks for the whole instead.
+    is_json = wire_headers.is_json(wire_headers.first(headers, "content-type"))
+    rewrites = is_json and not wire_headers.is_part(status, headers)
     has_body = not guard.lacks_body(status, method)
-    lines = wire_headers.for_client(headers, set_cookie=ready.admission.route.set_cookie)
+    coding = wire_headers.content_coding(headers) if rewrites else None
+    if coding is not None and coding not in CODINGS:
+        return Refusal(Code.UPSTREAM_INVALID, "JSON in a content coding that cannot be read")
+    passing = wire_headers.for_client(headers, set_cookie=ready.admission.route.set_cookie)
+    lines = true_lines(passing, snapshot.links, status, ready.plan.conditions, rewrites=rewrites)
     if status in guard_status.REDIRECTS:
-        redirected = _redirected(snapshot, ready, request, status, lines)
-        if isinstance(redirected, Refusal):
-            return redirected
-        lines = redirected
+        place = _redirected(snapshot, ready, request, status, passing)
+        if isinstance(place, Refusal):
+            return place
+        lines = tuple((name, place if name == "location" else value) for name, value in lines)
         if not is_json:
             # The page that comes with it is for people, and may name the upstream's own address.
             return Relayed(wire_headers.without_content(lines), "0", rewrites=False, has_body=False, is_error=False)
-    else:
-        lines = tuple((name, snapshot.links.location(value) if name == "location" else value) for name, value in lines)
     length = wire_headers.first(headers, "content-length")
     if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
         return nothing
-    # A part of a body has no whole strings in it.
-    rewrites = status != 206 and is_json and wire_headers.first(headers, "content-encoding") is None  # noqa: PLR2004
+    length = wire_headers.first(headers, "content-length")
+    if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
+        return nothing
     if rewrites or not (has_body or method == "HEAD"):
         length = None
-    return Relayed(lines, length, rewrites, has_body, is_error=False)
+    return Relayed(lines, length, rewrites, has_body, is_error=False, inflates=coding is not None and has_body)
 
 
-def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int, lines: Headers) -> Headers | Refusal:
-    """Return a redirect's lines with its Location as a client may follow it.
+def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int, lines: Headers) -> str | Refusal:
+    """Return where a redirect leads as a client may follow it; empty where it does not say.
 
     Browsers and SDKs repeat headers of their own, the customer token too, at the new origin on every redirect, and
     behind 307 and 308 the body as well: only to a listed origin may either go.
@@ -280,7 +292,7 @@ def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int,
     if len(found) > 1:
         return Refusal(Code.UPSTREAM_INVALID, "more than one Location")
     if not found:
-        return lines
+        return ""
     place = snapshot.places.read(found[0], ready.target)
     carries = (
         status in {307, 308}
@@ -289,7 +301,53 @@ def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int,
     )
     if place.side is Side.UNREADABLE or (place.side is Side.ELSEWHERE and carries):
         return Refusal(Code.UPSTREAM_INVALID, "a redirect leads where it may not")
-    return tuple((name, place.link if name == "location" else value) for name, value in lines)
+    return place.link
+
+
+def without_range(ready: Ready, status: int, headers: Headers) -> Later | Refusal | None:
+    """Return how a request goes on whose answer is a part of JSON: its bytes are not those that clients get.
+
+    The whole is asked for, which a server may always answer instead (RFC 9110 section 14.2). None for other answers.
+    """
+    if not wire_headers.is_part(status, headers):
+        return None
+    content_type = wire_headers.first(headers, "content-type")
+    # The parts of several ranges say of themselves what they are, out of sight.
+    if not wire_headers.is_json(content_type) and wire_headers.media_type(content_type) != "multipart/byteranges":
+        return None
+    kept = tuple(line for line in ready.headers if line[0] not in {"range", "if-range"})
+    if len(kept) == len(ready.headers) or ready.plan.method not in _BODILESS:
+        # A write is not repeated; Range means nothing to one.
+        return Refusal(Code.UPSTREAM_INVALID, "a part that was not asked for")
+
+    async def later() -> Decided:
+        return replace(ready, headers=kept)
+
+    return later
+
+
+def inflated(snapshot: Snapshot, head: Relayed, answer: Answer, limit: int) -> Reply | Refusal:
+    """Return an open answer that came compressed, in plain and rewritten; at most `limit` bytes of it."""
+    plain = inflate(answer.body, wire_headers.content_coding(answer.headers), limit)
+    if isinstance(plain, Refusal):
+        return plain
+    return Reply(answer.status, head.headers, snapshot.links.rewrite(plain))
+
+
+def tagged(reply: Reply, conditions: Headers) -> Reply | Refusal:
+    """Return a list with a tag made of its own bytes, or what the conditions of its request say about it.
+
+    The upstream's own tag, and its date, may change with records that are not in the list.
+    """
+    tag = etags.made_of(reply.body)
+    lines = (*reply.headers, ("etag", tag))
+    match etags.holds(tag, conditions):
+        case 304:
+            return Reply(304, tuple(line for line in lines if line[0] in _OF_UNCHANGED))
+        case 412:
+            return Refusal(Code.CONDITION_FAILED, "the list is another one")
+        case _:
+            return Reply(reply.status, lines, reply.body)
 
 
 def error_reply(answer: Answer) -> Reply | Refusal:

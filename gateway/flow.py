@@ -24,6 +24,7 @@ from gateway import decision
 from gateway.carrying.call import SAFE, Call
 from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
+from gateway.guard.fields import is_list
 from gateway.scope import core as scope
 from gateway.upstream.backend import Backend
 from gateway.upstream.created import Creations, Named
@@ -41,11 +42,8 @@ _BODILESS = frozenset({"GET", "HEAD"})
 # An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
 _SMALL_UPLOAD = 64 * 1024
 # What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
-_SCOPED_HEADERS: Headers = (
-    ("content-type", "application/json"),
-    ("cache-control", "private, no-store"),
-    ("vary", SCOPED_VARY),
-)
+_PRIVATE: Headers = (("cache-control", "private, no-store"), ("vary", SCOPED_VARY))
+_SCOPED_HEADERS: Headers = (("content-type", "application/json"), *_PRIVATE)
 # An upstream of ours compresses for nobody: guards must read, and links are rewritten on the way.
 _OWN_HEADERS: Headers = (("accept-encoding", "identity"),)
 
@@ -122,16 +120,23 @@ class Flow:
         planned = decision.plan(snapshot, request, admission, document)
         if isinstance(planned, Refusal):
             return self._refused(planned, admission.route, trace)
-        if not planned.parents:
+        looks = bool(planned.conditions) and scope.is_looked_at_first(admission.access, planned)
+        if not planned.parents and not looks:
             return self._looked_up(snapshot, body, admission, trace, planned)
 
         async def later() -> Decided:
-            referred: frozenset[tuple[str, str]] = frozenset()
-            for parent in planned.parents:
-                found = await self._parents.check(parent, trace)
+            if looks:
+                # What it answers under a condition must not tell somebody else's record from none.
+                seen = replace(planned, method="GET", document=None, conditions=())
+                found = await self._performed(snapshot, admission, seen, trace)
                 if isinstance(found, Refusal):
                     return self._refused(found, admission.route, trace)
-                referred |= found
+            referred: frozenset[tuple[str, str]] = frozenset()
+            for parent in planned.parents:
+                refers = await self._parents.check(parent, trace)
+                if isinstance(refers, Refusal):
+                    return self._refused(refers, admission.route, trace)
+                referred |= refers
             return self._looked_up(snapshot, body, admission, trace, replace(planned, referred=referred))
 
         return later
@@ -141,19 +146,23 @@ class Flow:
         if mode is not None and mode is not Passwords.SHOW and self._keeper is not None:
             return partial(self._kept, self._keeper, mode, snapshot, admission, trace, planned)
         if planned.document is not None:
-            return self._forwarded(admission, trace, planned, encode(planned.document))
+            return self._forwarded(snapshot, admission, trace, planned, encode(planned.document))
         if not body.expected or body.consumed or planned.method in _BODILESS:
-            return self._forwarded(admission, trace, planned, b"")
+            return self._forwarded(snapshot, admission, trace, planned, b"")
         limit = admission.route.stream_limit
         if limit is not None and body.length is not None and body.length > limit:
             return Refusal(Code.BODY_TOO_LARGE)
         if body.length is None or body.length > _SMALL_UPLOAD:
-            return self._forwarded(admission, trace, planned, None)
-        return decision.when_read(body, _SMALL_UPLOAD, partial(self._forwarded, admission, trace, planned))
+            return self._forwarded(snapshot, admission, trace, planned, None)
+        return decision.when_read(body, _SMALL_UPLOAD, partial(self._forwarded, snapshot, admission, trace, planned))
 
-    def _forwarded(self, admission: Admission, trace: Trace, planned: Plan, body: bytes | None) -> Ready | Later:
+    def _forwarded(
+        self, snapshot: Snapshot, admission: Admission, trace: Trace, planned: Plan, body: bytes | None
+    ) -> Ready | Later:
         """Stage 5: a request that can be sent, as soon as there is a credential. A body of None is streamed."""
         headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
+        if planned.conditions and not scope.is_judged_first(admission.access, planned):
+            headers += snapshot.links.tags.unmarked(planned.conditions)
         target = admission.sent or wire_target.serialise(planned.path, planned.query)
         buffered = scope.is_buffered(admission.route, admission.access)
         credential = self._backend.credential_in_hand()
@@ -191,32 +200,52 @@ class Flow:
     def conclude(self, snapshot: Snapshot, ready: Ready, answer: Answer, trace: Trace) -> Reply | Refusal | Later:
         """Stage 7 for a whole answer that is judged.
 
-        Where customers are shown the store says who has a password, and where only a Location says what was made it may
-        have to be looked at: then the reply comes later.
+        Where customers are shown the store says who has a password, where only a Location says what was made it may
+        have to be looked at, and a record that is now known to be the caller's is asked for under the client's
+        conditions: then the reply comes later.
         """
-        admission = ready.admission
-        judged = guard.judge(admission.route, admission.access, ready.plan, admission.whose, answer, snapshot.links)
+        admission, plan = ready.admission, ready.plan
+        asks = bool(plan.conditions) and scope.is_judged_first(admission.access, plan)
+        judged = guard.judge(
+            *(admission.route, admission.access, plan, admission.whose, answer, snapshot.links),
+            is_proven=bool(plan.conditions) and not asks,
+        )
         if not isinstance(judged, Checked):
             return self._refused(judged, admission.route, trace)
+        asks = asks and judged.status < 300 and not is_list(judged.document)  # noqa: PLR2004 - HTTP's own number
         named: Named = None
-        is_done = ready.plan.method not in SAFE and judged.status < 300  # noqa: PLR2004 - HTTP's own number
+        is_done = plan.method not in SAFE and judged.status < 300  # noqa: PLR2004
         if is_done and (location := first(answer.headers, "location")) is not None:
             named = self._creations.named(snapshot, ready, judged, location, trace)
             if isinstance(named, str):
                 judged = replace(judged, headers=(*judged.headers, ("location", named)))
         showing = None if admission.route.passwords is None else self._showing(judged, admission.whose)
-        if showing is None and not callable(named):
-            return self._judged(judged, admission.route, trace)
+        if showing is None and not callable(named) and not asks:
+            return self._judged(judged, admission.route, trace, plan)
 
         async def later() -> Decided:
             checked: Checked | Refusal = judged
-            if callable(named) and (link := await named()) is not None:
+            if asks:
+                checked = await self._performed(snapshot, admission, plan, trace, is_proven=True)
+            elif callable(named) and (link := await named()) is not None:
                 checked = replace(judged, headers=(*judged.headers, ("location", link)))
-            if showing is not None:
-                checked = await showing() or checked
-            return self._judged(checked, admission.route, trace)
+            return self._judged(await self._shown(checked, admission), admission.route, trace, plan)
 
         return later
+
+    async def _performed(
+        self, snapshot: Snapshot, admission: Admission, plan: Plan, trace: Trace, *, is_proven: bool = False
+    ) -> Checked | Refusal:
+        """Stages 5 to 7 for one more request on the way of a client's own, with its conditions."""
+        body = b"" if plan.document is None else encode(plan.document)
+        conditions = snapshot.links.tags.unmarked(plan.conditions)
+        headers = (*plan.headers, *conditions, *_OWN_HEADERS, ("x-request-id", trace.request_id))
+        call = Call(plan.method, wire_target.serialise(plan.path, plan.query), headers, body)
+        answer = await self._backend.send(call, admission.route.answer_limit, trace)
+        if isinstance(answer, Refusal):
+            return answer
+        judged = (admission.route, admission.access, plan, admission.whose, answer, snapshot.links)
+        return guard.judge(*judged, is_proven=is_proven)
 
     async def _kept(
         self,
@@ -228,30 +257,43 @@ class Flow:
         planned: Plan,
     ) -> Decided:
         """Stages 5-7 with a password around them; they may be run more than once."""
-        route, whose = admission.route, admission.whose
 
         async def perform(one: Plan) -> Checked | Refusal:
-            body = b"" if one.document is None else encode(one.document)
-            headers = (*one.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
-            call = Call(one.method, wire_target.serialise(one.path, one.query), headers, body)
-            answer = await self._backend.send(call, route.answer_limit, trace)
-            if isinstance(answer, Refusal):
-                return answer
-            return guard.judge(route, admission.access, one, whose, answer, snapshot.links)
+            if one.path != planned.path:
+                one = replace(one, conditions=())
+            done = await self._performed(snapshot, admission, one, trace, is_proven=bool(one.conditions))
+            # A write that changes nothing but a password asks for the record; its condition did not hold.
+            is_refused = one.method != planned.method and isinstance(done, Checked) and done.status == 304  # noqa: PLR2004
+            return Refusal(Code.CONDITION_FAILED) if is_refused else done
 
-        checked = await keeper.carry(mode, planned, whose, perform, trace)
-        if isinstance(checked, Checked) and (showing := self._showing(checked, whose)) is not None:
-            checked = await showing() or checked
-        return self._judged(checked, route, trace)
+        checked = await keeper.carry(mode, planned, admission.whose, perform, trace)
+        return self._judged(await self._shown(checked, admission), admission.route, trace, planned)
 
     def _showing(self, checked: Checked, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
         return None if self._keeper is None else self._keeper.showing(checked.document, whose)
 
-    def _judged(self, checked: Checked | Refusal, route: Route, trace: Trace) -> Reply | Refusal:
+    async def _shown(self, checked: Checked | Refusal, admission: Admission) -> Checked | Refusal:
+        """Return an answer whose customers show who has a password, on routes that keep them."""
+        if isinstance(checked, Refusal) or admission.route.passwords is None:
+            return checked
+        showing = self._showing(checked, admission.whose)
+        return checked if showing is None else await showing() or checked
+
+    def _judged(self, checked: Checked | Refusal, route: Route, trace: Trace, plan: Plan) -> Reply | Refusal:
+        """Stage 8 for what was judged: what the reply says of itself, and its bytes."""
         if isinstance(checked, Refusal):
             return self._refused(checked, route, trace)
-        headers = (*_SCOPED_HEADERS, *checked.headers) if checked.headers else _SCOPED_HEADERS
-        return Reply(checked.status, headers, b"" if checked.document is None else encode(checked.document))
+        headers = checked.headers
+        if not headers and checked.status != 304:  # noqa: PLR2004 - it has no body that could be of a type
+            headers = _SCOPED_HEADERS
+        elif checked.document is None or first(headers, "content-type") is not None:
+            headers += _PRIVATE
+        else:
+            headers = (*_SCOPED_HEADERS, *headers)
+        body = b"" if checked.document is None else encode(checked.document)
+        if checked.owes_tag:
+            return decision.tagged(Reply(checked.status, headers, body), plan.conditions)
+        return Reply(checked.status, headers, body)
 
     def _refused(self, refusal: Refusal, route: Route, trace: Trace) -> Refusal:
         if refusal.violation:

@@ -417,7 +417,7 @@ def passed_on(
     [
         pytest.param("GET", 200, (JSON_LINE,), (None, True, True, False), id="JSON"),
         pytest.param(
-            "GET", 200, (JSON_LINE, ("content-encoding", "gzip")), ("9", False, True, False), id="compressed JSON"
+            "GET", 200, (JSON_LINE, ("content-encoding", "gzip")), (None, True, True, False), id="compressed JSON"
         ),
         pytest.param("GET", 206, (JSON_LINE,), ("9", False, True, False), id="a part"),
         pytest.param("GET", 200, (("content-type", "image/png"),), ("9", False, True, False), id="a picture"),
@@ -458,7 +458,8 @@ def test_which_lines_are_passed_on() -> None:
         ("set-cookie", "a=b"),
         ("location", "http://up.example/v2/products/p1"),
     )
-    kept: Headers = (JSON_LINE, ("etag", "a"), ("location", "https://gw.example/v2/products/p1"))
+    tag = SNAPSHOT.links.tags.marked("a")
+    kept: Headers = (JSON_LINE, ("etag", tag), ("location", "https://gw.example/v2/products/p1"))
     head = passed_on(201, *lines)
     assert isinstance(head, Relayed)
     assert head.headers == kept

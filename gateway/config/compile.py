@@ -47,7 +47,12 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         clients=frozenset(public | trusted),
         requires_bearer=clients.require,
         forwarded=FORWARDED | set(config.upstream.forward_headers),
-        cors=Cors(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
+        cors=Cors(
+            *(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
+            expose=tuple(
+                dict.fromkeys((*config.cors.expose, *(name for one in config.routes for name in one.answer_headers)))
+            ),
+        ),
         authorities=_authorities(config),
         keeps_request_ids=config.server.request_id == "keep",
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),

@@ -26,7 +26,7 @@ from gateway.routing import parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab.policy import Passwords
-from gateway.wire.headers import OWN_FIELDS
+from gateway.wire.headers import OWN_ANSWER_FIELDS, OWN_FIELDS
 
 
 class Closed(BaseModel):
@@ -65,6 +65,13 @@ def _forwardable(name: str) -> str:
     name = _header_name(name)
     if name in OWN_FIELDS or name.startswith(("x-forwarded-", "access-control-")):
         raise ValueError("the gateway speaks for itself in this header; it cannot be passed on")
+    return name
+
+
+def _answerable(name: str) -> str:
+    name = _header_name(name)
+    if name in OWN_ANSWER_FIELDS or name.startswith("access-control-"):
+        raise ValueError("the gateway speaks for itself in this header of its replies; it cannot be passed on")
     return name
 
 
@@ -238,6 +245,11 @@ class CorsOptions(Closed):
     headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
         default=(), description="Request headers that pages may send besides those of the API's SDKs."
     )
+    expose: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
+        default=(),
+        description="Headers of answers that pages may read besides those that the API's answers are about, such as"
+        " Location, Link and ETag, and what routes list under `answer_headers`.",
+    )
     max_age: Duration = Field(default="10m", validate_default=True, description="How long a preflight may be kept.")
 
 
@@ -373,6 +385,12 @@ class Route(Closed):
     )
     limits: Limits = Field(default_factory=Limits, description="Sizes.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")
+    answer_headers: tuple[Annotated[str, AfterValidator(_answerable)], ...] = Field(
+        default=(),
+        description="Headers of the upstream that leave with judged answers, besides the media type, ETag,"
+        " Last-Modified, Location, Preference-Applied, and Link, X-Total-Count and Content-Range of a list, which leave"
+        " as far as they were judged, listed or not. Open access passes on all.",
+    )
     on_violation: Literal["refuse", "close_route"] = Field(
         default="refuse",
         description="After an answer that would have broken isolation: refuse it, or also close the route (503) until"

@@ -28,6 +28,7 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
         set_cookie=model.set_cookie,
+        answer_headers=frozenset(model.answer_headers),
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
     )

@@ -5,18 +5,20 @@ It does not send, and it does not know what a single rule does.
 
 from abc import abstractmethod
 from functools import lru_cache
+from operator import itemgetter
 
 from pydantic import BaseModel, ConfigDict
 
 from gateway.scope.names import fold
-from gateway.vocab.messages import Json, Lookup, Parent, Plan, Request, Target, Whose
+from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import CONDITIONAL, for_upstream, via
+from gateway.wire.headers import CONDITIONAL, CONDITIONS, for_upstream, via
 from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
 
 _BODILESS = frozenset({"GET", "HEAD"})
+_NAME = itemgetter(0)
 # A client may not choose how the upstream reads a filter that we composed: the older parser knows no quotes.
 _CHOOSES_FILTER_PARSER = frozenset({"ep-disable-beta-filtering"})
 
@@ -43,6 +45,16 @@ class RuleOptions(BaseModel):
 def is_buffered(route: Route, access: Access) -> bool:
     """Tell whether the answer is read and checked before a byte leaves, instead of being relayed."""
     return not access.is_open or route.passwords is not None
+
+
+def is_judged_first(access: Access, planned: Plan) -> bool:
+    """Tell whether the conditions of a request wait until the answer without them has proven whose the record is."""
+    return planned.method == "GET" and not access.is_open
+
+
+def is_looked_at_first(access: Access, planned: Plan) -> bool:
+    """Tell whether a conditional write has to look first whose the record is, because no rule has."""
+    return bool(planned.conditions and access.guards) and planned.method != "GET" and not planned.narrowed
 
 
 def needs_document(route: Route, access: Access) -> bool:
@@ -75,16 +87,27 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         draft = narrowed
     buffered = is_buffered(route, access)
     method = "GET" if buffered and request.method == "HEAD" else request.method
-    passing = _passing(forwarded, draft.query == query, buffered, request.method not in _BODILESS)
+    passing = _passing(forwarded, draft.query == query, request.method not in _BODILESS)
+    headers = for_upstream(request.headers, passing)
+    conditions: Headers = ()
+    # Few lines pass, and most of the time none of them is a condition.
+    if not CONDITIONAL.isdisjoint(map(_NAME, headers)):
+        asked = CONDITIONS if buffered else CONDITIONAL
+        conditions = tuple(line for line in headers if line[0] in asked)
+        headers = tuple(line for line in headers if line[0] not in CONDITIONAL)
+        if conditions and method == "POST" and not access.is_open and not draft.narrowed:
+            # It would be told of the state of a collection, which may be everybody's.
+            return Refusal(Code.CONDITION_FORBIDDEN, "a condition on a collection that nothing narrows")
     return Plan(
         method=method,
         path=target.path,
         query=draft.query,
         asked=query,
-        headers=(*for_upstream(request.headers, passing), via(request.protocol)),
+        headers=(*headers, via(request.protocol)),
         document=draft.document,
         parents=draft.parents,
         narrowed=draft.narrowed,
+        conditions=conditions,
     )
 
 
@@ -113,13 +136,10 @@ def _check_query(route: Route, target: Target) -> Refusal | None:
 def _passing(
     forwarded: frozenset[str],
     keeps_filter: bool,  # noqa: FBT001 - a cache finds what is given by name three times as slowly
-    buffered: bool,  # noqa: FBT001
     sends_body: bool,  # noqa: FBT001
 ) -> frozenset[str]:
-    """Return the header names that pass; for one configuration there are eight such sets at most."""
-    names = forwarded if keeps_filter else forwarded - _CHOOSES_FILTER_PARSER
-    if not buffered:
-        names |= CONDITIONAL
+    """Return the header names that pass, conditions too; for one configuration there are four such sets at most."""
+    names = CONDITIONAL | (forwarded if keeps_filter else forwarded - _CHOOSES_FILTER_PARSER)
     # SDKs send Content-Type without a body (docs/upstream.md section 7), where it says nothing.
     return names if sends_body else names - {"content-type"}
 

@@ -188,6 +188,10 @@ class Exchange:
             self._release()
             self._go_on(self._edge.flow.rejected(self._ready))
             return
+        if not self._ready.buffered and (whole := decision.without_range(self._ready, status, headers)) is not None:
+            self._release()
+            self._go_on(whole)
+            return
         if self._ready.buffered:
             self._go(State.GATHERING)
         else:
@@ -216,9 +220,9 @@ class Exchange:
         if isinstance(head, Refusal):
             return head
         self._head = head
-        if head.is_error or not head.has_body:
+        if head.is_error or head.inflates or not head.has_body:
             self._go(State.GATHERING)
-            self._limit = ERROR_LIMIT
+            self._limit = self._ready.admission.route.answer_limit if head.inflates else ERROR_LIMIT
         else:
             self._go(State.RELAYING)
             if head.rewrites:
@@ -240,7 +244,7 @@ class Exchange:
         self.carrier = None
         self._stop_uploading()
         if self._state is State.GATHERING:
-            if self._head is None or self._head.is_error:
+            if self._head is None or self._head.is_error or self._head.inflates:
                 self._go_on(self._outcome())
             else:
                 self._write_without_body(self._head)
@@ -280,6 +284,10 @@ class Exchange:
         head = self._head
         if head is None:
             return self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace)
+        if head.inflates and not head.is_error:
+            if not answer.body:
+                return decision.empty(self._request.method, answer.status, head.headers)
+            return decision.inflated(self._snapshot, head, answer, self._limit)
         return decision.error_reply(answer)
 
     # The client's body

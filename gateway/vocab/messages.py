@@ -131,11 +131,16 @@ class Lookup(Struct, frozen=True):
 
 
 class Checked(Struct, frozen=True):
-    """An answer that may leave: `document` is its JSON body, None where it has none; `headers` are lines beside it."""
+    """An answer that may leave: `document` is its JSON body, None where it has none.
+
+    `headers` are lines that leave beside it; without a media type among them it is plain JSON. `owes_tag` says that
+    it is a list whose entity tag is to be made of what leaves.
+    """
 
     status: int
     document: Any = None
     headers: Headers = ()
+    owes_tag: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -144,7 +149,8 @@ class Plan(Struct, frozen=True):
     `document` is the body where a rule needed it; without it the client's body, if any, is streamed untouched.
     `asked` is the query as the client sent it. `narrowed` says that path or filter already restrict the answer to the
     customer, so that a foreign record in it is the upstream's fault and not a guess of the client. `referred` is what
-    the looked-up `parents` refer to, as (relationship name, id) and (type, id).
+    the looked-up `parents` refer to, as (relationship name, id) and (type, id). `conditions` are the header lines that
+    make the request conditional, as the client sent them.
     """
 
     method: str
@@ -156,6 +162,7 @@ class Plan(Struct, frozen=True):
     parents: tuple[Parent, ...] = ()
     narrowed: bool = False
     referred: frozenset[tuple[str, str]] = frozenset()
+    conditions: Headers = ()
 
 
 class Reply(Struct, frozen=True):

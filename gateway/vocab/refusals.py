@@ -28,6 +28,7 @@ class Code(Enum):
     FILTER_INVALID = Wording(400, "Bad Request", "Could not parse the supplied filter.")
     FILTER_FIELD_RESERVED = Wording(400, "Bad Request", "The filter names a field that is reserved on this route.")
     BODY_MALFORMED = Wording(400, "Bad Request", "The body is not one well-formed JSON object.")
+    CONDITION_FORBIDDEN = Wording(400, "Bad Request", "This request may not be conditional.")
     BODY_UNEXPECTED = Wording(400, "Bad Request", "This request may not carry a body.")
     FORM_INVALID = Wording(400, "Bad Request", "The form lacks a supported grant_type or a client_id.")
     BEARER_MISSING = Wording(401, "Unauthorized", "An access token is required: POST /oauth/access_token first.")
@@ -45,6 +46,7 @@ class Code(Enum):
     REGISTRATION_PENDING = Wording(
         409, "Conflict", "A registration with this e-mail address is under way: repeat it with the same password."
     )
+    CONDITION_FAILED = Wording(412, "Precondition Failed", "The record is not in the state that was asked for.")
     BODY_TOO_LARGE = Wording(413, "Payload Too Large", "The body is larger than this route accepts.")
     HEADERS_TOO_LARGE = Wording(431, "Request Header Fields Too Large", "The request head is too large.")
     BODY_TYPE = Wording(415, "Unsupported Media Type", "This route accepts a body of its own content type only.")

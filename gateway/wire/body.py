@@ -165,6 +165,10 @@ def number(value: object) -> float | None:
     return value if type(value) in {int, float} else None  # type: ignore[return-value]
 
 
+CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
+"""The content codings that can be undone."""
+
+
 def inflate(raw: bytes, encoding: str | None, limit: int) -> bytes | Refusal:
     """Undo an upstream's Content-Encoding, never producing more than `limit` bytes.
 

@@ -3,7 +3,7 @@
 No cookie ever carries authority here, so credentials mode is never granted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.vocab.messages import Headers
 from gateway.wire.headers import CUSTOMER_TOKEN, first
@@ -13,13 +13,17 @@ _ALLOWED_HEADERS = (
     "Authorization, Content-Type, X-Moltin-Customer-Token, X-Moltin-Currency, X-Moltin-Currencies, "
     "X-Moltin-Language, X-Moltin-Locale, X-Moltin-SDK-Language, X-Moltin-SDK-Version, "
     "X-Moltin-Application, EP-Channel, EP-Context-Tag, EP-Beta-Features, EP-Disable-Beta-Filtering, "
-    "EP-Account-Management-Authentication-Token, EP-Inventories-Multi-Location, If-None-Match, "
-    "If-Modified-Since, Range, Traceparent, Tracestate, X-Request-Id"
+    "EP-Account-Management-Authentication-Token, EP-Inventories-Multi-Location, If-Match, If-None-Match, "
+    "If-Modified-Since, If-Unmodified-Since, If-Range, Range, Traceparent, Tracestate, X-Request-Id"
+)
+# What answers are about, besides what fetch lets pages read anyway: where a record is, its validator, the next page,
+# how many there are, when to ask again.
+_EXPOSED_HEADERS = (
+    "X-Request-Id, Retry-After, ETag, Content-Range, Location, Content-Location, Link, X-Total-Count, "
+    "Preference-Applied, Accept-Ranges, Allow"
 )
 # All that a route may have, whatever the path has: a page that may not ask cannot read the 405 either.
 _ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-_EXPOSED_HEADERS = "X-Request-Id, Retry-After, ETag, Content-Range"
-_ANY_ORIGIN: Headers = (("access-control-allow-origin", "*"), ("access-control-expose-headers", _EXPOSED_HEADERS))
 
 SCOPED_VARY = "Authorization, " + "-".join(part.capitalize() for part in CUSTOMER_TOKEN.split("-"))
 
@@ -28,25 +32,34 @@ SCOPED_VARY = "Authorization, " + "-".join(part.capitalize() for part in CUSTOME
 class Cors:
     """Allowed origins, or `*` for any; without origins no reply carries a CORS header. `max_age` is in seconds.
 
-    `extra_headers` may be sent besides those of the API's SDKs.
+    `extra_headers` may be sent besides those of the API's SDKs, and what `expose` names may be read besides what
+    answers are about.
     """
 
     origins: frozenset[str] = frozenset()
     max_age: int = 600
     extra_headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    _exposed: tuple[str, str] = field(init=False, repr=False, compare=False)
+    _any_origin: Headers = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        exposed = ("access-control-expose-headers", ", ".join((_EXPOSED_HEADERS, *self.expose)))
+        object.__setattr__(self, "_exposed", exposed)
+        object.__setattr__(self, "_any_origin", (("access-control-allow-origin", "*"), exposed))
 
     def headers(self, request: Headers) -> Headers:
         """Return the header lines for a reply to `request`."""
         if not self.origins:
             return ()
         if "*" in self.origins:
-            return _ANY_ORIGIN
+            return self._any_origin
         origin = first(request, "origin")
         if origin is None or origin not in self.origins:
             return (("vary", "Origin"),)
         return (
             ("access-control-allow-origin", origin),
-            ("access-control-expose-headers", _EXPOSED_HEADERS),
+            self._exposed,
             ("vary", "Origin"),
         )
 

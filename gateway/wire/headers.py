@@ -23,10 +23,10 @@ FORWARDED = frozenset({
     "x-moltin-sdk-language", "x-moltin-sdk-version",
 })  # fmt: skip
 
-# Only where the answer is relayed as it is: a guard must see a whole, present representation.
-CONDITIONAL = frozenset({
-    "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range",
-})  # fmt: skip
+# RFC 9110 section 13.1. They travel beside the other lines, for on a read with rules they come second.
+CONDITIONS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"})
+# A part of an answer passes only where the answer is relayed as it is: a guard must see a whole representation.
+CONDITIONAL = CONDITIONS | {"range"}
 
 # RFC 9110 section 7.6.1 and RFC 9112: connection-level fields end here. Content-Length is the edge's to say.
 _HOP_BY_HOP = frozenset({
@@ -41,10 +41,18 @@ OWN_FIELDS = _HOP_BY_HOP | {
     "x-rewrite-url", CUSTOMER_TOKEN,
 }  # fmt: skip
 
+# What an answer says of its bytes, which are others once links were rewritten (RFC 9110 section 14.3, RFC 9530).
+OF_BYTES = frozenset({"accept-ranges", "content-digest", "content-md5", "digest", "repr-digest"})
+
 # The gateway speaks for itself about these: its own CORS answer, its own cookies (none), its own request id. What is
 # challenged is its own credential.
 _NOT_RELAYED = _HOP_BY_HOP | {
     "alt-svc", "set-cookie", "set-cookie2", "server", "www-authenticate", "x-request-id", "http2-settings",
+}  # fmt: skip
+
+# What no answer of an upstream says on a route with rules: framing, cookies, challenges, and what is said anew.
+OWN_ANSWER_FIELDS = _NOT_RELAYED | OF_BYTES | {
+    "cache-control", "content-encoding", "date", "vary", "via", "authentication-info",
 }  # fmt: skip
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -161,4 +169,17 @@ def is_json(content_type: str | None) -> bool:
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         return False
     parameters = (content_type or "").partition(";")[2].lower()
-    return "charset" not in parameters or re.search(r'charset\s*=\s*"?utf-8"?\s*(;|$)', parameters) is not None
+    return "charset" not in parameters or re.search(r'charset\s*=\s*"?utf-?8"?\s*(;|$)', parameters) is not None
+
+
+def content_coding(headers: Headers) -> str | None:
+    """Return how the body is coded, or None where it is not; several codings are one text that no reader knows."""
+    codings = [value.strip().lower() for value in values(headers, "content-encoding")]
+    named = ", ".join(coding for coding in codings if coding not in {"", "identity"})
+    return named or None
+
+
+def is_part(status: int, headers: Headers) -> bool:
+    """Tell whether an answer holds some bytes of a representation; other units have whole documents (RFC 9110 14.1)."""
+    unit = (first(headers, "content-range") or "bytes").partition(" ")[0].lower()
+    return status == 206 and unit == "bytes"  # noqa: PLR2004 - HTTP's own number

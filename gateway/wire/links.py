@@ -1,7 +1,8 @@
-"""Rewrites the upstream's absolute URLs in JSON replies to the gateway's own address.
+"""Rewrites the upstream's URLs in JSON replies and header fields to the gateway's own address.
 
-Works on bytes, so that a large open answer can be streamed: every JSON string that begins with the upstream's URL is
-given the gateway's URL, or becomes path-only where none is configured. It does not look inside strings.
+Works on the bytes of bodies, so that a large open answer can be streamed: every JSON string that begins with the
+upstream's URL is given the gateway's URL, or becomes path-only where none is configured; one that begins with the path
+of that URL loses it. It does not look inside strings. Header fields are read as URI references, in any spelling.
 """
 
 import re
@@ -9,17 +10,41 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from gateway.vocab.messages import Query
+from gateway.wire.etags import EntityTags
+
+_PORTS = {"http": "80", "https": "443"}
+# What browsers take for a URL with a host, more than RFC 3986 section 4.2 does: tabs and line ends count for nothing,
+# a backslash is a slash, and any number of them begins the host (URL standard, "special authority slashes state").
+_WITH_HOST = re.compile(
+    r"(?:(?P<scheme>https?):[/\\]*|[/\\]{2,})(?:[^/\\?#]*@)?"
+    r"(?P<host>\[[^\]/\\?#]*\]|[^:/\\?#]*)(?::(?P<port>[0-9]*))?(?P<rest>[/\\?#].*)?",
+    re.IGNORECASE,
+)
+_IGNORED = re.compile(r"[\t\r\n]|^[\x00-\x20]+|[\x00-\x20]+$")
+# A quoted string, or the target of a link (RFC 8288 section 3).
+_TARGET = re.compile(r'"((?:[^"\\]|\\.)*)"|<([^>]*)>')
 
 
 class LinkRewriter:
-    """Replaces `origins` (upstream URLs without trailing slash) by `public_url` (the same, or empty)."""
+    """Replaces `origins` (upstream URLs without trailing slash) by `public_url` (the same, or empty).
+
+    The first of `origins` is the upstream itself: links may also leave out its host and begin with its path. `tags`
+    are the entity tags of what was rewritten.
+    """
 
     def __init__(self, origins: Sequence[str], public_url: str) -> None:
+        self._bases = tuple(sorted(map(_split, origins), key=lambda base: len(base[1]), reverse=True))
+        self._base_path = _split(origins[0])[1] if origins else ""
+        self._public_path = _split(public_url)[1]
+        self.tags = EntityTags((public_url, self._base_path, *origins[1:]))
         pairs = []
-        for origin in origins:
+        replaced = [(origin, public_url) for origin in origins]
+        if self._base_path:
+            replaced.append((self._base_path, self._public_path))
+        for origin, own in replaced:
             # Some encoders escape the slash in JSON strings; both spellings are the same string.
             for escape in (False, True):
-                needle, link = f'"{origin}/', f'"{public_url}/'
+                needle, link = f'"{origin}/', f'"{own}/'
                 if escape:
                     needle, link = needle.replace("/", "\\/"), link.replace("/", "\\/")
                 pairs.append((needle.encode(), link.encode()))
@@ -29,7 +54,6 @@ class LinkRewriter:
         self._unescaped = tuple(needle for needle in self._needles if b"\\" not in needle)
         self._pattern = re.compile(b"|".join(map(re.escape, self._needles)))
         self._longest = max(map(len, self._needles), default=0)
-        self._origins = tuple(sorted(origins, key=len, reverse=True))
         self.public_url = public_url
 
     def rewrite(self, body: bytes) -> bytes:
@@ -49,13 +73,33 @@ class LinkRewriter:
             return b"".join((memoryview(body)[:at], body[at:].replace(needle, self._links[needle])))
         return self._pattern.sub(lambda found: self._links[found[0]], body)
 
-    def location(self, value: str) -> str:
-        """Rewrite a Location value."""
-        for origin in self._origins:
-            if value == origin or value.startswith(f"{origin}/"):
-                # Never "//host": without a public URL that would be somebody else's (RFC 3986 section 4.2).
-                return f"{self.public_url}/{value[len(origin) :].lstrip('/')}"
+    def reference(self, value: str) -> str:
+        """Rewrite a URI reference, such as a Location; one that leads elsewhere stays as it is.
+
+        A reference that is relative to the path stays too: below the same path it leads to the same place.
+        """
+        plain = _IGNORED.sub("", value)
+        found = _WITH_HOST.fullmatch(plain)
+        if found is None:
+            below = _below(self._base_path, plain) if plain.startswith("/") and self._base_path else None
+            return value if below is None else f"{self._public_path}{below}"
+        scheme, host = (found["scheme"] or "").lower(), found["host"].lower().rstrip(".")
+        rest = (found["rest"] or "").replace("\\", "/")
+        for (name, port, default), path in self._bases:
+            if host == name and (found["port"] or _PORTS.get(scheme, default)) == port:
+                below = _below(path, rest)
+                if below is not None:
+                    return f"{self.public_url}{below}"
         return value
+
+    def links(self, value: str) -> str:
+        """Rewrite the targets, and whatever else is a URL, in a Link field (RFC 8288 section 3)."""
+
+        def rewritten(found: re.Match[str]) -> str:
+            quoted, target = found[1], found[2]
+            return f'"{self.reference(quoted)}"' if target is None else f"<{self.reference(target)}>"
+
+        return _TARGET.sub(rewritten, value)
 
     async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """Rewrite a body piece by piece; closes `chunks`."""
@@ -110,3 +154,22 @@ def restored(query: Query, *, sent: Query, asked: Query) -> Query:
     names = {pair[0] for pair in kept}
     theirs = [pair for pair in asked if pair not in sent and pair[0] not in names]
     return tuple(theirs + kept)
+
+
+def _split(url: str) -> tuple[tuple[str, str, str], str]:
+    """Return host, port and the default port of a base URL, and its path."""
+    found = _WITH_HOST.fullmatch(url)
+    if found is None:
+        return ("", "", ""), ""
+    default = _PORTS[(found["scheme"] or "http").lower()]
+    return (found["host"].lower().rstrip("."), found["port"] or default, default), found["rest"] or ""
+
+
+def _below(base: str, path: str) -> str | None:
+    """Return what follows the path `base` in `path`, from its slash on; None where it lies elsewhere.
+
+    Never `//host`: without a public URL that would be somebody else's (RFC 3986 section 4.2).
+    """
+    if not path.startswith(base) or path[len(base) : len(base) + 1] not in {"", "/", "?", "#"}:
+        return None
+    return "/" + path[len(base) :].lstrip("/")

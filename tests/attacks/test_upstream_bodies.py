@@ -185,7 +185,7 @@ TYPES: dict[str, tuple[str, ...]] = {
 
 @every(types=TYPES, way=["orders-list", "customer-read", "address"])
 async def test_content_types(siege: Siege, types: tuple[str, ...], way: str) -> None:
-    """The type that an upstream gives decides whether it is read, and never leaves."""
+    """The type that an upstream gives decides whether it is read; of a type that is, nothing leaves that could tell."""
     lines = [f"content-type: {name}" for name in types]
     for records, judged in (((), assert_own_or_failed), ((WAYS[way].foreign,), assert_withheld)):
         body = body_of(WAYS[way], *records)

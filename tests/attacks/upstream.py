@@ -397,7 +397,7 @@ def assert_no_stranger(suffered: Suffered) -> None:
         assert suffered.body == b""
         return
     assert f"content-length: {len(suffered.body)}".encode() in suffered.head.lower(), suffered.raw
-    assert b"content-type: application/json" in suffered.head.lower()
+    assert re.search(rb"\r\ncontent-type: application/(vnd\.api\+)?json(; charset=utf-8)?\r\n", suffered.head.lower())
     assert b"set-cookie" not in suffered.head.lower()
     document = suffered.document
     if suffered.status >= 400:

@@ -86,3 +86,17 @@ def test_an_ephemeral_key_is_another_one_each_time() -> None:
     assert key_ring(demo).public_jwks() != key_ring(demo).public_jwks()
     with pytest.raises(KeyFault, match="holds no key"):
         key_ring(config(tokens=tokens))
+
+
+def test_what_routes_let_leave_pages_may_read() -> None:
+    """`cors.expose` and the routes' `answer_headers`, each once."""
+    routes = [
+        {**minimal()["routes"][0], "name": name, "path": f"/{name}", "answer_headers": ["X-Rate", "X-Queue"]}
+        for name in ("a", "b")
+    ]
+    chosen = config(cors={"origins": ["*"], "expose": ["X-Own", "X-Rate"]}, routes=routes)
+    compiled = snapshot(chosen, key_ring(chosen))
+    assert compiled.cors.expose == ("x-own", "x-rate", "x-queue")
+    found = compiled.routes.match("GET", ("a",))
+    assert isinstance(found, Match)
+    assert found.route.answer_headers == {"x-rate", "x-queue"}

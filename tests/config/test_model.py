@@ -176,3 +176,20 @@ def test_a_route_names_methods_that_it_can_carry(method: str) -> None:
     """HEAD follows GET, preflights are the gateway's, and nothing is tunnelled."""
     with pytest.raises(ValidationError):
         Route.model_validate(minimal()["routes"][0] | {"methods": [method]})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Authenticate",
+        "Content-Length", "Content-Encoding", "Set-Cookie", "Set-Cookie2", "WWW-Authenticate",
+        "Access-Control-Allow-Origin", "Server", "X-Request-Id", "Cache-Control", "Vary", "Date",
+        "Accept-Ranges", "Content-MD5", "X_Own", "",
+    ],
+)  # fmt: skip
+def test_what_the_gateway_says_itself_is_no_answer_header(name: str) -> None:
+    """Framing, cookies, challenges and CORS are never passed on from a judged answer."""
+    route = minimal()["routes"][0]
+    assert Route.model_validate({**route, "answer_headers": ["X-Rate", "ETag"]}).answer_headers == ("x-rate", "etag")
+    with pytest.raises(ValidationError):
+        Route.model_validate({**route, "answer_headers": [name]})

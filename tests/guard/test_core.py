@@ -19,7 +19,7 @@ from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.links import LinkRewriter
 from tests.guard.judging import FOREIGN, OWN, WHOSE, order
 
-JSON_TYPE = ("content-type", "application/json; charset=utf-8")
+JSON_TYPE = ("content-type", "application/json")
 GUARDED = Access(guards=(Owner(pointer="/relationships/customer/data/id"), Redact(pointers=("/secret",))))
 QUERY = frozenset({"filter", "page[limit]", "page[offset]"})
 ROUTE = Route("orders", "/v2/orders", frozenset({"GET"}), {}, query=QUERY, answer_limit=1000)

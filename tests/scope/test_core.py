@@ -5,18 +5,29 @@ from typing import Any
 import pytest
 
 from gateway.guard.rules.owner import Owner
-from gateway.scope.core import RuleOptions, is_buffered, judge_parent, make_plan, needs_document
+from gateway.scope.core import (
+    RuleOptions,
+    is_buffered,
+    is_judged_first,
+    is_looked_at_first,
+    judge_parent,
+    make_plan,
+    needs_document,
+)
 from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
 from gateway.vocab.policy import Access, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import FORWARDED
+from gateway.wire.headers import CONDITIONS, FORWARDED
 from tests.scope.deciding import FOREIGN, OWN, customer
 
 OPEN = Access()
 SCOPED = Access(scope=(Filter(field="customer_id"),), guards=(Owner(pointer="/id"),))
+STAMPED = Access((BodyStamp(pointer="/data/customer"),), (Owner(pointer="/id"),))
+GUARDED = Access(guards=(Owner(pointer="/id"),))
+OWN_PATH = Access((PathOwner(),), (Owner(pointer="/id"),))
 JSON_TYPE = ("content-type", "application/json")
 
 
@@ -143,12 +154,35 @@ def test_a_client_does_not_choose_how_our_filter_is_read() -> None:
     assert planned(OPEN, headers=switch).headers == switch
 
 
-def test_conditional_and_partial_requests_are_for_open_routes() -> None:
-    """A guard must see a whole, present representation."""
-    headers = (("range", "bytes=0-1"), ("if-none-match", '"x"'))
-    assert planned(OPEN, headers=headers).headers == headers
-    assert planned(SCOPED, headers=headers).headers == ()
-    assert planned(OPEN, headers=headers, chosen=route(Passwords.SHOW)).headers == ()
+def test_partial_requests_are_for_open_routes() -> None:
+    """A guard must see a whole representation; conditions travel beside the other lines, on every route."""
+    ranged, condition = ("range", "bytes=0-1"), ("if-none-match", '"x"')
+    headers = (ranged, condition, ("accept", "a"))
+    for options, conditions in (
+        ({"access": OPEN}, (ranged, condition)),
+        ({"access": SCOPED}, (condition,)),
+        ({"access": OPEN, "chosen": route(Passwords.SHOW)}, (condition,)),
+    ):
+        made = planned(**options, headers=headers)
+        assert (made.headers, made.conditions) == ((("accept", "a"),), conditions)
+
+
+@pytest.mark.parametrize("name", sorted(CONDITIONS))
+def test_a_condition_needs_a_record_that_is_proven(name: str) -> None:
+    """What is told of a collection that nothing narrows would be the state of everybody's records."""
+    headers = ((name, "x"),)
+    refusal = plan(STAMPED, method="POST", headers=headers, document={})
+    assert isinstance(refusal, Refusal)
+    assert refusal.code is Code.CONDITION_FORBIDDEN
+    assert planned(OPEN, method="POST", headers=headers).conditions == headers
+    own = planned(OWN_PATH, method="POST", headers=headers, whose=Whose(OWN, {"id": OWN}))
+    assert own.conditions == headers
+    assert not is_looked_at_first(OWN_PATH, own)
+    by_guard = planned(GUARDED, method="PUT", headers=headers)
+    assert is_looked_at_first(GUARDED, by_guard)
+    assert not is_looked_at_first(GUARDED, planned(GUARDED, method="PUT"))
+    assert is_judged_first(GUARDED, planned(GUARDED, headers=headers))
+    assert not is_judged_first(OPEN, planned(OPEN, headers=headers))
 
 
 @pytest.mark.parametrize(("method", "passes"), [("GET", False), ("HEAD", False), ("POST", True), ("PUT", True)])

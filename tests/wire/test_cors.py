@@ -4,6 +4,7 @@ import pytest
 
 from gateway.vocab.messages import Headers
 from gateway.wire.cors import SCOPED_VARY, Cors, is_preflight
+from gateway.wire.headers import CONDITIONAL
 
 SHOP: Headers = (("origin", "https://shop.example"),)
 
@@ -73,3 +74,20 @@ def test_a_preflight_has_both_lines(headers: Headers, *, expected: bool) -> None
 def test_scoped_answers_vary_by_who_asks() -> None:
     """A cache that ignores no-store still keeps customers apart."""
     assert SCOPED_VARY == "Authorization, X-Moltin-Customer-Token"
+
+
+def test_pages_may_read_what_answers_are_about() -> None:
+    """Without a setting: where a record is, its validator, the next page, how many, and when to ask again."""
+    shop = frozenset({"https://shop.example"})
+    for cors in (Cors(shop), Cors(frozenset({"*"})), Cors(shop, expose=("x-rate",))):
+        exposed = {
+            name.strip() for name in dict(cors.headers(SHOP))["access-control-expose-headers"].lower().split(",")
+        }
+        assert {"location", "link", "etag", "x-total-count", "content-range", "retry-after", "x-request-id"} <= exposed
+        assert ("x-rate" in exposed) is bool(cors.expose)
+
+
+def test_pages_may_make_requests_conditional() -> None:
+    """Every condition that is forwarded may be sent (RFC 9110 section 13.1)."""
+    allowed = dict(Cors(frozenset({"*"})).preflight(SHOP))["access-control-allow-headers"].lower().split(", ")
+    assert set(allowed) >= CONDITIONAL

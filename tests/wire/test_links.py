@@ -37,6 +37,8 @@ async def streamed(links: LinkRewriter, chunks: list[bytes]) -> list[bytes]:
         pytest.param("", f'["{UP}/v2/x"]', '["/v2/x"]', id="path-only without a URL of ours"),
         pytest.param(GW, r'["http:\/\/up.example\/api\/x"]', r'["https:\/\/shop.example\/x"]', id="escaped slashes"),
         pytest.param("", r'["http:\/\/up.example\/api\/x\/y"]', r'["\/x\/y"]', id="escaped slashes, path-only"),
+        pytest.param(GW, '["/api/v2/x","/apix","/v2/api/x"]', '["/v2/x","/apix","/v2/api/x"]', id="a path in the API"),
+        pytest.param(GW, r'["\/api\/v2"]', r'["\/v2"]', id="a path with escaped slashes"),
         pytest.param(GW, f'["see {UP}/x"]', f'["see {UP}/x"]', id="text that mentions a link"),
         pytest.param(GW, f'["{UP}x/y"]', f'["{UP}x/y"]', id="another path that begins alike"),
         pytest.param(GW, '["http://up.example.evil/api/x"]', '["http://up.example.evil/api/x"]', id="another host"),
@@ -60,26 +62,76 @@ def test_several_origins_are_rewritten_in_one_pass() -> None:
     )
 
 
+SPELLINGS = [
+    "http://up.example/api", "HTTP://up.example/api", "Http://UP.Example/api", "//up.example/api",
+    "http://up.example:80/api", "//up.example:80/api", "http://user:word@up.example/api", "http://up.example./api",
+    "http:\\\\up.example/api", "http:/up.example/api", "http:///up.example/api", "\\\\up.example\\api",
+    "/\\up.example/api", " http://up.example/api", "ht\ttp://up.example/api", "/api",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("rest", ["", "/", "/v2/x?y=1", "?y=1", "#part", "//evil.example/x"])
+def test_a_reference_becomes_ours_in_every_spelling(spelling: str, rest: str) -> None:
+    """Scheme and host in any case or left out, a port that goes without saying, what browsers forgive: one address.
+
+    RFC 3986 sections 4.2 and 6.2.2, and the URL standard; never `//host`, which would be somebody else's.
+    """
+    below = "/" + rest.lstrip("/")
+    assert LinkRewriter((UP,), "").reference(spelling + rest) == below
+    ours = below if spelling == "/api" else GW + below
+    assert LinkRewriter((UP,), GW).reference(spelling + rest) == ours
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"{UP}x", "/v2/x", "/apix", "http://elsewhere/x", "//elsewhere/api/x", "http://up.example:81/api/x", "x",
+        "../x", "?page=2", "#part", "", "mailto:a@up.example", "http://up.example.evil/api/x", "http://up.example@evil/api/x",
+        "http://evil/http://up.example/api/x", "http://[::1]/api/x", "http://up.example/other", "javascript:x",
+    ],
+)  # fmt: skip
+def test_a_reference_that_leads_elsewhere_stays(value: str) -> None:
+    """Only what lies below the upstream's base URL is ours."""
+    assert LinkRewriter((UP,), GW).reference(value) == value
+
+
+def test_a_reference_of_another_port_scheme_or_base() -> None:
+    """`link_origins` are known in the same way; of two bases on one host the longer wins; ports have their scheme's."""
+    links = LinkRewriter(("http://a:8080", "https://b", "https://b/deep", "http://[::1]:9"), GW)
+    assert links.reference("https://b:443/x") == links.reference("//b/x") == f"{GW}/x"
+    assert links.reference("http://b/x") == "http://b/x"
+    assert links.reference("https://b/deep/x") == f"{GW}/x"
+    assert links.reference("//a:8080/x") == links.reference("https://a:8080/x") == f"{GW}/x"
+    assert links.reference("//a/x") == "//a/x"
+    assert links.reference("HTTP://[::1]:9/x") == f"{GW}/x"
+
+
+def test_the_path_of_a_public_url_comes_first() -> None:
+    """A gateway below a path of its own is linked below it."""
+    links = LinkRewriter((UP,), f"{GW}/shop")
+    assert links.reference(f"{UP}/x") == f"{GW}/shop/x"
+    assert links.reference("/api/x") == "/shop/x"
+    assert links.rewrite(b'["/api/x","http://up.example/api/y"]') == f'["/shop/x","{GW}/shop/y"]'.encode()
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (f"{UP}/v2/x?y=1", f"{GW}/v2/x?y=1"),
-        (UP, f"{GW}/"),
-        (f"{UP}x", f"{UP}x"),
-        ("/v2/x", "/v2/x"),
-        ("http://elsewhere/x", "http://elsewhere/x"),
+        (f'<{UP}/a?page=2>; rel="next"', f'<{GW}/a?page=2>; rel="next"'),
+        (f'<{UP}/a>; rel=next, <//up.example/api/b>; rel="last"', f'<{GW}/a>; rel=next, <{GW}/b>; rel="last"'),
+        (f'<{UP}/a>; anchor="{UP}/b"', f'<{GW}/a>; anchor="{GW}/b"'),
+        (f'<{UP}/a>; title="<{UP}/b>"', f'<{GW}/a>; title="<{UP}/b>"'),
+        (r'<x>; title="a \" <http://up.example/api/b>"', r'<x>; title="a \" <http://up.example/api/b>"'),
+        ("</api/a>; rel=next", "</a>; rel=next"),
+        ("<http://elsewhere/a>; rel=next", "<http://elsewhere/a>; rel=next"),
+        ("<", "<"),
+        ("", ""),
     ],
 )
-def test_a_location_becomes_ours(value: str, expected: str) -> None:
-    """Only locations inside the upstream are rewritten."""
-    assert LinkRewriter((UP,), GW).location(value) == expected
-
-
-def test_a_location_is_path_only_without_a_url_of_ours() -> None:
-    """RFC 9110 section 10.2.2 allows a relative reference."""
-    assert LinkRewriter((UP,), "").location(f"{UP}/v2/x") == "/v2/x"
-    assert LinkRewriter((UP,), "").location(UP) == "/"
-    assert LinkRewriter((UP,), "").location(f"{UP}//evil.example/x") == "/evil.example/x"
+def test_links_of_a_field_become_ours(value: str, expected: str) -> None:
+    """RFC 8288 section 3: targets stand in angle brackets, everything else stays but URLs in quotation marks."""
+    assert LinkRewriter((UP,), GW).links(value) == expected
 
 
 async def test_less_than_one_url_is_held_back() -> None:
