@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.canary_sweep import (
     pytest_runtest_makereport,
@@ -18,6 +19,11 @@ from tests.gateways import site as run_site
 
 # The sweep of the whole suite: its hooks of pytest work where pytest finds them.
 __all__ = ["pytest_runtest_makereport", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
+
+
+# How long an example takes says something of the machine, and nothing of the property.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)
