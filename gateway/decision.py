@@ -300,7 +300,8 @@ def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int,
         or any(wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN))
     )
     if place.side is Side.UNREADABLE or (place.side is Side.ELSEWHERE and carries):
-        return Refusal(Code.UPSTREAM_INVALID, "a redirect leads where it may not")
+        blame = Code.UPSTREAM_INVALID if request.method in _BODILESS else Code.WRITE_UNCONFIRMED
+        return Refusal(blame, "a redirect leads where it may not")
     return place.link
 
 

@@ -562,6 +562,7 @@ def test_a_redirect_elsewhere_takes_no_token_along(
 def test_a_redirect_that_nobody_can_read_goes_nowhere(value: str) -> None:
     """What we read in one way a browser may read in another."""
     assert code(passed_on(302, ("location", value))) is Code.UPSTREAM_INVALID
+    assert code(passed_on(302, ("location", value), method="POST")) is Code.WRITE_UNCONFIRMED
 
 
 def test_nothing_here_waits() -> None:

@@ -182,11 +182,11 @@ def test_an_open_answer_keeps_what_describes_it() -> None:
     [
         "access-control-allow-credentials", "access-control-allow-origin", "alt-svc", "connection", "content-length",
         "http2-settings", "keep-alive", "proxy-authenticate", "server", "set-cookie", "set-cookie2", "te", "trailer",
-        "transfer-encoding", "upgrade", "x-request-id",
+        "transfer-encoding", "upgrade", "www-authenticate", "x-request-id",
     ],
 )  # fmt: skip
 def test_the_gateway_speaks_for_itself(name: str) -> None:
-    """Framing, cookies, CORS and the request id of the upstream do not reach the client."""
+    """Framing, cookies, CORS, challenges and the request id of the upstream do not reach the client."""
     assert for_client(((name, "x"),)) == ()
 
 
