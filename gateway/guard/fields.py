@@ -30,7 +30,8 @@ _TYPE = re.compile(
 _CONTENT_RANGE = re.compile(
     r"(?P<unit>[A-Za-z][\w-]* )?(?:(?P<first>\d{1,9})-\d{1,9}|\*)/(?P<total>\d{1,15}|\*)", re.ASCII
 )
-_LINK = re.compile(r'<([^>]*)>((?:"(?:[^"\\]|\\.)*"|[^",<])*)')
+# Read in one go, as in wire/links.py.
+_LINK = re.compile(r'<([^<>]*)>((?:"(?:[^"\\]|\\.?)*+"?|[^",<])*+)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([a-z ]+)"|([a-z]+))', re.IGNORECASE)
 _RELS = frozenset({"current", "first", "last", "next", "prev", "previous", "self"})
 _MOST_LINKS = 10

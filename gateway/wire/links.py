@@ -20,9 +20,11 @@ _WITH_HOST = re.compile(
     r"(?P<host>\[[^\]/\\?#]*\]|[^:/\\?#]*)(?::(?P<port>[0-9]*))?(?P<rest>[/\\?#].*)?",
     re.IGNORECASE,
 )
-_IGNORED = re.compile(r"[\t\r\n]|^[\x00-\x20]+|[\x00-\x20]+$")
-# A quoted string, or the target of a link (RFC 8288 section 3).
-_TARGET = re.compile(r'"((?:[^"\\]|\\.)*)"|<([^>]*)>')
+_IGNORED = dict.fromkeys(map(ord, "\t\r\n"))
+_AROUND = "".join(map(chr, range(0x21)))
+# A quoted string, or the target of a link (RFC 8288 section 3). What is begun and not ended is read once, not from each
+# of its letters anew: an upstream may write as many as it likes.
+_TARGET = re.compile(r'"((?:[^"\\]|\\.?)*+)(?P<end>"?)|<([^<>]*)>')
 
 
 class LinkRewriter:
@@ -78,7 +80,7 @@ class LinkRewriter:
 
         A reference that is relative to the path stays too: below the same path it leads to the same place.
         """
-        plain = _IGNORED.sub("", value)
+        plain = value.translate(_IGNORED).strip(_AROUND)
         found = _WITH_HOST.fullmatch(plain)
         if found is None:
             below = _below(self._base_path, plain) if plain.startswith("/") and self._base_path else None
@@ -96,8 +98,8 @@ class LinkRewriter:
         """Rewrite the targets, and whatever else is a URL, in a Link field (RFC 8288 section 3)."""
 
         def rewritten(found: re.Match[str]) -> str:
-            quoted, target = found[1], found[2]
-            return f'"{self.reference(quoted)}"' if target is None else f"<{self.reference(target)}>"
+            quoted, target = found[1], found[3]
+            return f'"{self.reference(quoted)}{found["end"]}' if target is None else f"<{self.reference(target)}>"
 
         return _TARGET.sub(rewritten, value)
 

@@ -96,6 +96,12 @@ def test_a_reference_that_leads_elsewhere_stays(value: str) -> None:
     assert LinkRewriter((UP,), GW).reference(value) == value
 
 
+@pytest.mark.parametrize("text", ["a" + " " * 8000 + "b", "/" * 8000, "http:" + "/" * 8000 + ":x", "//" + "@" * 8000])
+def test_a_long_reference_is_read_in_one_go(text: str) -> None:
+    """An upstream may write what it likes; it leads nowhere that is ours."""
+    assert LinkRewriter(("http://up.example",), "").reference(text) == text
+
+
 def test_a_reference_of_another_port_scheme_or_base() -> None:
     """`link_origins` are known in the same way; of two bases on one host the longer wins; ports have their scheme's."""
     links = LinkRewriter(("http://a:8080", "https://b", "https://b/deep", "http://[::1]:9"), GW)
@@ -126,6 +132,7 @@ def test_the_path_of_a_public_url_comes_first() -> None:
         ("</api/a>; rel=next", "</a>; rel=next"),
         ("<http://elsewhere/a>; rel=next", "<http://elsewhere/a>; rel=next"),
         ("<", "<"),
+        *[(text, text) for text in ("<" * 8000, '"' * 7999, '"' + '\\"' * 4000, "<" + " " * 8000 + "x", '"\\')],
         ("", ""),
     ],
 )
