@@ -54,8 +54,8 @@ def test_the_shipped_files_are_proven(tmp_path: Path, name: str) -> None:
     config = load(ROOT / "config" / name, environment(tmp_path, "http://up.example"))
     proof = prove(config)
     assert proof.faults == ()
-    assert (len(config.routes), len(proof.decisions)) == (35, 3 * 44)
-    assert proof.counts == {ISOLATED: 17, GUESTS: 2, PUBLIC: 81, TRUSTED: 17, DENIED: 15, UNPROVEN: 0}
+    assert (len(config.routes), len(proof.decisions)) == (40, 3 * 50)
+    assert proof.counts == {ISOLATED: 18, GUESTS: 3, PUBLIC: 96, TRUSTED: 18, DENIED: 15, UNPROVEN: 0}
     assert insecure_settings(config) == [] or name == "demo.yaml"
 
 
@@ -69,7 +69,7 @@ def test_every_decision_of_the_shipped_file(tmp_path: Path) -> None:
     assert Counter((one.route, one.method, one.caller) for one in decisions) == expected
     assert set(expected.values()) == {1}
     guests = {one.route for one in decisions if one.verdict is GUESTS}
-    assert guests == {"order-payments", "cart-checkout"}
+    assert guests == {"order-payments", "order-confirm", "cart-checkout"}
     shared = {
         one.route for one in decisions if one.verdict is PUBLIC and one.path.startswith(("/v2/customers", "/v2/orders"))
     }
