@@ -36,7 +36,8 @@ def main(routing_file: str, port: str, admin: str, file: str) -> int:
     async def work(stop: Stop) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, count)
         config = load(Path(routing_file), os.environ)
-        async with running(config, Address("127.0.0.1", int(port)), Address("127.0.0.1", int(admin))) as gateway:
+        at = Address("127.0.0.1", int(port)), Address("127.0.0.1", int(admin))
+        async with running(config, *at, log=sys.stdout) as gateway:
             await finish(gateway, stop)
 
     return exit_code(run(work))

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import secrets
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,8 +23,10 @@ from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
+from gateway.ops.lag import LoopWatch
 from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
+from gateway.ops.outlet import Outlet
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import make_admin
 from gateway.server.edge import Edge
@@ -85,7 +86,7 @@ async def running(
     listen: Address,
     admin: Address,
     *,
-    log: TextIO | None = None,
+    log: TextIO | Outlet,
     make_log: Callable[[EventLog], Log] = lambda log: log,
     shared_ports: bool = False,
 ) -> AsyncIterator[Gateway]:
@@ -97,9 +98,7 @@ async def running(
     """
     check_parser()
     metrics = Metrics(CollectorRegistry(), now)
-    event_log = EventLog(
-        log or sys.stdout, _log_key(config), now, debug=config.log.details, on_lost=metrics.count_lost_line
-    )
+    event_log = EventLog(log, _log_key(config), now, debug=config.log.details, on_lost=metrics.count_lost_line)
     emit = Batch(make_log(event_log), metrics, now)
 
     async with AsyncExitStack() as stack:
@@ -149,6 +148,8 @@ async def running(
         group = await stack.enter_async_context(asyncio.TaskGroup())
         renewing = group.create_task(credential.run(), name="server credential renewal")
         stack.callback(renewing.cancel)
+        watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
+        stack.callback(watching.cancel)
         for name in insecure_settings(config):
             emit(Lifecycle("insecure setting", name))
         gateway = Gateway(

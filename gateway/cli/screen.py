@@ -15,6 +15,7 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    LoopBlocked,
     PasswordQueue,
     RequestDone,
     RouteClosed,
@@ -74,6 +75,8 @@ def _told(event: Event) -> str | None:
             return f"the API gives the gateway no bearer: {_plain(event.detail)}; next try in {event.retry_in:.3g} s"
         case Failed():
             return f"failed: {event.what}: {_plain(event.error)}"
+        case LoopBlocked():
+            return f"everything waited for {event.seconds:.1f} s: {_plain(event.where)}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
         case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue():

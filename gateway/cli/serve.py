@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 import tempfile
 import time
 import traceback
@@ -23,8 +22,10 @@ from gateway.cli.ending import INTERRUPTED, exit_code
 from gateway.cli.fault import START_FAULTS, cannot_start, fail, tell
 from gateway.cli.loop import Stop, collect, run
 from gateway.cli.routing_file import read
+from gateway.cli.streams import unblocked
 from gateway.config.model import Config
 from gateway.ops.metrics import forget, share
+from gateway.ops.outlet import Outlet
 from gateway.server.parser import check as check_parser
 from gateway.stores import upgrade
 from gateway.vocab.address import Address
@@ -49,15 +50,17 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
     shared = settled(config)
 
     def work(public: Address, private: Address, lifeline: int) -> int:
-        try:
-            return run_server(shared, public, private, lifeline=lifeline)
-        except START_FAULTS as error:
-            tell(cannot_start(error, public, private))
-            return START_FAULT
+        with unblocked() as log:
+            try:
+                return run_server(shared, public, private, log, lifeline=lifeline)
+            except START_FAULTS as error:
+                tell(cannot_start(error, public, private))
+                return START_FAULT
 
     try:
         if count == 1:
-            return run_server(config, listen, admin)
+            with unblocked() as log:
+                return run_server(config, listen, admin, log)
         crew = Crew()
         # Each worker does it too and finds nothing to do, or to say; what cannot be had is told of once.
         check_parser()
@@ -68,7 +71,7 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
         fail(cannot_start(error, listen, admin))
 
 
-def run_server(config: Config, listen: Address, admin: Address, *, lifeline: int | None = None) -> int:
+def run_server(config: Config, listen: Address, admin: Address, log: Outlet, *, lifeline: int | None = None) -> int:
     """Serve in this process until told to stop; returns the exit code.
 
     `lifeline` makes it one of several workers: a pipe that is closed when the supervisor is gone, and then it stops.
@@ -77,7 +80,7 @@ def run_server(config: Config, listen: Address, admin: Address, *, lifeline: int
     async def work(stop: Stop) -> None:
         if lifeline is not None:
             asyncio.get_running_loop().add_reader(lifeline, _let_go, lifeline, stop)
-        async with running(config, listen, admin, shared_ports=lifeline is not None) as gateway:
+        async with running(config, listen, admin, log=log, shared_ports=lifeline is not None) as gateway:
             await finish(gateway, stop)
 
     return exit_code(run(work))
@@ -190,10 +193,9 @@ class Crew:
             share(shared, number)
             code = work(self._lifeline)
         except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own code
-            traceback.print_exc()
+            with unblocked():
+                traceback.print_exc()
         finally:
-            with suppress(OSError, ValueError):
-                sys.stdout.flush()
             os._exit(code)
 
     def _next_dead(self) -> tuple[int, int, int]:

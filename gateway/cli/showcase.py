@@ -1,9 +1,8 @@
 """What `gateway demo` shows: a gateway whose customers have passwords already, and lines to paste."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-
-import typer
 
 from gateway import __version__
 from gateway.cli.loop import Stop
@@ -11,6 +10,7 @@ from gateway.cli.options import LogForm
 from gateway.cli.routing_file import read
 from gateway.cli.screen import Screen
 from gateway.cli.serve import finish
+from gateway.cli.streams import unblocked
 from gateway.config.effective import insecure_settings
 from gateway.config.model import Config
 from gateway.demo.data import DEMO_PASSWORDS, LESLIE_ID, PEOPLE, RON, RON_ID, orders
@@ -33,11 +33,13 @@ async def show(
     def make_log(written: EventLog) -> Log:
         return Screen(written.write, {person.id: person.name for person in PEOPLE}, now) if is_human else written
 
-    async with running(config, listen, admin, make_log=make_log) as gateway:
-        await _give_passwords(gateway)
-        # Standard output is all JSON where that was asked for.
-        typer.echo(_welcome(gateway.listen, gateway.admin, config), err=not is_human)
-        await finish(gateway, stop)
+    with unblocked() as out:
+        async with running(config, listen, admin, log=out, make_log=make_log) as gateway:
+            await _give_passwords(gateway)
+            # Standard output is all JSON where that was asked for.
+            stream = out if is_human else sys.stderr
+            stream.write(_welcome(gateway.listen, gateway.admin, config) + "\n")
+            await finish(gateway, stop)
 
 
 async def _give_passwords(running: Gateway) -> None:

@@ -5,10 +5,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
+from threading import Lock
 from typing import Any, Final, Protocol, TextIO, assert_never
 
 import msgspec
 
+from gateway.ops.outlet import Outlet
 from gateway.vocab.events import (
     CredentialFailed,
     CredentialRenewed,
@@ -17,12 +19,15 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    LoopBlocked,
     PasswordQueue,
     RequestDone,
     RouteClosed,
 )
 from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
+# What is never given up for lack of room, as long as there is any.
+_VITAL: Final = (GuardViolated, RouteClosed)
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
 _KEY_BYTES_LEAST: Final = 16
 # 64 bits tell the customers of a shop apart and keep the line short.
@@ -77,12 +82,13 @@ class EventLog:
 
     `key` hides customer ids; the same key gives the same hash, so that the requests of one customer can be found.
     `debug` adds details, which may hold what clients or the upstream sent. A stream that fails costs lines, never
-    requests: `on_lost` is told how many. A slow stream does hold up the caller.
+    requests: `on_lost` is told how many, and so is the log, as soon as it can be written again. A slow stream holds up
+    the caller, unless it is an `Outlet`.
     """
 
     def __init__(
         self,
-        stream: TextIO,
+        stream: TextIO | Outlet,
         key: bytes,
         now: Callable[[], float],
         *,
@@ -95,29 +101,57 @@ class EventLog:
         self._now: Final = now
         self._debug: Final = debug
         self._on_lost: Final = on_lost
+        # Lines of which the log does not know yet that they are lost; an outlet's thread tells of some.
+        self._lost = 0
+        self._counting: Final = Lock()
+        self._insist: Final = stream.insist if isinstance(stream, Outlet) else stream.write
+        if isinstance(stream, Outlet):
+            stream.on_lost = self._count_lost
         # Customers come back, and the hash is the dearest part of a line.
         self._pseudonym: Final = lru_cache(_CUSTOMERS)(partial(_pseudonym, key))
 
     def __call__(self, event: Event) -> None:
         """Write one line for the event; the depth of the password queue is a metric, and a line at debug only."""
         if self._debug or not isinstance(event, PasswordQueue):
-            self.write(_serialize([self._line(self._now(), event)]))
+            self.write(_serialize([self._line(self._now(), event)]), is_vital=isinstance(event, _VITAL))
 
     def write_requests(self, requests: Iterable[tuple[float, RequestDone]]) -> None:
         """Write a line for each request; with it comes the time when it was done."""
         self.write(_serialize([self._request(at, done) for at, done in requests]))
 
-    def write(self, text: str) -> None:
-        """Write whole lines, each at once."""
+    def write(self, text: str, *, is_vital: bool = False) -> None:
+        """Write whole lines, each at once; what `is_vital` has room where nothing else has."""
         for piece in _pieces(text):
-            try:
-                self._stream.write(piece)
-                self._stream.flush()
-            except (OSError, ValueError):
-                # A closed pipe or a full disk (OSError), or a closed file (ValueError).
-                self._on_lost(piece.count("\n"))
+            if self._leaves(piece, is_vital=is_vital) and self._lost:
+                self._tell_lost()
 
-    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:
+    def _leaves(self, piece: str, *, is_vital: bool) -> bool:
+        try:
+            (self._insist if is_vital else self._stream.write)(piece)
+            self._stream.flush()
+        except (OSError, ValueError):
+            # No room, a closed pipe or a full disk (OSError), or a closed file (ValueError).
+            self._count_lost(piece.count("\n"))
+            return False
+        return True
+
+    def _count_lost(self, lines: int) -> None:
+        with self._counting:
+            self._lost += lines
+        self._on_lost(lines)
+
+    def _tell_lost(self) -> None:
+        with self._counting:
+            lost, self._lost = self._lost, 0
+        line = {"ts": _timestamp(self._now()), "event": "log_lines_dropped", "lines": lost}
+        try:
+            self._insist(_serialize([line]))
+            self._stream.flush()
+        except (OSError, ValueError):
+            with self._counting:
+                self._lost += lost
+
+    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901 - a case for each event
         fields: dict[str, Any]
         match event:
             case RequestDone():
@@ -141,6 +175,9 @@ class EventLog:
             case Failed():
                 fields = {"id": _short(event.request_id), "what": event.what, "error": _short(event.error)}
                 name = "failed"
+            case LoopBlocked():
+                fields = {"seconds": round(event.seconds, 3), "where": _short(event.where)}
+                name = "loop_blocked"
             case Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:

@@ -27,6 +27,7 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    LoopBlocked,
     PasswordQueue,
     RequestDone,
     RouteClosed,
@@ -120,12 +121,23 @@ class Metrics:
         )
         self._faults: Final = Counter("gateway_faults_total", "Faults of the gateway.", ("what",), registry=registry)
         self._lines_lost: Final = Counter(
-            "gateway_log_lines_lost_total", "Log lines that could not be written.", registry=registry
+            "gateway_log_lines_dropped_total", "Log lines that could not be written.", registry=registry
+        )
+        self._lag: Final = Gauge(
+            "gateway_loop_lag_seconds",
+            "How late the event loop came to what was due last, the latest of all workers.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._blocked: Final = Counter(
+            "gateway_loop_blocked_total",
+            "Times that one step kept the event loop for more than 0.25 s.",
+            registry=registry,
         )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:  # noqa: C901 - a case for each event
         """Count the event."""
         match event:
             case RequestDone():
@@ -145,6 +157,8 @@ class Metrics:
                 self._renewals.labels("failed").inc()
             case Failed():
                 self._faults.labels(self._fault(event.what)).inc()
+            case LoopBlocked():
+                self._blocked.inc()
             case Lifecycle():
                 pass
             case _:
@@ -164,6 +178,10 @@ class Metrics:
             self._upstream_seconds.observe(route, asked)
             for code, count in Counts(done.trace.code for done in group if done.trace.code is not None).items():
                 self._refusals.labels(_known(code, _CODES)).inc(count)
+
+    def set_lag(self, seconds: float) -> None:
+        """Know how late the event loop came."""
+        self._lag.set(seconds)
 
     def count_lost_line(self, count: int = 1) -> None:
         """Count log lines that could not be written; `EventLog` takes this as `on_lost`."""

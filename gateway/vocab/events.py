@@ -76,6 +76,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopBlocked:
+    """The event loop came so many seconds late to what was due, because of what was done at `where`."""
+
+    seconds: float
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The process changed its state: started, ready, draining, stopped, or a notice at start."""
 
@@ -92,6 +100,7 @@ Event = (
     | CredentialRenewed
     | CredentialFailed
     | Failed
+    | LoopBlocked
     | Lifecycle
 )
 Emit = Callable[[Event], None]

@@ -111,5 +111,5 @@ async def test_lost_lines_of_a_batch_are_counted_one_by_one() -> None:
     for _ in range(30):
         told.batch(DONE)
     told.batch.flush()
-    assert b"gateway_log_lines_lost_total 30.0" in told.metrics.render()[0]
+    assert b"gateway_log_lines_dropped_total 30.0" in told.metrics.render()[0]
     assert b'status="200"} 30.0' in told.metrics.render()[0]

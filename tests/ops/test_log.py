@@ -227,7 +227,7 @@ class Broken(io.StringIO):
 
 @pytest.mark.parametrize("fault", [BrokenPipeError(), OSError(28, "No space left"), BlockingIOError(), ValueError()])
 def test_a_failing_stream_costs_lines_only(fault: Exception) -> None:
-    """Lines that cannot be written are counted and told of, and logging goes on when the stream does."""
+    """Lines that cannot be written are counted, and told of when the stream goes on, which the log does with it."""
     stream = Broken(fault)
     told: list[int] = []
     log = EventLog(stream, KEY, lambda: 0.0, on_lost=told.append)
@@ -236,7 +236,9 @@ def test_a_failing_stream_costs_lines_only(fault: Exception) -> None:
     stream.fault = None
     log(LoginDone("refused"))
     assert sum(told) == 2
-    assert json.loads(stream.getvalue())["outcome"] == "refused"
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert first["outcome"] == "refused"
+    assert (second["event"], second["lines"]) == ("log_lines_dropped", 2)
 
 
 def test_a_full_disk_costs_lines_only() -> None:

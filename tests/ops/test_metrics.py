@@ -182,7 +182,7 @@ def test_lost_log_lines_are_counted() -> None:
     """The log tells the metrics of lines it could not write."""
     metrics = Metrics(CollectorRegistry(), lambda: 0.0)
     metrics.count_lost_line()
-    assert read(metrics.render()[0].decode())[("gateway_log_lines_lost_total",)] == 1
+    assert read(metrics.render()[0].decode())[("gateway_log_lines_dropped_total",)] == 1
 
 
 def test_the_content_type_is_the_text_format() -> None:
@@ -229,7 +229,7 @@ def test_several_workers_add_up(tmp_path: Path) -> None:
     assert numbers["gateway_request_seconds_sum", "route=orders"] == pytest.approx(0.6)
     assert numbers["gateway_logins_total", "outcome=granted"] == 2
     assert numbers[("gateway_password_queue_depth",)] == 4
-    assert numbers[("gateway_log_lines_lost_total",)] == 2
+    assert numbers[("gateway_log_lines_dropped_total",)] == 2
     assert numbers[("gateway_credential_expires_at_seconds",)] == 300
     assert numbers[("gateway_credential_expiry_seconds",)] == 200
 
@@ -248,10 +248,10 @@ def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     worked(tmp_path, 1, "400")
     forget(str(tmp_path), 0)
     numbers = worked(tmp_path, 1, "never")
-    assert numbers[("gateway_log_lines_lost_total",)] == 2
+    assert numbers[("gateway_log_lines_dropped_total",)] == 2
     assert numbers[("gateway_password_queue_depth",)] == 2
     assert numbers[("gateway_credential_expires_at_seconds",)] == 400
     numbers = worked(tmp_path, 0, "500")
-    assert numbers[("gateway_log_lines_lost_total",)] == 3
+    assert numbers[("gateway_log_lines_dropped_total",)] == 3
     assert numbers["gateway_request_seconds_count", "route=orders"] == 3
     assert sorted(path.name for path in tmp_path.glob("counter_*")) == ["counter_0.db", "counter_1.db"]
