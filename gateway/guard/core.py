@@ -81,11 +81,11 @@ def _with_document(
 ) -> Checked | Refusal:
     is_write = plan.method != "GET"
     if not answer.body and is_write:
-        return _without_record(answer.status, plan)
+        return _without_record(Fields(answer, route, plan, links, access.is_open))
     lines = read(answer, route)
     document = _document(lines, answer.body, route.answer_limit, links)
     if is_write and not access.is_open and _shows_nothing(document, plan, is_bare=access.judges_bare):
-        return _without_record(answer.status, plan)
+        return _without_record(Fields(answer, route, plan, links, access.is_open))
     if not isinstance(document, (dict, list, Refusal)):
         return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
     for rule in access.guards:
@@ -107,9 +107,12 @@ def _with_document(
     return Checked(answer.status, document, fields.leaving(document), fields.owes_tag(document))
 
 
-def _without_record(status: int, plan: Plan) -> Checked:
+def _without_record(fields: Fields) -> Checked:
     # Old SDKs stand an empty body behind a 204 only (docs/upstream.md section 7).
-    return Checked(204) if plan.method == "DELETE" else Checked(status, {"data": None})
+    if fields.plan.method == "DELETE":
+        return Checked(204, None, fields.leaving(None))
+    document = {"data": None}
+    return Checked(fields.answer.status, document, fields.leaving(document))
 
 
 def _shows_nothing(document: Any, plan: Plan, *, is_bare: bool) -> bool:
