@@ -37,6 +37,7 @@ from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
 
 _BODILESS = frozenset({"GET", "HEAD"})
+_EVENTS = "text/event-stream"
 
 
 class Snapshot(Struct, frozen=True):
@@ -88,13 +89,17 @@ Decided = Ready | Reply | Refusal | Later
 
 
 class Relayed(Struct, frozen=True):
-    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays."""
+    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays.
+
+    `is_endless`: it is a stream of events (WHATWG HTML, section 9.2), which may be silent for long.
+    """
 
     headers: Headers
     length: str | None
     rewrites: bool
     has_body: bool
     is_error: bool
+    is_endless: bool = False
 
 
 def when_read(body: Body, limit: int, go_on: Callable[[bytes], Decided]) -> Decided:
@@ -209,7 +214,9 @@ def relayed(snapshot: Snapshot, route: Route, method: str, status: int, headers:
     length = wire_headers.first(headers, "content-length")
     if rewrites or not (has_body or method == "HEAD"):
         length = None
-    return Relayed(lines, length, rewrites, has_body, is_error)
+    content_type = wire_headers.first(headers, "content-type") or ""
+    is_endless = has_body and content_type.partition(";")[0].strip().lower() == _EVENTS
+    return Relayed(lines, length, rewrites, has_body, is_error, is_endless)
 
 
 def error_reply(answer: Answer) -> Reply | Refusal:

@@ -21,6 +21,7 @@ def route(model: Route, verify: str = "store") -> policy.Route:
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
+        idle_limit=model.limits.idle,
         set_cookie=model.set_cookie,
         closes_on_violation=model.on_violation == "close_route",
     )

@@ -95,7 +95,10 @@ class Endpoint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only)."""
+    """One entry of the routing file. Sizes are in bytes, times in seconds.
+
+    `query` None lets every parameter pass (open access only).
+    """
 
     name: str
     path: str
@@ -106,6 +109,7 @@ class Route:
     body_limit: int = 256 * 1024
     answer_limit: int = 8 * 1024 * 1024
     stream_limit: int | None = None
+    idle_limit: float | None = None
     set_cookie: bool = False
     closes_on_violation: bool = False
     endpoint: Endpoint | None = None

@@ -25,9 +25,11 @@ ANSWERS = {
 # pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200. One way of
 # carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
 # did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
+# Connections as real ones behave (half-closed ones, a port that closes without a reset, streams of events, upstreams
+# that serve one at a time) are 250.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 8_750
+CORE = 9_000
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
