@@ -59,7 +59,8 @@ class Client(asyncio.Protocol):
 
     def leave(self) -> None:
         """Break the connection off, by a reset: an end alone is one of sending."""
-        break_off(self._transport)
+        if self.end is None:
+            break_off(self._transport)
 
     async def reply(self, *, to_head: bool) -> Reply | None:
         """Take the next reply; None where the connection ends without one."""
