@@ -44,6 +44,7 @@ from gateway.wire.relaying import true_lines
 _BODILESS = frozenset({"GET", "HEAD"})
 # RFC 9110 section 15.4.5.
 _OF_UNCHANGED = frozenset({"cache-control", "etag", "vary"})
+_EVENTS = "text/event-stream"
 
 
 class Snapshot(Struct, frozen=True):
@@ -102,6 +103,7 @@ class Relayed(Struct, frozen=True):
     """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays.
 
     `inflates`: it came compressed, though that was not asked for, and must be read whole to be rewritten.
+    `is_endless`: it is a stream of events (WHATWG HTML, section 9.2), which may be silent for long.
     """
 
     headers: Headers
@@ -110,6 +112,7 @@ class Relayed(Struct, frozen=True):
     has_body: bool
     is_error: bool
     inflates: bool = False
+    is_endless: bool = False
 
 
 def when_read(body: Body, limit: int, go_on: Callable[[bytes], Decided]) -> Decided:
@@ -274,12 +277,11 @@ def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, hea
     length = wire_headers.first(headers, "content-length")
     if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
         return nothing
-    length = wire_headers.first(headers, "content-length")
-    if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
-        return nothing
     if rewrites or not (has_body or method == "HEAD"):
         length = None
-    return Relayed(lines, length, rewrites, has_body, is_error=False, inflates=coding is not None and has_body)
+    is_endless = has_body and wire_headers.media_type(wire_headers.first(headers, "content-type")) == _EVENTS
+    inflates = coding is not None and has_body
+    return Relayed(lines, length, rewrites, has_body, is_error=False, inflates=inflates, is_endless=is_endless)
 
 
 def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int, lines: Headers) -> str | Refusal:

@@ -32,6 +32,7 @@ from gateway.server.admin import make_admin
 from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
+from gateway.server.port import dual_stack, takes_one_family
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
@@ -72,9 +73,9 @@ class Gateway:
         """Take no new connections, let requests in flight finish, at most for the configured time."""
         self.edge.is_draining = True
         self.emit(Lifecycle("draining"))
-        self._listener.stop()
         try:
             async with asyncio.timeout(self._drain_deadline):
+                await self._listener.stop()
                 await self.edge.drained()
         except TimeoutError:
             self.emit(Lifecycle("drain deadline", "requests in flight were cut off"))
@@ -104,7 +105,7 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
-        timeouts = Timeouts(**dict(config.upstream.timeouts))
+        timeouts = Timeouts(**dict(config.upstream.timeouts), life=config.upstream.connection_life)
         heads = HeadLimits(**dict(config.limits.head))
         pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox, heads)
         stack.push_async_callback(pool.close)
@@ -130,7 +131,12 @@ async def running(
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
         flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit)
-        edge = Edge(flow, pool, outbox, lambda: compiled, emit, now, clock, config.server.keepalive, heads=heads)
+        server = config.server
+        edge = Edge(
+            *(flow, pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
+            heads=heads,
+            half_closed=server.half_closed,
+        )
 
         async def ready() -> dict[str, bool]:
             return {
@@ -150,6 +156,9 @@ async def running(
         stack.callback(renewing.cancel)
         watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
         stack.callback(watching.cancel)
+        for address in (listen, admin):
+            if takes_one_family(address.host):
+                emit(Lifecycle("IPv6 only", f"{address}: this system has no socket for both families"))
         for name in insecure_settings(config):
             emit(Lifecycle("insecure setting", name))
         gateway = Gateway(
@@ -234,10 +243,13 @@ async def _is_usable(store: CredentialStore) -> bool:
     return True
 
 
-async def _listen(stack: AsyncExitStack, runner: web.BaseRunner, address: Address, *, shared: bool) -> web.TCPSite:
+async def _listen(stack: AsyncExitStack, runner: web.BaseRunner, address: Address, *, shared: bool) -> web.BaseSite:
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, address.host, address.port, reuse_port=shared or None, backlog=1024)
+    both = dual_stack(address.host, address.port, shared=shared)
+    site: web.BaseSite = web.TCPSite(runner, address.host, address.port, reuse_port=shared or None, backlog=1024)
+    if both is not None:
+        site = web.SockSite(runner, both, backlog=1024)
     await site.start()
     return site
 

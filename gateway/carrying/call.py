@@ -18,12 +18,16 @@ UNACCEPTED = frozenset({401, 407})
 
 
 class Timeouts(Struct, frozen=True):
-    """Limits of one exchange in seconds: to connect, to the first byte of the answer, between bytes, and in all."""
+    """Limits of one exchange in seconds: to connect, to the first byte of the answer, between bytes, and in all.
+
+    A connection older than `life` carries no further exchange.
+    """
 
     connect: float = 3.0
     first_byte: float = 30.0
     idle: float = 30.0
     total: float = 3600.0
+    life: float = 300.0
 
 
 class Upload(Enum):
@@ -97,6 +101,9 @@ class Carrier(Protocol):
 
     def resume(self) -> None:
         """Take the answer again."""
+
+    def allow_silence(self, seconds: float) -> None:
+        """Let so much time pass between two pieces of this answer, instead of the usual `idle`."""
 
     def close(self) -> None:
         """Give the call up; its receiver is told nothing more."""

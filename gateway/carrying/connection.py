@@ -73,21 +73,37 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_uploading = False
         self._is_paused = False
         self._turns = 0
+        self._idle = limits.idle
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._fires_at = math.inf
         self._deadline = 0.0
         self._until_total = 0.0
+        self._until_old = 0.0
 
     @property
     def is_open(self) -> bool:
         """Whether it can be written to, as far as is known."""
         return self._transport is not None and not self._transport.is_closing()
 
-    def rest(self) -> None:
+    @property
+    def is_in_use(self) -> bool:
+        """Whether somebody waits for its answer."""
+        return self._receiver is not None
+
+    @property
+    def is_untried(self) -> bool:
+        """Whether no answer has ever begun on it."""
+        return self._is_fresh and not self._is_answered
+
+    def has_rested(self, seconds: float) -> bool:
+        """Tell whether a connection that rests has done so for so long, or was never used."""
+        return self._loop.time() >= self._until_total - KEPT_IDLE + seconds
+
+    def rest(self, seconds: float = KEPT_IDLE) -> None:
         """Wait, for some seconds, to be used again."""
         self._call = None
-        self._expect_within(KEPT_IDLE, total=KEPT_IDLE)
+        self._expect_within(seconds, total=seconds)
 
     def send(self, call: Call, receiver: Receiver, *, is_repeat: bool = False) -> None:
         """Send a request at the end of this turn of the loop. `is_repeat`: it was sent before and may not be again."""
@@ -189,8 +205,12 @@ class UpstreamConnection(asyncio.Protocol):
         """Take the answer again."""
         if self._transport is not None and self._is_paused:
             self._is_paused = False
-            self._expect_within(self._limits.idle)
+            self._expect_within(self._idle)
             self._transport.resume_reading()
+
+    def allow_silence(self, seconds: float) -> None:
+        """Let so much time pass between two pieces of this answer, instead of the usual `idle`."""
+        self._idle = seconds
 
     def close(self) -> None:
         """Close at once; whoever waits for an answer is not told."""
@@ -208,6 +228,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way out."""
+        self._until_old = self._loop.time() + self._limits.life
         self._transport = cast("asyncio.Transport", transport)
         self._is_tls = transport.get_extra_info("sslcontext") is not None
         self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
@@ -272,13 +293,14 @@ class UpstreamConnection(asyncio.Protocol):
                 self._finish()
                 receiver.ended()
             elif self._is_answered and not self._is_paused:
-                self._expect_within(self._limits.idle)
+                self._expect_within(self._idle)
         except Exception as error:  # noqa: BLE001 - the receiver has the last resort
             receiver.failed(error)
 
     def _hand_on_pieces(self, reader: AnswerReader, receiver: Receiver) -> None:
         if not self._is_answered and reader.headers is not None and not reader.is_odd:
             self._is_answered = True
+            self._idle = self._limits.idle
             receiver.answered(reader.status, reader.headers)
         if self._is_answered:
             pieces, reader.pieces = reader.pieces, []
@@ -290,7 +312,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._receiver = None
         reader = self._reader
         # A body that is still on its way would be read as the next request.
-        if reader.is_reusable and not reader.has_surplus and not self._is_uploading and self.is_open:
+        is_usable = reader.is_reusable and not reader.has_surplus and not self._is_uploading and self.is_open
+        # One that is never closed would lead for ever to where the name once led.
+        if is_usable and self._loop.time() < self._until_old:
             reader.begin()
             self._is_fresh = False
             self.resume()

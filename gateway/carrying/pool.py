@@ -20,6 +20,10 @@ from gateway.vocab.refusals import Refusal
 _DIALS_MOST = 32
 # Calls that wait for a connection, at the least; they are a few KiB each.
 _WAITING_LEAST = 1024
+# How long a connection is kept unused that was made for somebody who has another one by now, and how long a request
+# waits on a new one before those that rest are suspected; seconds.
+_KEPT_UNUSED = 0.25
+_SUSPECTED_AFTER = 0.3
 # RFC 8305 section 8: how long the first address is tried alone.
 _NEXT_ADDRESS_AFTER = 0.25
 
@@ -41,6 +45,9 @@ class _Place:
 
     def resume(self) -> None:
         """There is nothing that was held."""
+
+    def allow_silence(self, seconds: float) -> None:
+        """There is no answer yet."""
 
     def close(self) -> None:
         """Leave the queue."""
@@ -94,7 +101,7 @@ class ConnectionPool:
         self._base_path: Final = base.raw_path.rstrip("/")
         self._outbox: Final = outbox
         self._heads: Final = heads
-        self._most: Final = most
+        self.most: Final = most
         self._relays_most: Final = max(1, most - max(1, most // 4))
         self._idle: list[UpstreamConnection] = []
         self._all: set[UpstreamConnection] = set()
@@ -167,7 +174,7 @@ class ConnectionPool:
 
     def _queue(self, call: Call, receiver: Receiver, *, is_repeat: bool) -> None:
         queue = self._waiting[call.relayed]
-        if self._is_closed or len(queue) >= max(_WAITING_LEAST, 4 * self._most):
+        if self._is_closed or len(queue) >= max(_WAITING_LEAST, 4 * self.most):
             tell(receiver, Break.CROWDED.refusal())
             return
         self._number += 1
@@ -190,7 +197,7 @@ class ConnectionPool:
         return min(heads, key=lambda place: place.number, default=None)
 
     def _dial(self) -> None:
-        room = min(self._most - len(self._all), _DIALS_MOST) - len(self._dials)
+        room = min(self.most - len(self._all), _DIALS_MOST) - len(self._dials)
         relays = min(len(self._waiting[1]), self._relays_most - len(self._relaying))
         wanted = len(self._waiting[0]) + max(0, relays) - len(self._dials)
         loop = asyncio.get_running_loop()
@@ -232,9 +239,22 @@ class ConnectionPool:
             return
         # It may have ended, or have been spoken on, already; whoever gets it finds out and is sent on.
         self._all.add(connection)
-        connection.rest()
+        connection.rest(_KEPT_UNUSED)
         self._idle.append(connection)
+        loop.call_later(_SUSPECTED_AFTER, self._suspect, connection)
         self._serve()
+
+    def _suspect(self, untried: UpstreamConnection) -> None:
+        """Close what rests too long while a new connection waits for its first answer.
+
+        An upstream that serves one connection at a time waits for the next request on that, and for no other.
+        """
+        if untried not in self._all or not untried.is_untried:
+            return
+        if untried.is_in_use:
+            for connection in [one for one in self._idle if one.has_rested(_SUSPECTED_AFTER)]:
+                connection.close()
+        asyncio.get_running_loop().call_later(_SUSPECTED_AFTER, self._suspect, untried)
 
     def _make(self) -> UpstreamConnection:
         return UpstreamConnection(self, self._outbox, self.timeouts, self._host, self._base_path, self._heads)

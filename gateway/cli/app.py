@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand
 
 from gateway import __version__
+from gateway.cli import hangup
 from gateway.cli.cores import WORKERS_MOST
 from gateway.cli.ending import INTERRUPTED, leave_at, say_stopped
 from gateway.cli.fault import fail, tell
@@ -117,6 +118,7 @@ def serve(
 ) -> None:
     """Run the gateway until SIGTERM or Ctrl-C, then finish the requests in flight."""
     leave_at(signal.SIGTERM, 0)
+    hangup.ignore()
     path = routing_file(context, file, config)
     from gateway.cli.serve import serve as run
 

@@ -11,15 +11,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from pydantic import SecretStr
 
 from gateway.authn.key import generate
+from gateway.cli import hangup
 from gateway.cli.cores import WORKERS_MOST, usable
 from gateway.cli.ending import INTERRUPTED, exit_code
 from gateway.cli.fault import START_FAULTS, cannot_start, fail, tell
+from gateway.cli.hangup import Hangups
 from gateway.cli.loop import Stop, collect, run
 from gateway.cli.routing_file import read
 from gateway.cli.streams import unblocked
@@ -27,9 +30,11 @@ from gateway.config.model import Config
 from gateway.ops.metrics import forget, share
 from gateway.ops.outlet import Outlet
 from gateway.server.parser import check as check_parser
+from gateway.server.port import dual_stack
 from gateway.stores import upgrade
 from gateway.vocab.address import Address
 from gateway.vocab.algorithm import Algorithm
+from gateway.vocab.events import Lifecycle
 from gateway.wiring import Gateway, running
 
 # How a worker ends that cannot have its ports or its store.
@@ -39,6 +44,8 @@ _RESTART_PAUSE = 1.0
 # In memory, on Linux, in containers too (shm_overview(7)).
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - what lies there is in a folder of its own that only its owner can open
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# What shall find each process with its own way to take it.
+_BLOCKED = (*_SIGNALS, signal.SIGHUP)
 # How workers end that were told to: in order, or by the signal itself if they had not come far enough to take it.
 _STOPPED = frozenset({0, INTERRUPTED, -signal.SIGTERM, -signal.SIGINT})
 
@@ -80,8 +87,13 @@ def run_server(config: Config, listen: Address, admin: Address, log: Outlet, *, 
     async def work(stop: Stop) -> None:
         if lifeline is not None:
             asyncio.get_running_loop().add_reader(lifeline, _let_go, lifeline, stop)
-        async with running(config, listen, admin, log=log, shared_ports=lifeline is not None) as gateway:
-            await finish(gateway, stop)
+        hangups = Hangups()
+        try:
+            async with running(config, listen, admin, log=log, shared_ports=lifeline is not None) as gateway:
+                hangups.say_by(partial(_say_unheeded, asyncio.get_running_loop(), gateway))
+                await finish(gateway, stop)
+        finally:
+            hangup.ignore()
 
     return exit_code(run(work))
 
@@ -96,6 +108,11 @@ async def finish(gateway: Gateway, stop: Stop) -> None:
     stop.cuts = asyncio.ensure_future(gateway.drain())
     with suppress(asyncio.CancelledError):
         await stop.cuts
+
+
+def _say_unheeded(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> None:
+    # A signal comes between any two instructions, the log's too.
+    loop.call_soon_threadsafe(gateway.emit, Lifecycle(hangup.UNHEEDED, hangup.REASON))
 
 
 def settled(config: Config) -> Config:
@@ -138,6 +155,8 @@ class Crew:
         self._lifeline, self._held = os.pipe()
         for number in _SIGNALS:
             signal.signal(number, lambda number, _frame: self.stop(number))
+        # A supervisor has no log: it is the workers that say what becomes of it.
+        hangup.pass_on(self._pass_on)
 
     def stop(self, number: int) -> None:
         """Tell every worker to finish; SIGINT after that cuts what they still have to do."""
@@ -146,6 +165,10 @@ class Crew:
             self._told = number
         for pid in tuple(self._workers):
             _tell(pid, signal.SIGINT if again else signal.SIGTERM)
+
+    def _pass_on(self) -> None:
+        for pid in tuple(self._workers):
+            _tell(pid, signal.SIGHUP)
 
     def run(self, work: Callable[[int], int], shared: str, count: int) -> int:
         """Keep `count` workers at work until all have finished; returns the exit code.
@@ -171,12 +194,12 @@ class Crew:
 
     def _start(self, number: int, work: Callable[[int], int], shared: str) -> int:
         # A worker shall not take a signal as if it were this process.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         pid = os.fork()
         if pid == 0:
             self._live(number, work, shared)
         self._workers[pid] = number
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
         # A signal that came before did not find it.
         if self._told is not None:
             _tell(pid, signal.SIGTERM)
@@ -188,7 +211,8 @@ class Crew:
         try:
             for one in _SIGNALS:
                 signal.signal(one, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            hangup.ignore()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
             os.close(self._held)
             share(shared, number)
             code = work(self._lifeline)
@@ -213,6 +237,11 @@ def _held(address: Address) -> Iterator[Address]:
 
     Raises OSError when it cannot be had.
     """
+    both = dual_stack(address.host, address.port, shared=True)
+    if both is not None:
+        with both:
+            yield Address(address.host, both.getsockname()[1])
+        return
     found = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, place = found[0]
     with socket.socket(family, kind, protocol) as held:

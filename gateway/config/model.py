@@ -128,6 +128,11 @@ class Upstream(Closed):
         le=10_000,
         description="Connections open at once, per worker; what is relayed at a client's pace can have three quarters.",
     )
+    connection_life: Duration = Field(
+        default="5m",
+        validate_default=True,
+        description="How old a connection may be that is used again; for the next one the name is looked up anew.",
+    )
     owner_memory: Duration = Field(
         default="1s",
         validate_default=True,
@@ -268,6 +273,13 @@ class Server(Closed):
     )
     keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
     drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
+    half_closed: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="Clients, per worker, that may wait for an answer after they closed their sending side; of more it"
+        " ends the request. Without it, a quarter of `upstream.connections`.",
+    )
 
 
 class HeadLimits(Closed):
@@ -363,11 +375,16 @@ class AccessPerCaller(Closed):
 
 
 class Limits(Closed):
-    """Sizes of one route."""
+    """Limits of one route."""
 
     body: Size = Field(default="256KiB", validate_default=True, description="A body that a rule reads.")
     answer: Size = Field(default="8MiB", validate_default=True, description="An answer that a guard reads.")
     stream: Size | None = Field(default=None, description="A body that is streamed; without it, any size.")
+    idle: Duration | None = Field(
+        default=None,
+        description="Between two pieces of an answer. Without it `upstream.timeouts.idle`, and for a stream of events"
+        " (text/event-stream) as long as `upstream.timeouts.total`.",
+    )
 
 
 class Route(Closed):
@@ -383,7 +400,7 @@ class Route(Closed):
         description="What the route does with passwords: register, change, forget or show. No effect where"
         " customers.verify is upstream.",
     )
-    limits: Limits = Field(default_factory=Limits, description="Sizes.")
+    limits: Limits = Field(default_factory=Limits, description="Sizes and times.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")
     answer_headers: tuple[Annotated[str, AfterValidator(_answerable)], ...] = Field(
         default=(),

@@ -27,6 +27,7 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
+        idle_limit=model.limits.idle,
         set_cookie=model.set_cookie,
         answer_headers=frozenset(model.answer_headers),
         closes_on_violation=model.on_violation == "close_route",

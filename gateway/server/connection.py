@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
-from gateway.server.body import CLIENT_TIMEOUTS, Payload, RequestBody
+from gateway.server.body import CLIENT_TIMEOUTS, Payload, PayloadFault, RequestBody
 from gateway.server.edge import Edge, break_off, new_id, with_cors
 from gateway.server.exchange import Exchange
 from gateway.server.framing import FramingLimit
@@ -17,6 +17,7 @@ from gateway.server.heads import HeadLimit
 from gateway.server.parser import (
     AHEAD_MOST,
     EMPTY_PAYLOAD,
+    Begun,
     HttpProcessingError,
     HttpVersion10,
     HttpVersion11,
@@ -24,6 +25,7 @@ from gateway.server.parser import (
     is_too_large,
     make_parser,
 )
+from gateway.server.port import plain_address
 from gateway.server.replies import Closing, render, reply_head
 from gateway.vocab.events import RequestDone
 from gateway.vocab.messages import Request, Trace
@@ -67,6 +69,7 @@ class ClientConnection(asyncio.Protocol):
         "_parser",
         "_peer",
         "_timer",
+        "is_half_closed",
         "transport",
         "writing_paused",
     )
@@ -85,11 +88,18 @@ class ClientConnection(asyncio.Protocol):
         self._is_deaf = False
         self._is_full = False
         self._is_body_full = False
-        self._is_in_head = False
+        # None while nothing has come at all.
+        self._is_in_head: bool | None = None
         self._is_lingering = False
         self._peer = "-"
         self.transport: asyncio.Transport | None = None
         self.writing_paused = False
+        self.is_half_closed = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the reply that is due has begun."""
+        return self._exchange is None or self._exchange.has_begun
 
     @property
     def connected(self) -> bool:
@@ -103,7 +113,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self._keeper.came(self)
         peer = transport.get_extra_info("peername")
-        self._peer = str(peer[0]) if peer else "-"
+        self._peer = plain_address(str(peer[0])) if peer else "-"
         self._expect_within(self._edge.keepalive)
 
     def data_received(self, data: bytes) -> None:
@@ -145,9 +155,27 @@ class ClientConnection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.resume()
 
+    def eof_received(self) -> bool:
+        """Let a client that will send no more have the replies to what it has asked, where it may be there.
+
+        What cannot come to its end any more, a body, or has none, a stream of events, is taken for left, as is a
+        connection at rest.
+        """
+        exchange = self._exchange
+        if self.is_half_closed or exchange is None:
+            return self.is_half_closed
+        if exchange.is_heard_out(is_last=not self._ahead) and self._edge.half_closed.take(self):
+            self.is_half_closed = True
+            for one in self._ahead:
+                if not isinstance(one, Code) and not one[1].is_eof():
+                    one[1].set_exception(PayloadFault())
+        return self.is_half_closed
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give up what is under way."""
         del exc
+        if self.is_half_closed:
+            self._edge.half_closed.forget(self)
         self.transport = None
         self._is_deaf = True
         self._keeper.went(self)
@@ -178,7 +206,7 @@ class ClientConnection(asyncio.Protocol):
     def settled(self, *, is_last: bool, has_rest: bool) -> None:
         """Go on with the next request, or end: this one is answered. `has_rest`: some of its body is still to come."""
         self._exchange = None
-        if is_last:
+        if is_last or (self.is_half_closed and not self._ahead):
             self._finish(lingers=has_rest or bool(self._ahead) or self._is_deaf)
             return
         self._parser.message_consumed()
@@ -192,6 +220,10 @@ class ClientConnection(asyncio.Protocol):
             self._serve()
 
     # The listener calls these.
+
+    def is_about_to_ask(self, within: float) -> bool:
+        """Tell whether it is new: nothing has come on it, and it has been there for less than so many seconds."""
+        return self._is_in_head is None and self._loop.time() < self._deadline - self._edge.keepalive + within
 
     def close(self) -> None:
         """End. A request under way is cut off; a client that can still read its last reply is left to do so."""
@@ -215,7 +247,7 @@ class ClientConnection(asyncio.Protocol):
         transport = self.transport
         if transport is None or transport.is_closing():
             return
-        if lingers:
+        if lingers and not self.is_half_closed:
             try:
                 transport.write_eof()
             except OSError:
@@ -247,6 +279,7 @@ class ClientConnection(asyncio.Protocol):
                 ahead.pop()
             ahead.append(Code.HEADERS_TOO_LARGE)
         elif self._framing.is_excessive(size, messages, is_whole=is_whole):
+            self._drop_behind(messages)
             ahead.append(Code.REQUEST_MALFORMED)
         else:
             return False
@@ -268,13 +301,28 @@ class ClientConnection(asyncio.Protocol):
         is_spoken = _is_spoken(message)
         is_needed = not is_spoken or "upgrade" in message.headers
         closing = _USUAL
-        if message.should_close or is_needed or message.version == HttpVersion10:
-            closing = Closing(message.should_close, is_needed, message.version == HttpVersion10)
+        is_last = message.should_close or (self.is_half_closed and self._watches_last())
+        if is_last or is_needed or message.version == HttpVersion10:
+            closing = Closing(is_last, is_needed, message.version == HttpVersion10)
         self._exchange = exchange = Exchange(self, edge, request, body, closing, started)
-        if is_spoken:
-            exchange.begin()
-        else:
+        if not is_spoken:
             exchange.refuse(Refusal(Code.REQUEST_MALFORMED, "HTTP version, CONNECT or framing"))
+        elif is_needed and _asks_for_websocket(message):
+            exchange.refuse(Refusal(Code.WEBSOCKET_UNSUPPORTED))
+        else:
+            exchange.begin()
+
+    def _drop_behind(self, messages: Sequence[Begun]) -> None:
+        """Forget the requests of this read that stand behind a body whose framing is not to be trusted, and it."""
+        first = next((number for number, (one, _) in enumerate(messages) if one.chunked), 0)
+        sound = 0 if self._framing.was_in_body else first
+        for _ in messages[sound:]:
+            self._ahead.pop()
+
+    def _watches_last(self) -> bool:
+        """Have the next reply to a client that sends no more watched, and tell whether it is the last."""
+        self._edge.half_closed.take(self)
+        return not self._ahead
 
     def _body_of(self, message: RawRequestMessage, request: Request, payload: Payload) -> RequestBody:
         # The parser has seen to it that there is one length, and a number; int() takes no thousands of zeros.
@@ -343,3 +391,13 @@ def _is_spoken(message: RawRequestMessage) -> bool:
         return False
     codings = message.headers.getall("transfer-encoding", ())
     return not codings or (message.version == HttpVersion11 and [one.lower() for one in codings] == ["chunked"])
+
+
+def _asks_for_websocket(message: RawRequestMessage) -> bool:
+    """Tell whether a request with an Upgrade line begins a WebSocket (RFC 6455 section 4.1).
+
+    Whoever asks for it has no use for the resource itself. Other upgrades are offers, and may be passed over.
+    """
+    lines = [value for name in ("upgrade", "connection") for value in message.headers.getall(name, ())]
+    asked = {word.strip().lower() for line in lines for word in line.split(",")}
+    return message.method == "GET" and asked >= {"websocket", "upgrade"}

@@ -16,6 +16,7 @@ from gateway.carrying.pool import ConnectionPool
 from gateway.decision import Snapshot
 from gateway.flow import Flow
 from gateway.server.body import CLIENT_TIMEOUTS, ClientTimeouts
+from gateway.server.half_closed import HalfClosed
 from gateway.vocab.events import Emit
 from gateway.vocab.messages import Headers, Request
 from gateway.vocab.policy import HeadLimits
@@ -34,7 +35,8 @@ _FEW = 4
 class Edge:
     """The clients' side as a whole. `now` is epoch time, `clock` monotonic, both in seconds.
 
-    `keepalive` is how long a connection without a request is kept, in seconds; `heads` is how large its heads may be.
+    `keepalive` is how long a connection without a request is kept, in seconds; `heads` is how large heads may be.
+    So many `half_closed` clients are heard out, by default a quarter of what the upstream's connections are.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the wiring has made
@@ -49,6 +51,7 @@ class Edge:
         keepalive: float = 75.0,
         timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
         heads: HeadLimits = HeadLimits(),  # noqa: B008 - a frozen value
+        half_closed: int | None = None,
     ) -> None:
         self.flow: Final = flow
         self.pool: Final = pool
@@ -60,6 +63,8 @@ class Edge:
         self.keepalive: Final = keepalive
         self.timeouts: Final = timeouts
         self.heads: Final = heads
+        most = max(1, pool.most // 4) if half_closed is None else half_closed
+        self.half_closed: Final = HalfClosed(most, pool.timeouts.first_byte)
         self.is_draining = False
         self._in_flight = 0
         self._is_idle: asyncio.Event | None = None

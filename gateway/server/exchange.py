@@ -7,6 +7,7 @@ docs/carrying.md has the life of a request on one page: what moves it on, how lo
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
@@ -47,6 +48,10 @@ class Client(Protocol):
     @property
     def writing_paused(self) -> bool:
         """Whether it takes no more for now."""
+
+    @property
+    def is_half_closed(self) -> bool:
+        """Whether it has closed its sending side, and may have gone."""
 
     def settled(self, *, is_last: bool, has_rest: bool) -> None:
         """Know that the reply is through; `is_last` says that the connection ends behind it.
@@ -111,6 +116,26 @@ class Exchange:
     def refuse(self, refusal: Refusal) -> None:
         """Answer a request that is not to be decided."""
         self._reply(refusal)
+
+    @property
+    def _is_endless(self) -> bool:
+        return self._head is not None and self._head.is_endless
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any of the reply has been given out."""
+        return self._reply_status is not None
+
+    def is_heard_out(self, *, is_last: bool) -> bool:
+        """Tell whether the reply can still be had by a client that will send no more; `is_last`: no other follows.
+
+        It cannot where a body breaks off, and will not where it has no end.
+        """
+        if self._state is not State.REPLYING and (not self._body.is_over or self._is_endless):
+            return False
+        if is_last:
+            self._closing = Closing(is_wanted=True, is_needed=self._closing.is_needed, is_old=self._closing.is_old)
+        return True
 
     def abandon(self) -> None:
         """Give up: the client has gone."""
@@ -199,6 +224,9 @@ class Exchange:
             if refusal is not None:
                 self._reply(refusal)
                 return
+        idle = self._ready.admission.route.idle_limit
+        if self.carrier is not None and (self._is_endless or idle is not None):
+            self.carrier.allow_silence(math.inf if idle is None else idle)
         is_to_come = self._state is State.GATHERING and self._ready.plan.method != "HEAD"
         if is_to_come and is_announced_above(self._limit, status, headers):
             self._too_large()
@@ -227,7 +255,17 @@ class Exchange:
             self._go(State.RELAYING)
             if head.rewrites:
                 self._rewriting = Rewriting(self._snapshot.links)
+            if head.is_endless:
+                self._begin_events()
         return None
+
+    def _begin_events(self) -> None:
+        """Give the head of a stream out at once: its first event may be long in coming, and the client waits for it."""
+        if self._client.is_half_closed:
+            # It has most likely gone, and would be seen to only at the next event.
+            self._break_off()
+        elif self._head is not None:
+            self._write(self._answer_status, self._relayed_head(self._head))
 
     def received(self, piece: bytes) -> None:
         """Take a piece of the body."""
@@ -374,14 +412,14 @@ class Exchange:
             return
         parts = []
         if self._reply_status is None:
-            length = self._head.length
-            self._is_chunked = length is None and not self._closing.is_old
-            parts.append(
-                self._reply_head(self._answer_status, self._head.headers, None if length is None else int(length))
-            )
+            parts.append(self._relayed_head(self._head))
         parts += (b"%x\r\n" % len(piece), piece, b"\r\n") if self._is_chunked else (piece,)
         self._written += len(piece)
         self._write(self._answer_status, *parts)
+
+    def _relayed_head(self, head: Relayed) -> bytes:
+        self._is_chunked = head.length is None and not self._closing.is_old
+        return self._reply_head(self._answer_status, head.headers, None if head.length is None else int(head.length))
 
     def _reply_head(self, status: int, headers: Headers, length: int | None) -> bytes:
         lines = with_cors(headers, self._snapshot, self._request.headers)

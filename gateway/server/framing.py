@@ -17,9 +17,12 @@ _MOST: Final = 32 * 1024
 
 
 class FramingLimit:
-    """Counts for one connection, where bodies come in chunks: what has a length has no framing."""
+    """Counts for one connection, where bodies come in chunks: what has a length has no framing.
 
-    __slots__ = ("_body", "_counted", "_framing", "_held", "_is_chunked")
+    `was_in_body` says of what was counted last whether it began within a body.
+    """
+
+    __slots__ = ("_body", "_counted", "_framing", "_held", "_is_chunked", "was_in_body")
 
     def __init__(self) -> None:
         # The body that is under way and how much of it is counted; how many bytes went into the parser that did not
@@ -29,6 +32,7 @@ class FramingLimit:
         self._framing = 0
         self._held = 0
         self._is_chunked = False
+        self.was_in_body = False
 
     def is_excessive(self, size: int, messages: Sequence[tuple[RawRequestMessage, Payload]], *, is_whole: bool) -> bool:
         """Tell whether there is too much of it, given the size of a read and the requests that it began.
@@ -41,6 +45,7 @@ class FramingLimit:
             is_chunked = is_chunked or message.chunked
         if is_whole and self._body is None and not self._framing and not is_chunked:
             return False
+        self.was_in_body = self._body is not None
         self._is_chunked = self._is_chunked or is_chunked
         bodies = [payload for _, payload in messages]
         if self._body is not None:

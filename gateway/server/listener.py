@@ -1,16 +1,24 @@
 """The public port: listens, makes connections, and ends them."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Sequence
 from typing import Any
 
 from gateway.server.connection import ClientConnection
 from gateway.server.edge import Edge
+from gateway.server.port import close_to_new, dual_stack, waiting
 
 # Connections that the kernel holds until they are accepted.
 _BACKLOG = 1024
 # How long the end waits for clients that have not taken all of their last reply; seconds.
 _LAST_MOMENT = 1.0
+# Clients that were told that they are connected say the last word of the handshake within this; seconds.
+_HANDSHAKE = 0.1
+# Who connects asks at once: a connection on which nothing came for so long is kept for later; seconds.
+_ASKS_WITHIN = 1.0
+_LOOK_EVERY = 0.01
 
 
 class Listener:
@@ -29,22 +37,46 @@ class Listener:
 
     async def open(self, host: str, port: int, *, shared: bool) -> None:
         """Listen. `shared` lets several processes do so on one port. Raises OSError when it cannot be had."""
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: ClientConnection(self._edge, self),
-            host,
-            port,
-            reuse_port=shared or None,
-            backlog=_BACKLOG,
-        )
+        loop = asyncio.get_running_loop()
+        both = dual_stack(host, port, shared=shared)
+        if both is None:
+            self._server = await loop.create_server(self._make, host, port, reuse_port=shared or None, backlog=_BACKLOG)
+        else:
+            self._server = await loop.create_server(self._make, sock=both, backlog=_BACKLOG)
 
-    def stop(self) -> None:
-        """Take no more connections; those that there are stay."""
-        if self._server is not None:
-            self._server.close()
+    async def stop(self) -> None:
+        """Take no more connections; those that there are stay, and those that the kernel has made already are taken.
+
+        Ends when each of them has asked something, or seems not to want to.
+        """
+        server, self._server = self._server, None
+        if server is None:
+            return
+        # The port stays open behind the server's back until nobody waits there.
+        listening = [socket.socket(fileno=os.dup(one.fileno())) for one in server.sockets]
+        try:
+            for one in listening:
+                close_to_new(one)
+            await asyncio.sleep(_HANDSHAKE)
+            server.close()
+            accepted = [connection for one in listening for connection in waiting(one)]
+        finally:
+            server.close()
+            for one in listening:
+                one.close()
+        for connection in accepted:
+            await asyncio.get_running_loop().connect_accepted_socket(self._make, connection)
+        is_waited_for = True
+        while is_waited_for:
+            # The loop takes some turns from an accepted socket to a connection that is known here.
+            await asyncio.sleep(_LOOK_EVERY)
+            is_waited_for = any(connection.is_about_to_ask(_ASKS_WITHIN) for connection in self._connections)
 
     async def close(self) -> None:
         """End everything within a moment. What is under way is cut off, what was written before still leaves."""
-        self.stop()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
         self._is_empty = asyncio.Event()
         for connection in tuple(self._connections):
             connection.close()
@@ -56,6 +88,9 @@ class Listener:
         except TimeoutError:
             for connection in tuple(self._connections):
                 connection.cut_off()
+
+    def _make(self) -> ClientConnection:
+        return ClientConnection(self._edge, self)
 
     # Connections call these.
 

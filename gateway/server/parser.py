@@ -195,6 +195,7 @@ def _check_refusals(loop: asyncio.AbstractEventLoop) -> None:
 __all__ = [
     "AHEAD_MOST",
     "EMPTY_PAYLOAD",
+    "Begun",
     "HttpProcessingError",
     "HttpVersion10",
     "HttpVersion11",

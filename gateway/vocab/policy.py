@@ -111,10 +111,11 @@ JWKS_PATH = "/.well-known/jwks.json"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One entry of the routing file. Sizes are in bytes; `query` None lets every parameter pass (open access only).
+    """One entry of the routing file. Sizes are in bytes, times in seconds.
 
-    `is_alike`: public callers may do here exactly what customers may, so that it does not matter who is logged in.
-    `answer_headers` leave with judged answers besides those that every route lets leave.
+    `query` None lets every parameter pass (open access only). `is_alike`: public callers may do here exactly what
+    customers may, so that it does not matter who is logged in. `answer_headers` leave with judged answers besides those
+    that every route lets leave.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Route:
     body_limit: int = 256 * 1024
     answer_limit: int = 8 * 1024 * 1024
     stream_limit: int | None = None
+    idle_limit: float | None = None
     set_cookie: bool = False
     answer_headers: frozenset[str] = frozenset()
     closes_on_violation: bool = False

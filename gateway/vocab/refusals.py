@@ -54,6 +54,9 @@ class Code(Enum):
     BODY_FIELD_UNKNOWN = Wording(422, "Unprocessable Entity", "The body carries a field this route does not accept.")
     THROTTLED = Wording(429, "Too Many Requests", "Too many attempts. Try again later.")
     INTERNAL = Wording(500, "Internal Server Error", "The gateway failed to answer this request.")
+    WEBSOCKET_UNSUPPORTED = Wording(
+        501, "Not Implemented", "The gateway opens no WebSocket: use plain requests, or a stream of events."
+    )
     UPSTREAM_UNREACHABLE = Wording(502, "Bad Gateway", "The commerce API could not be reached.")
     UPSTREAM_FAILED = Wording(502, "Bad Gateway", "The commerce API failed to answer this request.")
     UPSTREAM_INVALID = Wording(502, "Bad Gateway", "The answer of the commerce API could not be used.")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from gateway.server.edge import break_off
 from tests.gateways import Site
 
 PATIENCE = 10.0
@@ -57,9 +58,9 @@ class Client(asyncio.Protocol):
             self._transport.write(data)
 
     def leave(self) -> None:
-        """Break the connection off."""
-        if self._transport is not None:
-            self._transport.abort()
+        """Break the connection off, by a reset: an end alone is one of sending."""
+        if self.end is None:
+            break_off(self._transport)
 
     async def reply(self, *, to_head: bool) -> Reply | None:
         """Take the next reply; None where the connection ends without one."""

@@ -62,6 +62,9 @@ class Nothing:
     def resume(self) -> None:
         """Do nothing."""
 
+    def allow_silence(self, seconds: float) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing."""
 

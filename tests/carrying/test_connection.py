@@ -337,11 +337,11 @@ async def test_a_pause_holds_the_upstream_up() -> None:
                 self.connection.pause()
 
     receiver = Counting()
-    async with pooled(serve, times=Timeouts(connect=5, first_byte=5, idle=0.5, total=60)) as pool:
+    async with pooled(serve, times=Timeouts(connect=5, first_byte=1, idle=1, total=60)) as pool:
         pool.send(GET, receiver)
         await until(lambda: receiver.size > 0)
-        # Longer than the upstream may be silent: it is not its silence.
-        await asyncio.sleep(0.8)
+        # Longer than the upstream may be silent: it is not its silence. The timer that runs is that for a first byte.
+        await asyncio.sleep(1.5)
         assert not receiver.is_done.is_set()
         assert receiver.size <= MIB
         assert sent_so_far < size

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -156,6 +156,7 @@ async def test_nothing_is_held_of_a_call_that_waits() -> None:
         assert receiver.carrier is not None
         receiver.carrier.pause()
         receiver.carrier.resume()
+        receiver.carrier.allow_silence(60)
         upstream.gate.set()
         assert (await receiver.done()).told == WHOLE
 
@@ -327,6 +328,139 @@ async def test_an_upstream_that_hangs_up_at_once(call: Call) -> None:
             assert connections <= 3 * count
 
 
+# --- Upstreams that serve one connection at a time, and names that change ---------------------------------------------
+
+
+@dataclass(eq=False)
+class OneByOne:
+    """An upstream that serves a connection until its end before it looks at the next one."""
+
+    heads: list[bytes] = field(default_factory=list)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    answer: bytes = OK
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection."""
+        async with self.lock:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                self.heads.append(head)
+                writer.write(self.answer)
+                if b"close" in self.answer:
+                    return
+
+
+@pytest.mark.parametrize("answer", [OK, OK.replace(b"OK", b"OK\r\nconnection: close")], ids=["kept", "closed"])
+async def test_an_upstream_that_serves_one_connection_at_a_time(answer: bytes) -> None:
+    """Everybody has an answer within moments: no connection that rests, or has nothing to say, keeps others waiting."""
+    upstream = OneByOne(answer=answer)
+    began = asyncio.get_running_loop().time()
+    async with pooled(upstream, most=8) as pool:
+        receivers = [sent(pool, numbered(number)) for number in range(6)]
+        for receiver in receivers:
+            assert (await receiver.done()).told == WHOLE
+        assert asyncio.get_running_loop().time() - began < 5
+        # Who gave up while a connection was made has left one that nobody needs.
+        for _ in range(3):
+            sent(pool).give_up()
+        assert (await asked(pool)).told == WHOLE
+        assert asyncio.get_running_loop().time() - began < 8
+
+
+async def test_what_was_made_for_nobody_ends_soon() -> None:
+    """A connection whose call was given up meanwhile is there for the next one for a moment only."""
+    upstream = Upstream()
+    async with pooled(upstream) as pool:
+        sent(pool).give_up()
+        await until(lambda: upstream.open == 1)
+        async with asyncio.timeout(2):
+            await until(lambda: upstream.open == 0)
+        sent(pool).give_up()
+        await until(lambda: upstream.open == 1)
+        assert (await asked(pool)).told == WHOLE
+        await asyncio.sleep(0.6)
+        # One that was used is kept for longer.
+        assert upstream.open == 1
+    assert upstream.connections == 2
+
+
+async def test_a_slow_answer_leaves_those_in_use_alone() -> None:
+    """While a new connection waits for long those that rest for long are suspected, and not those that are used."""
+    connections = 0
+    gate = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            if b" /slow " in head:
+                await gate.wait()
+            writer.write(OK)
+
+    async with pooled(serve) as pool:
+        slow = sent(pool, replace(GET, target="/slow"))
+        for _ in range(20):
+            assert (await asked(pool)).told == WHOLE
+            await asyncio.sleep(0.05)
+        assert connections == 2
+        gate.set()
+        assert (await slow.done()).told == WHOLE
+
+
+async def test_no_connection_is_used_for_ever() -> None:
+    """One that is older than it may be ends with its answer, and another one is made: where the name leads by then."""
+    upstream = Upstream()
+    times = replace(PATIENT, life=0.5)
+    async with pooled(upstream, times=times) as pool:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while loop.time() - began < 1.4:
+            assert (await asked(pool)).told == WHOLE
+            await asyncio.sleep(0.01)
+    assert 3 <= upstream.connections <= 4
+    assert upstream.most_open <= 2
+
+
+async def test_an_answer_under_way_may_be_older() -> None:
+    """Age ends no exchange."""
+    upstream = Upstream()
+    async with held(upstream, 0, most=1, times=replace(PATIENT, life=0.1)) as pool:
+        slow = sent(pool)
+        await asyncio.sleep(0.3)
+        upstream.gate.set()
+        assert (await slow.done()).told == WHOLE
+        await until(lambda: not upstream.open)
+
+
+async def test_all_that_rest_are_closed_where_one_was_dead() -> None:
+    """Where one ended under a call that is repeated those that rest may be as dead: each of them is closed."""
+    count, connections = 5, 0
+    gate = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        is_old = connections <= count
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            if is_old and b" /last " in head:
+                return
+            await gate.wait()
+            writer.write(OK)
+
+    async with pooled(serve, most=6) as pool:
+        receivers = [sent(pool) for _ in range(count)]
+        await until(lambda: connections == count)
+        gate.set()
+        for receiver in receivers:
+            assert (await receiver.done()).told == WHOLE
+        assert (await asked(pool, replace(GET, target="/last"))).told == WHOLE
+        assert connections == count + 1
+        # The others are found to be gone only by being asked: had one of them stayed, it would be used now.
+        receivers = [sent(pool, replace(GET, target="/last")) for _ in range(count)]
+        for receiver in receivers:
+            assert (await receiver.done()).told == WHOLE
+    assert connections <= 2 * count
+
+
 # --- Names ------------------------------------------------------------------------------------------------------------
 
 Answer = list[tuple[str, int]] | Exception
@@ -412,6 +546,30 @@ def test_localhost_may_be_of_one_family(make: Callable[[], asyncio.AbstractEvent
             await pool.close()
 
     run(make, lambda _: [("::1", 0), ("127.0.0.1", 0)], act)
+
+
+@both_loops
+def test_a_name_that_leads_elsewhere_is_followed(make: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """However busy the connections are: when they are old enough the name is looked up, and what it says counts."""
+    found: list[tuple[str, int]] = []
+    old, new = Upstream(), Upstream()
+
+    async def act() -> None:
+        async with served(old) as first, served(new) as second:
+            ports = [int(url.rpartition(":")[2]) for url in (first, second)]
+            found[:] = [("127.0.0.1", ports[0])]
+            pool = pool_of(f"http://upstream.test:{ports[0]}", times=replace(PATIENT, life=0.4))
+            assert (await asked(pool)).told == WHOLE
+            found[:] = [("127.0.0.1", ports[1])]
+            async with asyncio.timeout(5):
+                while not new.heads:
+                    assert (await asked(pool)).told == WHOLE
+                    await asyncio.sleep(0.02)
+            await until(lambda: not old.open)
+            await pool.close()
+
+    run(make, lambda _: found, act)
+    assert len(old.heads) > 1
 
 
 async def test_localhost_as_this_machine_has_it() -> None:

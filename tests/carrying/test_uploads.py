@@ -184,6 +184,31 @@ async def test_a_client_may_take_its_time() -> None:
         assert (await receiver.done()).told == ["wanted", "whole 200"]
 
 
+async def test_a_client_may_take_its_time_behind_a_stalled_upstream() -> None:
+    """Once the upstream takes again what comes, its time for that counts no more: the client may be slower than it."""
+    gate = asyncio.Event()
+    size = 64 * MIB
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await gate.wait()
+        await reader.readexactly(size)
+        writer.write(OK)
+        await reader.read()
+
+    async with pooled(serve, times=Timeouts(connect=5, first_byte=1, idle=1, total=60)) as pool:
+        receiver = await wanted(sent(pool, sized(size)))
+        pieces = asyncio.ensure_future(pieced(receiver, *[bytes(MIB)] * 63, bytes(MIB - 1)))
+        await asyncio.sleep(0.3)
+        assert not pieces.done()
+        gate.set()
+        assert set(await pieces) == {True}
+        await asyncio.sleep(1.5)
+        assert await pieced(receiver, b"x") == [True]
+        end(receiver)
+        assert (await receiver.done()).told == ["wanted", "whole 200"]
+
+
 async def test_the_answer_is_due_when_the_body_is_complete() -> None:
     """From then on the upstream has the time for a first byte."""
     upstream = Taking(100)

@@ -30,13 +30,14 @@ def test_rules_keep_their_order_and_their_caller() -> None:
 
 def test_limits_and_switches_are_kept() -> None:
     """Everything a route says arrives."""
-    limits = {"body": "1KiB", "answer": "2KiB", "stream": "3KiB"}
+    limits = {"body": "1KiB", "answer": "2KiB", "stream": "3KiB", "idle": "5m"}
     compiled = route(
         Route.model_validate(
             written(limits=limits, set_cookie=True, query=["a"], methods=["GET", "POST"], passwords="show")
         )
     )
     assert (compiled.body_limit, compiled.answer_limit, compiled.stream_limit) == (1024, 2048, 3072)
+    assert compiled.idle_limit == 300
     assert (compiled.set_cookie, compiled.query, compiled.passwords) == (True, frozenset({"a"}), Passwords.SHOW)
     assert compiled.methods == {"GET", "POST"}
 

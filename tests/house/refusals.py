@@ -33,7 +33,11 @@ class Stage(NamedTuple):
 
 
 STAGES = (
-    Stage("edge", "is it HTTP/1.x, whole, in time?", (Code.REQUEST_MALFORMED, Code.HEADERS_TOO_LARGE)),
+    Stage(
+        "edge",
+        "is it HTTP/1.x, whole, in time?",
+        (Code.REQUEST_MALFORMED, Code.HEADERS_TOO_LARGE, Code.WEBSOCKET_UNSUPPORTED),
+    ),
     Stage("1 normalise", "one spelling of path and query", (Code.TARGET_INVALID, Code.TARGET_AMBIGUOUS)),
     Stage("2 match", "exactly one route", (Code.ROUTE_UNKNOWN, Code.METHOD_NOT_ALLOWED)),
     Stage(

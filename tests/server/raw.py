@@ -6,8 +6,9 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from gateway.server.edge import break_off
 from tests.gateways import Site
 
 PATIENCE = 10.0
@@ -101,8 +102,8 @@ class RawClient:
         return data
 
     def leave(self) -> None:
-        """Break the connection off."""
-        self.writer.transport.abort()
+        """Break the connection off, by a reset: an end alone is one of sending."""
+        break_off(cast("asyncio.Transport", self.writer.transport))
 
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -105,7 +105,8 @@ class Told(Flow):
     """Decides and concludes what a test says; on its own it sends every request upstream and answers `{}`.
 
     `deciding` may look at the request. `is_open`: the answer is relayed. `reads`: the body is read first; else one is
-    streamed where it is announced, up to `limit` bytes. What is to be raised is given as it is.
+    streamed where it is announced, up to `limit` bytes. `idle` is the route's own. What is to be raised is
+    given as it is.
     """
 
     decided: Decided | Exception | None = None
@@ -117,6 +118,7 @@ class Told(Flow):
     is_open: bool = False
     reads: bool = False
     limit: int | None = None
+    idle: float | None = None
     snapshots: list[Snapshot] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -149,6 +151,8 @@ class Told(Flow):
         route = next(route for route in snapshot.routes.routes if route.name == "products")
         if self.limit is not None:
             route = replace(route, stream_limit=self.limit)
+        if self.idle is not None:
+            route = replace(route, idle_limit=self.idle)
         admission = Admission(Target("/", ()), route, Access(), Caller(CallerKind.PUBLIC), Whose(None))
         plan = Plan(method=request.method, path="/", query=(), asked=(), headers=())
         headers = (("x-request-id", request.id), ("authorization", "Bearer ours"))
@@ -221,6 +225,7 @@ async def stage(
     keepalive: float = 5.0,
     limits: Timeouts = UPSTREAM_SHORT,
     connections: int = 4,
+    half_closed: int | None = None,
 ) -> AsyncIterator[Stage]:
     """Run a port over a flow, before an upstream that answers `OK` unless `serve` is told otherwise."""
     config = moltin()
@@ -229,7 +234,8 @@ async def stage(
     outbox = Outbox(loop)
     async with served(serve or answering(OK)) as url:
         pool = ConnectionPool(url, limits, connections, outbox)
-        edge = Edge(flow, pool, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
+        made = (flow, pool, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
+        edge = Edge(*made, half_closed=half_closed)
         listener = Listener(edge)
         await listener.open("127.0.0.1", 0, shared=False)
         try:

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 
@@ -31,11 +33,69 @@ async def test_it_listens_and_stops() -> None:
         client.ask("GET", "/a")
         assert (await client.reply()).status == 204
         host, port, *_ = run.listener.addresses[0]
-        run.listener.stop()
+        await run.listener.stop()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection(host, port)
         client.ask("GET", "/a")
         assert (await client.reply()).status == 204
+
+
+@pytest.mark.parametrize("count", [1, 40])
+async def test_who_waits_to_be_accepted_is_served(count: int) -> None:
+    """Connections that the kernel has made when the port is closed are answered: none is reset."""
+    async with stage(Told(decided=NOTHING)) as run:
+        address = run.listener.addresses[0][:2]
+        with ExitStack() as stack:
+            # The loop does not turn meanwhile: all of them wait.
+            clients = [stack.enter_context(socket.create_connection(address)) for _ in range(count)]
+            asked = clients[::2]
+            for client in asked:
+                client.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            stopping = asyncio.ensure_future(run.listener.stop())
+            await run.finished(len(asked))
+            # Who was accepted, and asks only now, is served, too.
+            for client in clients[1::2]:
+                client.sendall(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asyncio.wait_for(stopping, 5)
+            await run.finished(count)
+            assert [client.recv(1000)[:12] for client in clients] == [b"HTTP/1.1 204"] * count
+
+
+async def test_who_connects_and_says_nothing_is_not_waited_for() -> None:
+    """For a second a new connection is given the time to ask; such as browsers keep ready are older."""
+    async with stage(Told(decided=NOTHING)) as run, run.connected():
+        assert 0.5 < await seconds(run.listener.stop) < 2
+        assert await seconds(run.listener.close) < AT_ONCE
+
+
+async def test_stopping_may_be_cut_short() -> None:
+    """Who does not want to wait for it closes at once."""
+    async with stage(Told(decided=NOTHING)) as run:
+        address = run.listener.addresses[0][:2]
+        stopping = asyncio.ensure_future(run.listener.stop())
+        await asyncio.sleep(0)
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopping
+        assert await seconds(run.listener.close) < AT_ONCE
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*address)
+
+
+async def test_both_families_on_one_port() -> None:
+    """The wildcard of IPv6 serves clients of IPv4, too, and knows them by their own address."""
+    async with stage(Told(decided=NOTHING)) as run:
+        listener = Listener(run.edge)
+        await listener.open("::", 0, shared=False)
+        port = listener.addresses[0][1]
+        for host in ("127.0.0.1", "::1"):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+            writer.close()
+            await until(lambda: bool(run.done))
+        assert [event.peer for event in run.done] == ["127.0.0.1", "::1"]
+        await listener.close()
 
 
 async def test_a_port_that_is_taken() -> None:

@@ -417,7 +417,7 @@ async def test_nothing_is_read_behind_what_is_no_request() -> None:
         assert [request.target for request in run.flow.asked] == ["/a"]
 
 
-@pytest.mark.parametrize("upgrade", ["websocket", "h2c", "TLS/1.0"])
+@pytest.mark.parametrize("upgrade", ["h2c", "TLS/1.0"])
 async def test_bytes_behind_an_upgrade_are_no_request(bare: Site, upgrade: str) -> None:
     """What follows a request for another protocol belongs to nobody, and requests before it are answered."""
     proof = f"Authorization: Bearer {await bare.bearer()}"
@@ -466,3 +466,21 @@ async def test_what_cannot_be_read_is_carried_out_with_nothing_that_came_with_it
         assert_error(await client.reply(), 400, "REQUEST_MALFORMED")
         assert await client.rest() == b""
         assert not run.flow.asked
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+async def test_nothing_is_begun_behind_framing_that_is_refused(is_cut: bool) -> None:  # noqa: FBT001 - a case
+    """What was sent before it is answered; what stands behind is not, whether it came in one read or in two."""
+    before = b"GET /before HTTP/1.1\r\nHost: x\r\n\r\n"
+    body = b"3;" + b"a" * 40_000 + b"\r\nabc\r\n0\r\n\r\n"
+    head = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with stage(Told(is_open=True)) as run, run.connected() as client:
+        client.send(before)
+        assert (await client.reply()).status == 200
+        client.send(b"" if is_cut else before)
+        client.send(head)
+        if is_cut:
+            await until(lambda: len(run.flow.asked) == 2)
+        client.send(body + b"GET /behind HTTP/1.1\r\nHost: x\r\n\r\n")
+        await client.rest()
+        assert not [request for request in run.flow.asked if request.target == "/behind"]

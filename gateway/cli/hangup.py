@@ -1,0 +1,41 @@
+"""SIGHUP, which other servers take for "read the configuration again": it ends nothing here, and the log says so.
+
+It is imported before anything else, so it imports next to nothing.
+"""
+
+import signal
+from collections.abc import Callable
+
+UNHEEDED = "SIGHUP ignored"
+REASON = "the routing file is read at start: restart the gateway to change it"
+
+
+def ignore() -> None:
+    """Have it end nothing from now on."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def pass_on(tell: Callable[[], None]) -> None:
+    """Have `tell` called each time that it comes: in the main thread, between any two instructions."""
+    signal.signal(signal.SIGHUP, lambda _number, _frame: tell())
+
+
+class Hangups:
+    """Takes each from now on, and has it told of once somebody can: what came before is told of then."""
+
+    def __init__(self) -> None:
+        self._say: Callable[[], None] | None = None
+        self._untold = 0
+        pass_on(self._take)
+
+    def say_by(self, say: Callable[[], None]) -> None:
+        """Tell of each by calling this."""
+        self._say = say
+        for _ in range(self._untold):
+            say()
+
+    def _take(self) -> None:
+        if self._say is None:
+            self._untold += 1
+        else:
+            self._say()
