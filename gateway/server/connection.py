@@ -396,8 +396,11 @@ def _is_spoken(message: RawRequestMessage) -> bool:
 def _asks_for_websocket(message: RawRequestMessage) -> bool:
     """Tell whether a request with an Upgrade line begins a WebSocket (RFC 6455 section 4.1).
 
-    Whoever asks for it has no use for the resource itself. Other upgrades are offers, and may be passed over.
+    Whoever asks for it has no use for the resource itself. Other upgrades are offers, and may be passed over; those in
+    HTTP/1.0 must be (RFC 9110 section 7.8).
     """
+    if message.method != "GET" or message.version != HttpVersion11:
+        return False
     lines = [value for name in ("upgrade", "connection") for value in message.headers.getall(name, ())]
     asked = {word.strip().lower() for line in lines for word in line.split(",")}
-    return message.method == "GET" and asked >= {"websocket", "upgrade"}
+    return asked >= {"websocket", "upgrade"}

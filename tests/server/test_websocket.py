@@ -45,3 +45,11 @@ async def test_other_requests_are_plain_ones(bare: Site, lines: tuple[str, ...])
     async with connected(bare) as client:
         client.ask("GET", BRANDS, f"Authorization: Bearer {await bare.bearer()}", *lines)
         assert (await client.reply()).status == 200
+
+
+async def test_the_old_version_knows_no_upgrade(bare: Site) -> None:
+    """In HTTP/1.0 the line means nothing."""
+    lines = ["GET /v2/brands HTTP/1.0", f"Authorization: Bearer {await bare.bearer()}", "Connection: Upgrade"]
+    async with connected(bare) as client:
+        client.send("\r\n".join([*lines, "Upgrade: websocket", "", ""]))
+        assert (await client.reply()).status == 200
