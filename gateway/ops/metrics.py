@@ -21,6 +21,7 @@ from prometheus_client.values import MultiProcessValue
 from gateway.vocab.events import (
     CredentialFailed,
     CredentialRenewed,
+    EmailShared,
     Event,
     Failed,
     GuardViolated,
@@ -143,7 +144,7 @@ class Metrics:
                 self._renewals.labels("failed").inc()
             case Failed():
                 self._faults.labels(self._fault(event.what)).inc()
-            case Lifecycle():
+            case Lifecycle() | EmailShared():
                 pass
             case _:
                 assert_never(event)

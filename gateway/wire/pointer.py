@@ -75,12 +75,18 @@ def owner_at(record: Any, tokens: tuple[str, ...]) -> str | Reading:
         value = value[token]
         if value is None:
             return Reading.NOBODY
-    if isinstance(value, str) and value:
-        return value
-    # Many back ends count their customers; True is an int in Python and an owner nowhere.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return Reading.UNREADABLE
+    return id_text(value) or Reading.UNREADABLE
+
+
+def id_text(value: object) -> str | None:
+    """Return the canonical text of an id: a text is its own, an integer its digits; None for what no id is.
+
+    Many back ends count their records. `1e1`, `17.0` and -0 have other spellings and are no ids; true is an int in
+    Python and an id nowhere.
+    """
+    if isinstance(value, str):
+        return value or None
+    return str(value) if type(value) is int else None
 
 
 def references(record: Any) -> frozenset[tuple[str, str]]:
