@@ -27,7 +27,8 @@ ANSWERS = {
 # did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 8_750
+# An e-mail in one request's hand over all workers, reading back patiently, and one spelling of addresses brought 410.
+CORE = 9_160
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
