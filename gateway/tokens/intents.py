@@ -28,15 +28,16 @@ def is_recoverable(intent: Registration | None, found: Found, now: float) -> boo
         and found.record is not None
         # The customer of an intent was made with the canonical spelling; another spelling is somebody who was there.
         and found.record.get("email") == intent.email
-        and (found.record.get("name") or "") == intent.name
-        and is_fresh(intent, now)
+        # Of the same name, unless the upstream itself has said that it made this one; it may spell names its own way.
+        and ((found.record.get("name") or "") == intent.name or found.customer_id == intent.customer_id)
+        and -1 <= now - intent.started_at <= RECOVERABLE  # a clock may be set back a little
         and made_within(found.record, intent.started_at)
     )
 
 
-def is_fresh(intent: Registration, now: float) -> bool:
-    """Tell whether an intent still counts."""
-    return -1 <= now - intent.started_at <= RECOVERABLE  # a clock may be set back a little
+def is_awaited(intent: Registration, now: float) -> bool:
+    """Tell whether an intent has made somebody whom the upstream may not show yet."""
+    return intent.customer_id is not None and -1 <= now - intent.started_at < UNDER_WAY
 
 
 def made_within(record: Json, at: float) -> bool:

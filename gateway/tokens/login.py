@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from gateway.carrying.call import Call
 from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
 from gateway.tokens.directory import NOBODYS_ID, Directory, Found
-from gateway.tokens.email import canonical
-from gateway.tokens.intents import is_fresh, is_recoverable
+from gateway.tokens.email import canonical, trimmed
+from gateway.tokens.intents import is_awaited, is_recoverable
 from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
@@ -100,7 +100,7 @@ class StoreVerifier:
             return False
         if found.holders:
             return is_recoverable(intent, found, self._now())
-        return intent.customer_id is not None and is_fresh(intent, self._now())
+        return is_awaited(intent, self._now())
 
     async def _settle(self, intent: Registration, found: Found, trace: Trace) -> Refusal | None:
         """Give a customer the password of the intent that made it. Only who has that password comes here."""
@@ -133,7 +133,7 @@ class UpstreamVerifier:
     async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
         """Return the customer's id that the upstream's own login answers."""
         del email
-        answer = await self._ask(typed, password, trace)
+        answer = await self._ask(trimmed(typed), password, trace)
         if isinstance(answer, Refusal):
             return answer
         if answer.status in _REFUSED:
