@@ -209,7 +209,7 @@ class Customers(Closed):
         default="epcc", description="How the upstream spells the filter that finds a customer by e-mail."
     )
     filter_parameter: str = Field(default="filter", description="Name of that query parameter.")
-    read_back: Annotated[Duration, Field(le=5)] = Field(
+    read_back: Annotated[Duration, Field(ge=0.1, le=5)] = Field(
         default="5s",
         validate_default=True,
         description="How long a customer just created, whom the upstream does not show by id yet, is asked for again;"

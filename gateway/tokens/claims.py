@@ -16,7 +16,7 @@ from gateway.vocab.refusals import Code, Refusal
 LEASE = 3.0
 """Seconds for which a claim is good after a sign of life; another process waits as long for it."""
 
-_SIGN_OF_LIFE = LEASE / 3
+_SIGN_OF_LIFE = LEASE / 6
 _POLL = 0.1
 # Each holds a client's connection, and asks the store ten times a second.
 _MOST_WAITING = 50
