@@ -89,8 +89,9 @@ class Directory:
                 if isinstance(customer_id, Refusal):
                     return customer_id
                 records[customer_id] = record
-        if known is not None and shown is not None and not records and is_proven:
-            # Lists are behind, or compare exactly. Where they show somebody, or lie, there is nothing to add to them.
+        # Lists are behind, or compare exactly. Where they show others, or lie, nobody is added to them; of whoever
+        # stands in them the own record is what counts.
+        if known is not None and shown is not None and (known in records or (not records and is_proven)):
             records[known] = shown
         confirmed = frozenset({known} & records.keys() if known is not None and shown is not None else ())
         holders = frozenset(records)

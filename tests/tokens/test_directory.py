@@ -218,6 +218,29 @@ async def test_who_is_known_is_found_in_another_spelling(backend: Backend, upstr
     assert found.customer_id == RON_ID
 
 
+async def test_own_record_counts_more_than_a_list(backend: Backend, upstream: Commerce) -> None:
+    """Of a customer whom a list shows as well, what the own record says is what is compared."""
+    upstream.shop.customers[RON_ID]["email"] = "Ron@Swanson.Example"
+    answers(upstream, [OWN])
+    found = await directory(backend).find(RON.email, RON.email, Trace(), RON_ID)
+    assert isinstance(found, Found)
+    assert found.record is not None
+    assert (found.customer_id, found.record["email"]) == (RON_ID, "Ron@Swanson.Example")
+
+
+async def test_who_is_known_is_not_added_to_others(backend: Backend, upstream: Commerce) -> None:
+    """Where a list shows somebody, or somebody else, it is the list that decides."""
+    for listed, holders in (
+        ({"id": LESLIE_ID, "email": "Ron@swanson.example"}, frozenset({LESLIE_ID})),
+        ({"id": LESLIE_ID, "email": LESLIE.email}, frozenset()),
+    ):
+        upstream.forget()
+        answers(upstream, [listed])
+        found = await directory(backend).find(RON.email, RON.email, Trace(), RON_ID)
+        assert isinstance(found, Found)
+        assert (found.holders, found.confirmed) == (holders, frozenset())
+
+
 STRANGERS: dict[str, tuple[object, int]] = {
     "another's record": ({"data": {"id": LESLIE_ID, "email": LESLIE.email}}, 200),
     "another's id": ({"data": OWN | {"id": LESLIE_ID}}, 200),
