@@ -194,7 +194,7 @@ class Registrar:
                 await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else checked  # noqa: PLR2004
         if is_empty(checked):
-            return ACCEPTED
+            return await self._look(plan, intent, perform, trace)
         shown = only(checked, intent.email)
         if isinstance(shown, Refusal):
             return shown
@@ -210,6 +210,25 @@ class Registrar:
             lambda: self._directory.confirm(customer_id, intent.email, trace), lambda refusal: not refusal.violation
         )
         return await self._settle(intent, customer_id, refusal or shown)
+
+    async def _look(self, plan: Plan, intent: Registration, perform: Perform, trace: Trace) -> Checked | Refusal:
+        """Finish a registration whose creation showed nobody: nobody had the e-mail before, so who has it was made."""
+
+        async def look() -> str | Refusal:
+            found = await self._directory.find(intent.email, intent.email, trace)
+            if isinstance(found, Refusal):
+                return found
+            customer_id = found.customer_id if is_recoverable(intent, found, self._now()) else None
+            return customer_id or Refusal(Code.REGISTRATION_PENDING, "nobody has the e-mail yet", retry_after=1)
+
+        customer_id = await self._patience.until(look, lambda _: True)
+        if isinstance(customer_id, Refusal):
+            return ACCEPTED
+        await self._store.made(intent.id, customer_id)
+        shown = await self._finish(plan, intent, customer_id, perform)
+        # Somebody was made: no status of a look behind it may ask the client to do so once more.
+        is_final = isinstance(shown, Refusal) and (shown.violation or shown.code is Code.EMAIL_TAKEN)
+        return shown if is_final or (isinstance(shown, Checked) and shown.status == 201) else ACCEPTED  # noqa: PLR2004
 
     async def _settle(self, intent: Registration, customer_id: str, shown: Checked | Refusal) -> Checked | Refusal:
         """Give a customer who was shown by the id the intent's password; ACCEPTED for one who was not.

@@ -43,6 +43,7 @@ def written(document: object, status: int = 200) -> bytes:
     return answer_bytes(ShopAnswer(status, [("content-type", "application/json")], json.dumps(document).encode()))
 
 
+EMPTY = written({"data": []})
 NOT_THERE = written({"errors": [{"status": 404, "title": "Not Found"}]}, 404)
 
 
@@ -144,6 +145,38 @@ async def test_repeat_finishes_as_soon_as_the_customer_is_shown(hasty: Site) -> 
     again = await register(hasty)
     assert (again.status, [again.json()["data"]["id"]]) == (201, made_with(hasty.commerce))
     assert (await hasty.login(ANN, PASSWORD)).status == 201
+
+
+def answers_nothing(commerce: Commerce) -> None:
+    """Let the upstream create customers and answer without a body."""
+
+    def create(request: Recorded) -> bytes:
+        headers = {name.lower(): value for name, value in request.headers}
+        commerce.shop.answer(request.method, request.path, request.query, headers, request.body)
+        return b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    commerce.script(CREATION, create)
+
+
+async def test_creation_that_answers_nothing(site: Site) -> None:
+    """Whoever has the e-mail behind it was made by it: 201 with the record, and the password works."""
+    answers_nothing(site.commerce)
+    lag = site.commerce.script(lambda request: LOOK_UP(request) and bool(made_with(site.commerce)), EMPTY, times=2)
+    answer = await register(site)
+    assert (answer.status, [answer.json()["data"]["id"]]) == (201, made_with(site.commerce))
+    assert lag.hits == 2
+    assert (await site.login(ANN, PASSWORD)).status == 201
+
+
+async def test_creation_that_answers_nothing_and_is_not_listed(hasty: Site) -> None:
+    """202, and the login finds the customer as soon as a list shows somebody."""
+    answers_nothing(hasty.commerce)
+    lag = hasty.commerce.script(LOOK_UP, EMPTY)
+    assert (await register(hasty)).status == 202
+    assert (await hasty.login(ANN, PASSWORD)).code == "LOGIN_FAILED"
+    lag.times = 0
+    assert (await hasty.login(ANN, PASSWORD)).status == 201
+    assert await violations(hasty) == 0
 
 
 async def test_no_route_is_closed_by_what_is_not_shown_yet(upstream: Commerce, tmp_path: Path) -> None:
