@@ -39,6 +39,7 @@ from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
 from gateway.tokens.passwords import PasswordHasher
+from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
@@ -201,9 +202,9 @@ async def _passwords(
     stack.callback(hasher.close)
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
-    registrar = Registrar(directory, store, hasher, _throttle(config), customers.path, now)
-    keeper = Keeper(store, hasher, directory, registrar, emit)
-    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now)
+    registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
+    keeper = Keeper(store, hasher, registrar, emit)
+    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
 
 
 def _throttle(config: Config) -> Throttle:

@@ -10,6 +10,7 @@ from typing import Final, assert_never
 from gateway.vocab.events import (
     CredentialFailed,
     CredentialRenewed,
+    EmailShared,
     Event,
     Failed,
     GuardViolated,
@@ -73,6 +74,8 @@ def _told(event: Event) -> str | None:
             return f"closed route {event.route}: an answer of the API would have broken isolation"
         case CredentialFailed():
             return f"the API gives the gateway no bearer: {_plain(event.detail)}; next try in {event.retry_in:.3g} s"
+        case EmailShared():
+            return f"nobody logs in with an e-mail that {event.holders} customers have, unless it is spelled as theirs"
         case Failed():
             return f"failed: {event.what}: {_plain(event.error)}"
         case LoopBlocked():

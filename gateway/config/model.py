@@ -237,6 +237,12 @@ class Customers(Closed):
         default="epcc", description="How the upstream spells the filter that finds a customer by e-mail."
     )
     filter_parameter: str = Field(default="filter", description="Name of that query parameter.")
+    read_back: Annotated[Duration, Field(ge=0.1, le=5)] = Field(
+        default="5s",
+        validate_default=True,
+        description="How long a customer just created, whom the upstream does not show by id yet, is asked for again;"
+        " at most 5s. Then the reply is 202.",
+    )
     throttle: Throttle = Field(default_factory=Throttle, description="Limits of failed logins.")
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
 

@@ -14,6 +14,7 @@ from gateway.ops.outlet import Outlet
 from gateway.vocab.events import (
     CredentialFailed,
     CredentialRenewed,
+    EmailShared,
     Event,
     Failed,
     GuardViolated,
@@ -164,6 +165,8 @@ class EventLog:
                 name, fields = "route_closed", {"route": event.route}
             case LoginDone():
                 name, fields = "login", {"outcome": event.outcome}
+            case EmailShared():
+                name, fields = "email_shared", {"id": _short(event.request_id), "holders": event.holders}
             case PasswordQueue():
                 name, fields = "password_queue", {"depth": event.depth}
             case CredentialRenewed():

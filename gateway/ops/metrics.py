@@ -22,6 +22,7 @@ from prometheus_client.values import MultiProcessValue
 from gateway.vocab.events import (
     CredentialFailed,
     CredentialRenewed,
+    EmailShared,
     Event,
     Failed,
     GuardViolated,
@@ -159,7 +160,7 @@ class Metrics:
                 self._faults.labels(self._fault(event.what)).inc()
             case LoopBlocked():
                 self._blocked.inc()
-            case Lifecycle():
+            case Lifecycle() | EmailShared():
                 pass
             case _:
                 assert_never(event)

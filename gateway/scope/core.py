@@ -150,7 +150,7 @@ def judge_parent(parent: Parent, answer: Lookup) -> Refusal | None:
         return Refusal(Code.RECORD_NOT_FOUND, f"parent answered {answer.status}")
     record = answer.document.get("data")
     if not isinstance(record, dict) or owner_at(record, ("id",)) != parent.record_id:
-        return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered another record", violation=True)
+        return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered another record", violation=bool(record))
     if names_another(record, parent.owner, tuple(map(split, parent.also)), parent.below):
         return Refusal(Code.RECORD_NOT_FOUND, "parent names somebody else")
     owner = owner_at(record, split(parent.pointer))

@@ -1,6 +1,7 @@
 """What a credential store does: it maps customers to password hashes and keeps registrations that are under way.
 
-It does not hash, and it knows nothing of e-mail spelling: callers pass canonical e-mails and finished hashes.
+It also keeps who has an e-mail in hand, over all processes that share it, and whom the upstream showed with it last. It
+does not hash, and it knows nothing of e-mail spelling: callers pass canonical e-mails and finished hashes.
 """
 
 from collections.abc import Collection
@@ -17,6 +18,7 @@ class Registration:
     """The intent to create a customer, kept until the upstream did so.
 
     `id` is a UUID in hex, `email` is canonical and unique among the registrations, `started_at` is in epoch seconds.
+    `customer_id` is whom the upstream said it made, as soon as it did; nobody has shown yet that it is so.
     """
 
     id: str
@@ -24,10 +26,11 @@ class Registration:
     name: str
     password_hash: str = field(repr=False)
     started_at: float
+    customer_id: str | None = None
 
 
 class CredentialStore(Protocol):
-    """Passwords of customers, and registrations under way.
+    """Passwords of customers, registrations under way, and e-mails.
 
     A write that returned is on the disk. Every method raises only `StoreUnavailable` when the machine below fails.
     """
@@ -54,7 +57,26 @@ class CredentialStore(Protocol):
         """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
 
     async def forget(self, customer_id: str) -> None:
-        """Remove the customer's password hash, if there is one."""
+        """Remove the customer's password hash, and what is remembered of the customer's e-mails."""
+
+    async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
+        """Take an e-mail in hand until `deadline` (epoch seconds); False while another owner's deadline is ahead.
+
+        A deadline more than twice as far ahead as this one was written by a clock that has been set back since, and
+        holds nobody up.
+        """
+
+    async def renew(self, email: str, owner: str, deadline: float) -> None:
+        """Put the owner's deadline off; nothing happens where the e-mail is not the owner's any more."""
+
+    async def release(self, email: str, owner: str) -> None:
+        """Let go of an e-mail, if it is the owner's."""
+
+    async def known(self, email: str) -> str | None:
+        """Return the id of whom the upstream showed with this e-mail last. It proves nothing by itself."""
+
+    async def remember(self, email: str, customer_id: str) -> None:
+        """Keep whom the upstream showed with this e-mail."""
 
     async def begin(self, registration: Registration) -> bool:
         """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
@@ -64,6 +86,12 @@ class CredentialStore(Protocol):
 
     async def replace(self, old_id: str, registration: Registration) -> bool:
         """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
+
+    async def made(self, registration_id: str, customer_id: str | None) -> None:
+        """Keep whom the upstream said it made for a registration, if that is there; None: it was not so.
+
+        It is remembered as the e-mail's as well.
+        """
 
     async def settle(self, registration_id: str, customer_id: str, password_hash: str) -> bool:
         """End the registration and give the customer its password, in one step, unless the customer has one already.
@@ -76,4 +104,4 @@ class CredentialStore(Protocol):
         """Remove the registration, if it is there."""
 
     async def purge(self, before: float) -> None:
-        """Remove the registrations that started before this time (epoch seconds): they are of no use any more."""
+        """Remove the registrations that started, and the claims that ended, before this time (epoch seconds)."""

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Double,
+    Index,
     MetaData,
     String,
     Table,
@@ -47,7 +48,18 @@ registrations = Table(
     Column("name", Text, nullable=False),
     Column("password_hash", Text, nullable=False),
     Column("started_at", Double, nullable=False),
+    Column("customer_id", Text),
     UniqueConstraint("email", name="uq_registrations_email"),
+)
+
+emails = Table(
+    "emails",
+    metadata,
+    Column("email", Text, primary_key=True, nullable=False),
+    Column("customer_id", Text),
+    Column("owner", Text),
+    Column("deadline", Double),
+    Index("ix_emails_customer_id", "customer_id"),
 )
 
 
@@ -65,6 +77,10 @@ other. One after which older gateways would fail, or do harm, puts its own numbe
 _REVISIONS = 10_000
 # Alembic's own table, in which it keeps where a database stands.
 _standing = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+# The first releases set no mark: their stores are known by the columns of revision 0001.
+_first = MetaData()
+Table("credentials", _first, *map(Column, ("customer_id", "password_hash", "updated_at")))
+Table("registrations", _first, *map(Column, ("id", "email", "name", "password_hash", "started_at")))
 _NAMES = """
 SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY name
 """
@@ -119,8 +135,7 @@ def _is_ready(execute: Callable[..., Any]) -> bool:
     mark, version = (execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     names = [name for (name,) in execute(_NAMES)]
     stands = [revision for (revision,) in execute(str(select(_standing)))] if _has_columns(execute, _standing) else []
-    # The first releases set no mark.
-    is_unmarked = not mark and not version and stands and _has_columns(execute, *metadata.tables.values())
+    is_unmarked = not mark and not version and stands and _has_columns(execute, *_first.tables.values())
     if mark != APPLICATION_ID and not is_unmarked and (mark or version or names):
         what = f"the application_id {mark:#x}" if mark else f"the user_version {version}"
         if names and not mark:
@@ -160,8 +175,8 @@ def _create(connection: Connection) -> None:
     connection.execute(insert(_standing).values(version_num=max(_revisions())))
 
 
-def migrate(connection: Connection) -> None:
-    """Apply the revisions that a database lacks."""
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Apply the revisions that a database lacks, up to this one."""
     # Nearly no start has any to apply, and Alembic takes a tenth of a second to import.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -169,4 +184,4 @@ def migrate(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     # The percent sign is special in Alembic's configuration.
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -9,15 +9,15 @@ from contextlib import asynccontextmanager
 from sqlite3 import Error
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.stores import sqlite
 from gateway.stores.location import sqlite_path
 from gateway.stores.ports import Registration, StoreUnavailable
-from gateway.stores.schema import credentials, registrations
+from gateway.stores.schema import credentials, emails, registrations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,9 +121,50 @@ class SqlCredentialStore:
             await connection.execute(statement)
 
     async def forget(self, customer_id: str) -> None:
-        """Remove the customer's password hash, if there is one."""
+        """Remove the customer's password hash, and what is remembered of the customer's e-mails."""
         async with self._write() as connection:
             await connection.execute(delete(credentials).where(credentials.c.customer_id == customer_id))
+            # An e-mail that somebody has in hand stays in hand.
+            mine = emails.c.customer_id == customer_id
+            await connection.execute(delete(emails).where(mine, emails.c.owner.is_(None)))
+            await connection.execute(update(emails).where(mine).values(customer_id=None))
+
+    async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
+        """Take an e-mail in hand until `deadline`; False while another owner's deadline is ahead."""
+        values = {"owner": owner, "deadline": deadline}
+        is_free = or_(
+            emails.c.deadline.is_(None), emails.c.deadline <= now, emails.c.deadline > now + 2 * (deadline - now)
+        )
+        statement = (
+            insert(emails)
+            .values(email=email, **values)
+            .on_conflict_do_update(index_elements=[emails.c.email], set_=values, where=is_free)
+        )
+        async with self._write() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def renew(self, email: str, owner: str, deadline: float) -> None:
+        """Put the owner's deadline off."""
+        mine = emails.c.email == email, emails.c.owner == owner
+        async with self._write() as connection:
+            await connection.execute(update(emails).where(*mine).values(deadline=deadline))
+
+    async def release(self, email: str, owner: str) -> None:
+        """Let go of an e-mail, if it is the owner's."""
+        mine = emails.c.email == email, emails.c.owner == owner
+        async with self._write() as connection:
+            await connection.execute(delete(emails).where(*mine, emails.c.customer_id.is_(None)))
+            await connection.execute(update(emails).where(*mine).values(owner=None, deadline=None))
+
+    async def known(self, email: str) -> str | None:
+        """Return the id of whom the upstream showed with this e-mail last."""
+        async with self._read() as connection:
+            return await connection.scalar(select(emails.c.customer_id).where(emails.c.email == email))
+
+    async def remember(self, email: str, customer_id: str) -> None:
+        """Keep whom the upstream showed with this e-mail."""
+        async with self._write() as connection:
+            await connection.execute(_remember(email, customer_id))
 
     async def begin(self, registration: Registration) -> bool:
         """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
@@ -147,6 +188,15 @@ class SqlCredentialStore:
                 # Its id or e-mail is another registration's. SQLite undid the statement.
                 return False
 
+    async def made(self, registration_id: str, customer_id: str | None) -> None:
+        """Keep whom the upstream said it made for a registration, if that is there; None: it was not so."""
+        mine = registrations.c.id == registration_id
+        async with self._write() as connection:
+            await connection.execute(update(registrations).where(mine).values(customer_id=customer_id))
+            email = await connection.scalar(select(registrations.c.email).where(mine))
+            if email is not None:
+                await connection.execute(_remember(email, customer_id))
+
     async def settle(self, registration_id: str, customer_id: str, password_hash: str) -> bool:
         """End the registration and give the customer its password, in one step, unless the customer has one already.
 
@@ -169,9 +219,11 @@ class SqlCredentialStore:
             await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
 
     async def purge(self, before: float) -> None:
-        """Remove the registrations that started before this time."""
+        """Remove the registrations that started, and the claims that ended, before this time."""
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.started_at < before))
+            is_left = emails.c.deadline < before, emails.c.customer_id.is_(None)
+            await connection.execute(delete(emails).where(*is_left))
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
@@ -205,11 +257,19 @@ class SqlCredentialStore:
             self._writer.release()
 
 
-def _row(registration: Registration) -> dict[str, str | float]:
+def _remember(email: str, customer_id: str | None) -> Insert:
+    values = {"customer_id": customer_id}
+    return (
+        insert(emails).values(email=email, **values).on_conflict_do_update(index_elements=[emails.c.email], set_=values)
+    )
+
+
+def _row(registration: Registration) -> dict[str, str | float | None]:
     return {
         "id": registration.id,
         "email": registration.email,
         "name": registration.name,
         "password_hash": registration.password_hash,
         "started_at": registration.started_at,
+        "customer_id": registration.customer_id,
     }

@@ -1,7 +1,7 @@
 """Finds customers at the upstream by e-mail, and believes only what the answer itself proves.
 
 It knows no passwords. The upstream may ignore a filter and answer with everybody (docs/upstream.md section 4), so each
-record is compared by its own e-mail.
+record is compared by its own e-mail. Its lists may be behind its records: who is known already is asked for by id too.
 """
 
 import asyncio
@@ -9,32 +9,51 @@ import re
 from dataclasses import dataclass
 
 from gateway.scope.filters.dialect import Dialect
-from gateway.tokens.email import canonical
+from gateway.tokens.email import canonical_record, readable, trimmed
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Json, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import id_text
 
+NOBODYS_ID = "0"
+"""No customer has this id, and it fits every pattern of ids: asking for it costs what asking for somebody's does."""
+
 _EMAIL = "email"
+# The lists decide whether anybody can be found; what only adds to them may not take longer.
+_KNOWN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """The one customer whom an e-mail address means, or None; `holders` are the ids of all who have it.
 
-    There is more than one holder, and perhaps nobody who is meant, where addresses differ in case only. `is_proven`
+    There is more than one holder, and perhaps nobody who is meant, where addresses differ in spelling only. `is_proven`
     says that all holders were seen: it is not when the upstream answered with other people's records, because then
-    the filter was ignored and a holder may be on a page that did not come.
+    the filter was ignored and a holder may be on a page that did not come. `confirmed` are the holders whose own
+    record, asked for by its id, shows the e-mail.
     """
 
     record: Json | None
     holders: frozenset[str]
     is_proven: bool
+    confirmed: frozenset[str] = frozenset()
 
     @property
     def customer_id(self) -> str | None:
         """The customer's id, which fits the configured pattern."""
-        return id_text(self.record["id"]) if self.record else None
+        return id_text(self.record.get("id")) if self.record else None
+
+
+def record_in(document: object) -> object:
+    """Return the one record of a document, with or without an envelope."""
+    return document.get("data", document) if isinstance(document, dict) else document
+
+
+def is_somebody(record: object) -> bool:
+    """Tell whether this is a record that says whose it is, or holds one, so that it may be a stranger's."""
+    if isinstance(record, list):
+        return any(map(is_somebody, record))
+    return isinstance(record, dict) and (record.get("id") is not None or record.get(_EMAIL) is not None)
 
 
 class Directory:
@@ -47,47 +66,62 @@ class Directory:
         self._parameter = parameter
         self._pattern = pattern
 
-    async def find(self, email: str, typed: str, trace: Trace) -> Found | Refusal:
-        """Find the customer whose e-mail is `email` (canonical).
+    async def find(self, email: str, typed: str, trace: Trace, known: str | None = None) -> Found | Refusal:
+        """Find the customer whose e-mail is `email` (canonical); `known` is an id who may be it, or NOBODYS_ID.
 
-        An upstream that compares case-sensitively may hold the address as it was `typed`, so both spellings are
-        asked for at once whenever they differ: the number of calls depends on the question alone, never on the answer.
+        An upstream that compares exactly may hold the address as it was `typed`, or with U-labels, so all spellings
+        are asked for at once: the number of calls depends on the question alone, never on the answer.
         """
-        spellings = dict.fromkeys([email, typed.strip(" ")])
-        answers = await asyncio.gather(*(self._ask(spelling, trace) for spelling in spellings))
+        typed = trimmed(typed)
+        spellings = dict.fromkeys([email, readable(email), typed])
+        asked = asyncio.gather(*(self._ask(spelling, trace) for spelling in spellings))
+        shown, answers = await asyncio.gather(self._show(known, email, trace), asked)
         records: dict[str, Json] = {}
         is_proven = True
         for answer in answers:
             if isinstance(answer, Refusal):
                 return answer
             for record in answer:
-                if not isinstance(record, dict) or canonical(record.get(_EMAIL)) != email:
+                if not isinstance(record, dict) or canonical_record(record.get(_EMAIL)) != email:
                     is_proven = False
                     continue
                 customer_id = self.read_id(record)
                 if isinstance(customer_id, Refusal):
                     return customer_id
                 records[customer_id] = record
+        # Lists are behind, or compare exactly. Where they show others, or lie, nobody is added to them; of whoever
+        # stands in them the own record is what counts.
+        if known is not None and shown is not None and (known in records or (not records and is_proven)):
+            records[known] = shown
+        confirmed = frozenset({known} & records.keys() if known is not None and shown is not None else ())
         holders = frozenset(records)
         if len(records) > 1:
-            # Two customers whose addresses differ in case only: each is reached by its own spelling, or not at all.
-            records = {key: record for key, record in records.items() if record[_EMAIL] == typed.strip(" ")}
-        return Found(next(iter(records.values())) if len(records) == 1 else None, holders, is_proven)
+            # Two customers whose addresses differ in spelling only: each is reached by its own, or not at all.
+            records = {key: record for key, record in records.items() if record[_EMAIL] == typed}
+        return Found(next(iter(records.values())) if len(records) == 1 else None, holders, is_proven, confirmed)
 
     async def confirm(self, customer_id: str, email: str, trace: Trace) -> Refusal | None:
         """Refuse unless the customer's own record, asked for by its id, has exactly this e-mail.
 
         What names an id beside an e-mail, as the answer to a creation does, may name somebody else's.
+        REGISTRATION_PENDING while nobody is there by the id: the upstream may not show yet what it has made.
         """
-        answer = await self._backend.look_up(f"{self._path}/{customer_id}", (), trace)
+        answer = await self._backend.look_up(self.path_of(customer_id), (), trace)
         if isinstance(answer, Refusal):
             return answer
-        if answer.status not in {200, 404}:
+        if answer.status == 404:  # noqa: PLR2004 - HTTP's own number
+            return Refusal(Code.REGISTRATION_PENDING, "the customer is not there by the id yet", retry_after=1)
+        if answer.status != 200:  # noqa: PLR2004
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by id answered {answer.status}")
-        record = answer.document.get("data", answer.document) if isinstance(answer.document, dict) else None
+        record = record_in(answer.document)
         if isinstance(record, dict) and id_text(record.get("id")) == customer_id and record.get(_EMAIL) == email:
             return None
-        return Refusal(Code.UPSTREAM_INVALID, "the customer of this id is not who was said to be", violation=True)
+        why = "the customer of this id is not who was said to be"
+        return Refusal(Code.UPSTREAM_INVALID, why, violation=is_somebody(record))
+
+    def path_of(self, customer_id: str) -> str:
+        """Return where a customer's own record is."""
+        return f"{self._path}/{customer_id}"
 
     def read_id(self, record: Json) -> str | Refusal:
         """Return a customer record's id; it ends up in paths, filters and tokens, so it must fit the pattern."""
@@ -105,3 +139,20 @@ class Directory:
         if not isinstance(data, list):
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by e-mail answered {answer.status} without a list")
         return data
+
+    async def _show(self, known: str | None, email: str, trace: Trace) -> Json | None:
+        """Return the record of who is known, if it has this e-mail.
+
+        Whatever else comes of it adds nothing to the lists: a failure here must not tell who is known from who is not.
+        """
+        if known is None:
+            return None
+        try:
+            async with asyncio.timeout(_KNOWN_SECONDS):
+                answer = await self._backend.look_up(self.path_of(known), (), trace)
+        except TimeoutError:
+            return None
+        record = None if isinstance(answer, Refusal) else record_in(answer.document)
+        if not isinstance(record, dict) or id_text(record.get("id")) != known:
+            return None
+        return record if canonical_record(record.get(_EMAIL)) == email else None

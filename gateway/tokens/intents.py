@@ -1,11 +1,12 @@
 """Which customer an intent made: how long it counts, and what of a record must fit it. Pure."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from gateway.stores.ports import Registration
 from gateway.tokens.directory import Found
 from gateway.vocab.messages import Json
-from gateway.wire.body import number
 from gateway.wire.pointer import MISSING, resolve
 
 # A creation that may still be under way elsewhere is not displaced: longer than any exchange with the upstream may
@@ -16,6 +17,8 @@ RECOVERABLE = 86400.0
 # A customer made longer before or after the intent than this was made by somebody else: `UNDER_WAY`, and as much for
 # clocks that differ.
 _MADE_WITHIN = 2 * UNDER_WAY
+# In seconds the year 5138, in milliseconds 1973: no shop was there in either.
+_MILLISECONDS = 1e11
 
 
 def is_recoverable(intent: Registration | None, found: Found, now: float) -> bool:
@@ -25,10 +28,16 @@ def is_recoverable(intent: Registration | None, found: Found, now: float) -> boo
         and found.record is not None
         # The customer of an intent was made with the canonical spelling; another spelling is somebody who was there.
         and found.record.get("email") == intent.email
-        and (found.record.get("name") or "") == intent.name
+        # Of the same name, unless the upstream itself has said that it made this one; it may spell names its own way.
+        and ((found.record.get("name") or "") == intent.name or found.customer_id == intent.customer_id)
         and -1 <= now - intent.started_at <= RECOVERABLE  # a clock may be set back a little
         and made_within(found.record, intent.started_at)
     )
+
+
+def is_awaited(intent: Registration, now: float) -> bool:
+    """Tell whether an intent has made somebody whom the upstream may not show yet."""
+    return intent.customer_id is not None and -1 <= now - intent.started_at < UNDER_WAY
 
 
 def made_within(record: Json, at: float) -> bool:
@@ -39,11 +48,16 @@ def made_within(record: Json, at: float) -> bool:
     value = resolve(record, ("meta", "timestamps", "created_at"))
     if value is MISSING or value is None:
         return True
-    seconds = number(value)
-    if seconds is not None:
-        return abs(seconds - at) <= _MADE_WITHIN
-    try:
+    moment = None if isinstance(value, bool) else _epoch(value)
+    return moment is not None and abs(moment - at) <= _MADE_WITHIN
+
+
+def _epoch(value: Any) -> float | None:
+    """Read a time in seconds or milliseconds since 1970, as a number or its text, or in ISO 8601; without zone UTC."""
+    with suppress(ValueError, TypeError, OverflowError):
+        number = float(value)
+        return number / 1000 if abs(number) >= _MILLISECONDS else number
+    with suppress(ValueError, TypeError, OverflowError):
         moment = datetime.fromisoformat(value)
-    except (ValueError, TypeError):
-        return False
-    return abs((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - at) <= _MADE_WITHIN
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return None

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, assert_never
 
 from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
-from gateway.tokens.directory import Directory
+from gateway.tokens.directory import is_somebody, record_in
+from gateway.tokens.email import canonical_record
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
-from gateway.tokens.silence import reading, shows_nobody
+from gateway.tokens.silence import reading, shows_nobody, unconfirmed
 from gateway.vocab.events import Emit, Failed, describe
 from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
@@ -26,12 +28,9 @@ _NO_CHANGE = frozenset({"type", "id"})
 class Keeper:
     """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
 
-    def __init__(
-        self, store: CredentialStore, hasher: PasswordHasher, directory: Directory, registrar: Registrar, emit: Emit
-    ) -> None:
+    def __init__(self, store: CredentialStore, hasher: PasswordHasher, registrar: Registrar, emit: Emit) -> None:
         self._store = store
         self._hasher = hasher
-        self._directory = directory
         self._registrar = registrar
         self._emit = emit
         self._work: set[asyncio.Task[Checked | Refusal]] = set()
@@ -80,18 +79,26 @@ class Keeper:
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
             return fields
+        has_password = "password" in fields
         if "email" not in fields:
-            return await self._change_fields(fields, plan, _customer_id(whose), perform)
-        with self._registrar.alone(fields["email"]) as busy:
+            checked = await self._change_fields(fields, plan, whose, perform)
+            if has_password:
+                await self._remember(checked, _customer_id(whose))
+            return checked
+        async with self._registrar.alone(fields["email"]) as busy:
             if busy is not None:
                 return busy
             typed = (plan.document or {})["data"]["email"]
             refusal = await self._check_email(fields["email"], typed, _customer_id(whose), trace)
-            return refusal or await self._change_fields(fields, plan, _customer_id(whose), perform)
+            if refusal is not None:
+                return refusal
+            checked = await self._change_fields(fields, plan, whose, perform)
+            await self._remember(checked, _customer_id(whose))
+            return checked
 
     async def _check_email(self, email: str, typed: str, customer_id: str, trace: Trace) -> Refusal | None:
         """Say whether a customer may have this e-mail: nobody else has it, and nobody else's password waits for it."""
-        found = await self._directory.find(email, typed, trace)
+        found = await self._registrar.find(email, typed, trace)
         if isinstance(found, Refusal):
             return found
         if found.holders - {customer_id}:
@@ -102,7 +109,16 @@ class Keeper:
             return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
         return await self._registrar.void_intent(email)
 
-    async def _change_fields(self, fields: Json, plan: Plan, customer_id: str, perform: Perform) -> Checked | Refusal:
+    async def _remember(self, checked: Checked | Refusal, customer_id: str) -> None:
+        """Keep whose an e-mail is that a change has shown, for the time in which lists do not show it."""
+        if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004 - HTTP's own number
+            email = canonical_record(_record(checked.document).get("email"))
+            if email is not None and _shows(checked.document, customer_id):
+                # The change is made, and this only helps: a store that is down now is no reason to say otherwise.
+                with suppress(StoreUnavailable):
+                    await self._store.remember(email, customer_id)
+
+    async def _change_fields(self, fields: Json, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
         password = fields.pop("password", None)
         if password is None:
             return await perform(replace(plan, document={"data": fields}))
@@ -111,15 +127,25 @@ class Keeper:
             return hashed
         # A store that is down is noticed before the upstream changes anything.
         await self._store.ping()
-        if fields.keys() <= _NO_CHANGE:
+        customer_id = _customer_id(whose)
+        is_change = not fields.keys() <= _NO_CHANGE
+        checked: Checked | Refusal = Checked(200)
+        # Who asks with a customer token has logged in with the e-mail that is kept: nobody else is known to be able to.
+        if not is_change or (whose.customer_id is None and "email" not in fields):
             checked = await perform(reading(plan, plan.path))
-        else:
+            if not isinstance(checked, Checked) or checked.status >= 300:  # noqa: PLR2004 - HTTP's own number
+                return checked
+            if _shows(checked.document, customer_id) and not _can_log_in(checked.document):
+                why = "nobody could log in with the customer's e-mail address"
+                return Refusal(Code.BODY_FIELD_INVALID, why, source="data.password")
+        if is_change:
             checked = await perform(replace(plan, document={"data": fields}))
-        if isinstance(checked, Checked) and checked.status < 300 and shows_nobody(checked):  # noqa: PLR2004
-            checked = await perform(reading(plan, plan.path))
-        if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004 - HTTP's own number
+            if isinstance(checked, Checked) and checked.status < 300 and shows_nobody(checked):  # noqa: PLR2004
+                checked = unconfirmed(await perform(reading(plan, plan.path)))
+        if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004
             if not _shows(checked.document, customer_id):
-                return Refusal(Code.UPSTREAM_INVALID, "the change answered another customer", violation=True)
+                why, is_foreign = "the change answered another customer", is_somebody(record_in(checked.document))
+                return Refusal(Code.UPSTREAM_INVALID, why, violation=is_foreign)
             await self._store.set_password(customer_id, hashed)
         return checked
 
@@ -174,9 +200,17 @@ def _without_unchanged(plan: Plan) -> Plan:
     return replace(plan, document={**(plan.document or {}), "data": fields})
 
 
-def _shows(document: Any, customer_id: str) -> bool:
+def _record(document: Any) -> Json:
     record = document.get("data") if isinstance(document, dict) else None
-    return isinstance(record, dict) and id_text(record.get("id")) == customer_id
+    return record if isinstance(record, dict) else {}
+
+
+def _shows(document: Any, customer_id: str) -> bool:
+    return id_text(_record(document).get("id")) == customer_id
+
+
+def _can_log_in(document: Any) -> bool:
+    return canonical_record(_record(document).get("email")) is not None
 
 
 def _customers(document: Any) -> list[Json]:

@@ -11,14 +11,14 @@ from typing import Any, Protocol
 
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
-from gateway.stores.ports import CredentialStore, StoreUnavailable
-from gateway.tokens.directory import Directory
-from gateway.tokens.email import canonical
-from gateway.tokens.intents import is_recoverable
-from gateway.tokens.passwords import PasswordHasher, check_length
+from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
+from gateway.tokens.directory import NOBODYS_ID, Directory, Found
+from gateway.tokens.email import canonical, trimmed
+from gateway.tokens.intents import is_awaited, is_recoverable
+from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
-from gateway.vocab.events import Emit, GuardViolated, LoginDone
+from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
 from gateway.vocab.messages import Answer, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
@@ -28,8 +28,6 @@ from gateway.wire.pointer import id_text
 # No customer has it, so that asking for it costs what asking for a real one costs.
 _NOBODY = ""
 _MAX_ANSWER = 64 * 1024
-# No customer has this id either; it fits every pattern that ids may have.
-_NOBODYS_ID = "0"
 _OPENED = frozenset({200, 201})
 _REFUSED = frozenset({400, 401, 403, 404, 422})
 
@@ -45,38 +43,76 @@ class StoreVerifier:
     """Compares with the hashes the gateway keeps; who has the e-mail is asked of the upstream each time."""
 
     def __init__(
-        self, directory: Directory, store: CredentialStore, hasher: PasswordHasher, now: Callable[[], float]
+        self,
+        directory: Directory,
+        store: CredentialStore,
+        hasher: PasswordHasher,
+        now: Callable[[], float],
+        emit: Emit,
     ) -> None:
         self._directory = directory
         self._store = store
         self._hasher = hasher
         self._now = now
+        self._emit = emit
 
     async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
-        """Return the customer's id, or LOGIN_FAILED; a registration that broke off is finished by its own password."""
-        found = await self._directory.find(email, typed, trace)
-        if isinstance(found, Refusal):
-            return found
+        """Return the customer's id, or LOGIN_FAILED; a registration that broke off is finished by its own password.
+
+        REGISTRATION_PENDING for the right password of a customer whom the upstream has made and does not show yet.
+        """
         try:
-            stored = await self._store.password_hash(found.customer_id or _NOBODY)
-            intent = await self._store.pending(email)
-            recoverable = intent if stored is None and is_recoverable(intent, found, self._now()) else None
-            is_right = await self._hasher.verify(password, recoverable.password_hash if recoverable else stored)
-            if isinstance(is_right, Refusal):
-                return is_right
-            if not is_right or found.customer_id is None:
-                return Refusal(Code.LOGIN_FAILED)
-            if recoverable is not None:
-                # Only who has the right password comes here, so that nobody else sees the call.
-                refusal = await self._directory.confirm(found.customer_id, email, trace)
-                if refusal is not None:
-                    return refusal
-                if not await self._store.settle(recoverable.id, found.customer_id, recoverable.password_hash):
-                    return Refusal(Code.LOGIN_FAILED, "another password was set meanwhile")
-            await self._strengthen(found.customer_id, password, stored)
+            return await self._verify(email, typed, password, trace)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+
+    async def _verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+        intent = await self._store.pending(email)
+        known = await self._store.known(email)
+        if intent is not None and intent.customer_id is not None:
+            known = intent.customer_id
+        # Whoever is known is asked for by id as well, because lists may be behind; for all others nobody is.
+        found = await self._directory.find(email, typed, trace, known or NOBODYS_ID)
+        if isinstance(found, Refusal):
+            return found
+        if found.record is None and len(found.holders) > 1:
+            self._emit(EmailShared(trace.request_id, len(found.holders)))
+        stored = await self._store.password_hash(found.customer_id or _NOBODY)
+        own = self._is_of(intent, found, stored)
+        is_right = await self._hasher.verify(password, intent.password_hash if intent and own else stored)
+        if isinstance(is_right, Refusal):
+            return is_right
+        if not is_right:
+            return Refusal(Code.LOGIN_FAILED)
+        if found.customer_id is None:
+            return Refusal(Code.REGISTRATION_PENDING, "made, and not shown yet", retry_after=1)
+        if intent and own:
+            refusal = await self._settle(intent, found, trace)
+            if refusal is not None:
+                return refusal
+        if known != found.customer_id:
+            await self._store.remember(email, found.customer_id)
+        await self._strengthen(found.customer_id, password, stored)
         return found.customer_id
+
+    def _is_of(self, intent: Registration | None, found: Found, stored: str | None) -> bool:
+        """Tell whether a password may be an intent's: it made who was found, or somebody who is not shown yet."""
+        if intent is None or stored is not None:
+            return False
+        if found.holders:
+            return is_recoverable(intent, found, self._now())
+        return is_awaited(intent, self._now())
+
+    async def _settle(self, intent: Registration, found: Found, trace: Trace) -> Refusal | None:
+        """Give a customer the password of the intent that made it. Only who has that password comes here."""
+        customer_id = str(found.customer_id)
+        if customer_id not in found.confirmed:
+            refusal = await self._directory.confirm(customer_id, intent.email, trace)
+            if refusal is not None:
+                return refusal
+        if not await self._store.settle(intent.id, customer_id, intent.password_hash):
+            return Refusal(Code.LOGIN_FAILED, "another password was set meanwhile")
+        return None
 
     async def _strengthen(self, customer_id: str, password: str, stored: str | None) -> None:
         """Replace a hash made with weaker parameters than today's, if there is room to compute one now."""
@@ -98,7 +134,7 @@ class UpstreamVerifier:
     async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
         """Return the customer's id that the upstream's own login answers."""
         del email
-        answer = await self._ask(typed, password, trace)
+        answer = await self._ask(trimmed(typed), password, trace)
         if isinstance(answer, Refusal):
             return answer
         if answer.status in _REFUSED:
@@ -131,7 +167,7 @@ class UpstreamVerifier:
         answer = await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
         if isinstance(answer, Refusal) or answer.status != 401:  # noqa: PLR2004
             return answer
-        probe = await self._backend.look_up(f"{self._customers}/{_NOBODYS_ID}", (), trace)
+        probe = await self._backend.look_up(f"{self._customers}/{NOBODYS_ID}", (), trace)
         if isinstance(probe, Refusal) and probe.code is Code.CREDENTIAL_UNAVAILABLE:
             return probe
         return await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
@@ -164,8 +200,9 @@ class Login:
             if not wait.by_account:
                 return Refusal(Code.THROTTLED, retry_after=wait.seconds)
             # Whoever guesses learns nothing, not even that this guess was not looked at: the same work, for a password
-            # that nobody has.
-            done = await self._verifier.verify(account, email, secrets.token_urlsafe(), trace)
+            # that nobody has, of one spelling or two as this one.
+            nobodys = secrets.token_urlsafe() + ("" if prepare(password) == password else "e\u0301")
+            done = await self._verifier.verify(account, email, nobodys, trace)
             return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
         outcome = await self._verifier.verify(account, email, password, trace)
         if not isinstance(outcome, Refusal):

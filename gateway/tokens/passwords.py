@@ -6,6 +6,7 @@ It does not know whose password it is, and stores nothing.
 import asyncio
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -46,6 +47,15 @@ def check_length(password: object) -> bool:
     except UnicodeEncodeError:
         # A lone surrogate, from a JSON escape, has no UTF-8.
         return False
+
+
+def prepare(password: str) -> str:
+    """Return what of a password is hashed: one spelling, on whatever keyboard it was typed (RFC 8265 4.2.2).
+
+    Spaces of other kinds become plain ones, and what composes is composed (NFC). Spaces, case and width stay.
+    """
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFC", spaced)
 
 
 def _step_back() -> None:
@@ -100,6 +110,8 @@ class PasswordHasher:
     async def verify(self, password: str, stored: str | None) -> bool | Refusal:
         """Say whether the password made the stored hash; the same work is done when there is none.
 
+        A password of another spelling than `prepare` gives it is tried as it is too: it may have been hashed so once.
+
         Refusals: OVERLOADED, DRAINING.
         """
         return await self._run(lambda: self._verify(password, stored))
@@ -148,13 +160,21 @@ class PasswordHasher:
 
     def _hash(self, password: str) -> str | Refusal:
         try:
-            return self._argon2.hash(password)
+            return self._argon2.hash(prepare(password))
         except HashingError:
             # The library's only cause with parameters that worked at construction: memory.
             return Refusal(Code.OVERLOADED, detail="argon2 could not hash", retry_after=1)
 
     def _verify(self, password: str, stored: str | None) -> bool | Refusal:
-        if stored is not None and check_length(password) and _is_affordable(stored):
+        # A success ends the work, a failure never does: how much there is of it depends on the password alone.
+        if not check_length(password):
+            return self._compare("", None)
+        prepared = prepare(password)
+        outcome = self._compare(prepared, stored)
+        return self._compare(password, stored) if outcome is False and prepared != password else outcome
+
+    def _compare(self, password: str, stored: str | None) -> bool | Refusal:
+        if stored is not None and _is_affordable(stored):
             try:
                 return self._argon2.verify(stored, password)
             except VerifyMismatchError:
@@ -163,7 +183,7 @@ class PasswordHasher:
                 # Damaged (not base64, not ASCII), or no memory for it: the dummy below tells which.
                 pass
         try:
-            self._argon2.verify(self._dummy, password if check_length(password) else "")
+            self._argon2.verify(self._dummy, password)
         except VerifyMismatchError:
             pass
         except VerificationError:

@@ -2,16 +2,20 @@
 
 The order of a registration, and what a crash after each step leaves behind:
 
-    1 look-up      the upstream has no customer with this e-mail     nothing
-    2 begin        the intent (e-mail, name, hash) is on the disk    an intent without a customer: a repeat goes on
-    3 create       the upstream makes the customer                   an intent with a customer: a repeat, or a login
-    4 read back    the id that was answered is this customer's       the same
-    5 settle       the hash becomes the customer's, intent gone      a finished registration
+    1 claim        nobody else has this e-mail in hand               a claim that ends by itself: claims.py
+    2 look-up      the upstream has no customer with this e-mail     the same
+    3 begin        the intent (e-mail, name, hash) is on the disk    an intent without a customer: a repeat goes on
+    4 create       the upstream makes the customer                   an intent with a customer: a repeat, or a login
+    5 made         the intent has the id that was answered           the same, also before lists show the customer
+    6 read back    the id that was answered is this customer's       the same
+    7 settle       the hash becomes the customer's, intent gone      a finished registration
 
 An answer may give one customer's id to another, so no id is believed before its own record, asked for by it, shows the
-e-mail: step 1 proved that whoever has it now is new. Where that fails, the intent waits for a repeat or a login.
+e-mail: step 2 proved that whoever has it now is new. An upstream may show what it has made a while later: it is asked
+again for some seconds, and then the client is told that it is made (202). Where step 6 fails, the intent waits for a
+repeat or a login; whoever has an intent with an id is not made once more.
 
-An intent is written only after step 1 proved that no such customer exists, so it can never give its password to one
+An intent is written only after step 2 proved that no such customer exists, so it can never give its password to one
 that was there before. It is used only for a customer of the same e-mail and name, who has no password, within a day;
 and where the upstream says when it made the customer, only for one made while the intent was being carried out. An
 intent ends with every answer that proves that no customer was made, and any way through the gateway by which somebody
@@ -20,37 +24,27 @@ followed within minutes by somebody else making a customer of the same e-mail an
 """
 
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 from msgspec import structs
 
 from gateway.stores.ports import CredentialStore, Registration
+from gateway.tokens.claims import Claims
+from gateway.tokens.creation import ACCEPTED, is_not_there, only, proves_no_creation
 from gateway.tokens.directory import Directory, Found
 from gateway.tokens.email import canonical
 from gateway.tokens.intents import RECOVERABLE, UNDER_WAY, is_recoverable, made_within
 from gateway.tokens.passwords import PasswordHasher, check_length
-from gateway.tokens.silence import read_back, shows_nobody, unconfirmed
+from gateway.tokens.patience import Patience
+from gateway.tokens.silence import reading, shows_nobody
 from gateway.tokens.throttle import Throttle
 from gateway.vocab.messages import Checked, Json, Plan, Trace
 from gateway.vocab.policy import Perform
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import id_text
-
-# The upstream did certainly not create the customer.
-_NOT_CREATED = frozenset({
-    Code.CREDENTIAL_UNAVAILABLE, Code.OVERLOADED, Code.THROTTLED, Code.UPSTREAM_UNREACHABLE, Code.RECORD_NOT_FOUND,
-})  # fmt: skip
-
 
 # Where a guess comes from does not matter here: the account's own bucket is what it empties.
 _ANY_ADDRESS = "-"
-
-
-def _proves_no_creation(refusal: Refusal) -> bool:
-    status = refusal.upstream_status
-    return refusal.code in _NOT_CREATED or (status is not None and 400 <= status < 500)  # noqa: PLR2004
 
 
 def customer_fields(plan: Plan) -> Json | Refusal:
@@ -79,32 +73,17 @@ class Registrar:
         store: CredentialStore,
         hasher: PasswordHasher,
         throttle: Throttle,
-        path: str,
         now: Callable[[], float],
+        patience: Patience,
     ) -> None:
         self._directory = directory
         self._store = store
         self._hasher = hasher
         self._throttle = throttle
-        self._path = path
         self._now = now
-        # E-mails that a request of this process is giving to a customer now.
-        self._busy: set[str] = set()
-
-    @contextmanager
-    def alone(self, email: str) -> Iterator[Refusal | None]:
-        """Keep an e-mail to one request at a time, from look-up to the end; REGISTRATION_PENDING for the others.
-
-        Not every upstream refuses a second customer with the same e-mail, and with two nobody could log in.
-        """
-        if email in self._busy:
-            yield Refusal(Code.REGISTRATION_PENDING, "another request has this e-mail in hand", retry_after=1)
-            return
-        self._busy.add(email)
-        try:
-            yield None
-        finally:
-            self._busy.discard(email)
+        self._patience = patience
+        self._claims = Claims(store, now)
+        self.alone = self._claims.alone
 
     async def void_intent(self, email: str) -> Refusal | None:
         """Remove the intent for an e-mail that somebody gets in another way: it must not open that customer.
@@ -119,6 +98,10 @@ class Registrar:
         await self._store.abandon(intent.id)
         return None
 
+    async def find(self, email: str, typed: str, trace: Trace) -> Found | Refusal:
+        """Find who has an e-mail, also one whom lists do not show yet."""
+        return await self._directory.find(email, typed, trace, await self._store.known(email))
+
     async def register(self, plan: Plan, perform: Perform, trace: Trace) -> Checked | Refusal:
         """Carry `POST /v2/customers`: 409 for an e-mail that is taken, 422 for a field that is not valid."""
         fields = customer_fields(plan)
@@ -131,10 +114,10 @@ class Registrar:
             fields["name"] = fields["name"].strip()
         name = fields.get("name", "")
         typed = (plan.document or {})["data"]["email"]
-        with self.alone(fields["email"]) as busy:
+        async with self.alone(fields["email"]) as busy:
             if busy is not None:
                 return busy
-            found = await self._directory.find(fields["email"], typed, trace)
+            found = await self.find(fields["email"], typed, trace)
             if isinstance(found, Refusal):
                 return found
             password = fields.pop("password", None)
@@ -146,7 +129,7 @@ class Registrar:
             if not found.is_proven:
                 return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
             if password is None:
-                return await self._without_password(plan, fields["email"], perform, trace)
+                return await self._without_password(plan, fields["email"], perform)
             return await self._with_password(plan, fields["email"], name, password, perform, trace)
 
     async def _with_password(
@@ -161,6 +144,8 @@ class Registrar:
         claimed = await self._claim(intent, password)
         if isinstance(claimed, Refusal):
             return claimed
+        if claimed.customer_id is not None:
+            return await self._finish(plan, claimed, claimed.customer_id, perform)
         return await self._create(plan, claimed, perform, trace, is_first=claimed is intent)
 
     async def _claim(self, intent: Registration, password: str) -> Registration | Refusal:
@@ -173,13 +158,16 @@ class Registrar:
         is_same = await self._is_same(present, password)
         if isinstance(is_same, Refusal):
             return is_same
+        is_over = self._now() - present.started_at >= UNDER_WAY
         if is_same and present.name == intent.name:
+            if present.customer_id is not None and not is_over:
+                return present
             # The customer will be made now, and is known as this intent's by that.
-            present = replace(present, started_at=intent.started_at)
+            present = replace(present, started_at=intent.started_at, customer_id=None)
             if await self._store.replace(present.id, present):
                 return present
             return Refusal(Code.REGISTRATION_PENDING, "settled at this moment", retry_after=1)
-        if self._now() - present.started_at >= UNDER_WAY and await self._store.replace(present.id, intent):
+        if is_over and await self._store.replace(present.id, intent):
             return intent
         return Refusal(Code.REGISTRATION_PENDING, "another registration is under way", retry_after=int(UNDER_WAY))
 
@@ -198,7 +186,7 @@ class Registrar:
     ) -> Checked | Refusal:
         checked = await perform(plan)
         if isinstance(checked, Refusal):
-            if is_first and _proves_no_creation(checked):
+            if is_first and proves_no_creation(checked):
                 await self._store.abandon(intent.id)
             return checked
         if checked.status >= 400:  # noqa: PLR2004 - HTTP's own numbers here and below
@@ -206,18 +194,9 @@ class Registrar:
             if is_first:
                 await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else checked  # noqa: PLR2004
-        return await self._settle(plan, intent, checked, perform, trace)
-
-    async def _settle(
-        self, plan: Plan, intent: Registration, checked: Checked, perform: Perform, trace: Trace
-    ) -> Checked | Refusal:
-        """Give the intent's password to the customer whom a creation answered, or who is read back where it did not."""
         if shows_nobody(checked):
-            read = await read_back(self._directory, plan, self._path, intent.email, checked.status, perform, trace)
-            if isinstance(read, Refusal):
-                return read
-            checked = read
-        shown = _only(checked, intent.email)
+            return await self._look(plan, intent, perform, trace)
+        shown = only(checked, intent.email)
         if isinstance(shown, Refusal):
             return shown
         # An upstream that answers "here it is" instead of "created" may mean a customer who was there before.
@@ -227,14 +206,47 @@ class Registrar:
         customer_id = self._directory.read_id(shown.document["data"])
         if isinstance(customer_id, Refusal):
             return customer_id
-        refusal = await self._directory.confirm(customer_id, intent.email, trace)
-        if refusal is not None:
-            return unconfirmed(refusal)
+        await self._store.made(intent.id, customer_id)
+        refusal = await self._patience.until(
+            lambda: self._directory.confirm(customer_id, intent.email, trace), lambda refusal: not refusal.violation
+        )
+        return await self._settle(intent, customer_id, refusal or shown)
+
+    async def _look(self, plan: Plan, intent: Registration, perform: Perform, trace: Trace) -> Checked | Refusal:
+        """Finish a registration whose creation showed nobody: nobody had the e-mail before, so who has it was made."""
+
+        async def look() -> str | Refusal:
+            found = await self._directory.find(intent.email, intent.email, trace)
+            if isinstance(found, Refusal):
+                return found
+            customer_id = found.customer_id if is_recoverable(intent, found, self._now()) else None
+            return customer_id or Refusal(Code.REGISTRATION_PENDING, "nobody has the e-mail yet", retry_after=1)
+
+        customer_id = await self._patience.until(look, lambda _: True)
+        if isinstance(customer_id, Refusal):
+            return ACCEPTED
+        await self._store.made(intent.id, customer_id)
+        shown = await self._finish(plan, intent, customer_id, perform)
+        # Somebody was made: no status of a look behind it may ask the client to do so once more.
+        is_final = isinstance(shown, Refusal) and (shown.violation or shown.code is Code.EMAIL_TAKEN)
+        return shown if is_final or (isinstance(shown, Checked) and shown.status == 201) else ACCEPTED  # noqa: PLR2004
+
+    async def _settle(self, intent: Registration, customer_id: str, shown: Checked | Refusal) -> Checked | Refusal:
+        """Give a customer who was shown by the id the intent's password; ACCEPTED for one who was not.
+
+        The upstream has made somebody: whatever keeps it from saying whom is no failure of the registration, unless it
+        shows somebody else.
+        """
+        if isinstance(shown, Refusal):
+            if not shown.violation:
+                return ACCEPTED
+            await self._store.made(intent.id, None)
+            return shown
         if not await self._store.settle(intent.id, customer_id, intent.password_hash):
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who has a password")
         return shown
 
-    async def _without_password(self, plan: Plan, email: str, perform: Perform, trace: Trace) -> Checked | Refusal:
+    async def _without_password(self, plan: Plan, email: str, perform: Perform) -> Checked | Refusal:
         """Create a customer who has no password yet; an intent for the e-mail must not give him somebody else's."""
         refusal = await self.void_intent(email)
         if refusal is not None:
@@ -245,9 +257,14 @@ class Registrar:
         if checked.status == 409:  # noqa: PLR2004
             return Refusal(Code.EMAIL_TAKEN)
         if shows_nobody(checked):
-            read = await read_back(self._directory, plan, self._path, email, checked.status, perform, trace)
-            return read if isinstance(read, Refusal) else _only(read, email)
-        return _only(checked, email)
+            return ACCEPTED
+        shown = only(checked, email)
+        if not isinstance(shown, Refusal):
+            customer_id = self._directory.read_id(shown.document["data"])
+            if not isinstance(customer_id, Refusal):
+                # Lists may show the customer later: whoever registers the e-mail meanwhile is told that it is taken.
+                await self._store.remember(email, customer_id)
+        return shown
 
     async def _repeat(self, plan: Plan, found: Found, password: str | None, perform: Perform) -> Checked | Refusal:
         """Answer a registration for an e-mail that exists: finished here if it is the repeat of one that broke off."""
@@ -263,25 +280,21 @@ class Registrar:
             return is_same
         if not is_same:
             return taken
-        # What the client will see is the proof as well that the id is this customer's.
-        shown = await perform(structs.replace(plan, method="GET", path=f"{self._path}/{customer_id}", document=None))
-        if isinstance(shown, Refusal) and shown.code is Code.RECORD_NOT_FOUND:
-            return Refusal(Code.UPSTREAM_INVALID, "a customer of the list is not there by its id", violation=True)
-        if isinstance(shown, Refusal) or shown.status != 200:  # noqa: PLR2004
-            return shown
-        shown = _only(structs.replace(shown, status=201), intent.email, customer_id)
-        if isinstance(shown, Refusal) or await self._store.settle(intent.id, customer_id, intent.password_hash):
-            return shown
-        return taken
+        return await self._finish(plan, intent, customer_id, perform)
 
+    async def _finish(self, plan: Plan, intent: Registration, customer_id: str, perform: Perform) -> Checked | Refusal:
+        """Settle a registration that broke off: what the client will see is the proof as well of whose the id is."""
+        plan = reading(plan, self._directory.path_of(customer_id))
 
-def _only(checked: Checked, email: str, customer_id: str | None = None) -> Checked | Refusal:
-    """Return an answer with nothing in it but the customer it must be about, whom no guard of the route can know."""
-    record = checked.document.get("data") if isinstance(checked.document, dict) else None
-    if (
-        not isinstance(record, dict)
-        or record.get("email") != email
-        or (customer_id is not None and id_text(record.get("id")) != customer_id)
-    ):
-        return Refusal(Code.UPSTREAM_INVALID, "registration answered another customer", violation=True)
-    return structs.replace(checked, document={"data": record})
+        async def show() -> Checked | Refusal:
+            shown = await perform(plan)
+            if isinstance(shown, Refusal) or shown.status != 200:  # noqa: PLR2004
+                return shown
+            return only(structs.replace(shown, status=201), intent.email, customer_id)
+
+        shown = await self._patience.until(show, is_not_there)
+        if isinstance(shown, Refusal) and not shown.violation:
+            return ACCEPTED if is_not_there(shown) else shown
+        if isinstance(shown, Checked) and shown.status != 201:  # noqa: PLR2004
+            return shown
+        return await self._settle(intent, customer_id, shown)

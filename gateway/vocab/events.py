@@ -45,6 +45,14 @@ class LoginDone:
 
 
 @dataclass(frozen=True, slots=True)
+class EmailShared:
+    """Somebody wants to log in with an e-mail that several customers have, none of them exactly as it was typed."""
+
+    request_id: str
+    holders: int
+
+
+@dataclass(frozen=True, slots=True)
 class PasswordQueue:
     """How many password computations wait or run."""
 
@@ -96,6 +104,7 @@ Event = (
     | GuardViolated
     | RouteClosed
     | LoginDone
+    | EmailShared
     | PasswordQueue
     | CredentialRenewed
     | CredentialFailed

@@ -56,6 +56,7 @@ ON_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
 CONFIG = """\
 extends: moltin.yaml
 customers:
+  read_back: 200ms
   throttle:
     account: {burst: 100000, per_minute: 100000}
     address: {burst: 100000, per_minute: 100000}

@@ -41,6 +41,11 @@ def told(reply: RawReply) -> tuple[int, bytes, list[tuple[str, str]]]:
     return reply.status, reply.body, [line for line in reply.headers if line[0] not in {"date", "x-request-id"}]
 
 
+def asked(outcome: Outcome) -> list[str]:
+    """Return what the upstream was asked: lists by e-mail, and one customer by the id, whoever it is."""
+    return sorted("/v2/customers/ID" if "/v2/customers/" in one.path else one.path for one in outcome.requests)
+
+
 def assert_no(outcome: Outcome) -> None:
     """Check for the one "no" of logins."""
     assert_clean(outcome)
@@ -76,14 +81,14 @@ async def test_cve_2026_32595_one_no(field: Field, who: tuple[str, str]) -> None
     del shop.customers[APRIL.id]
     try:
         unknown = await field.attack(login(field, UNKNOWN, "wrong"), me=None)
-        calls = [(request.method, request.path) for request in unknown.requests]
+        calls = asked(unknown)
         outcome = await field.attack(login(field, *who), me=None)
     finally:
         shop.customers = kept
     assert_no(unknown)
     assert_no(outcome)
     assert told(outcome.first) == told(unknown.first)
-    assert [(request.method, request.path) for request in outcome.requests] == calls
+    assert asked(outcome) == calls
 
 
 SPELLINGS = {
@@ -110,6 +115,7 @@ SPELLINGS = {
     "zero width": LESLIE.email.replace("@", "\u200b@"),
     "soft hyphen": LESLIE.email.replace("@", "\u00ad@"),
     "right to left": f"\u202e{LESLIE.email}",
+    "zero width behind": f"{LESLIE.email}\u200b",
     "no-break space": f"{LESLIE.email}\u00a0",
     "quoted": f'"{LESLIE.email.split("@")[0]}"@{LESLIE.email.split("@")[1]}',
     "comment": LESLIE.email.replace("@", "(x)@"),
@@ -135,7 +141,15 @@ SPELLINGS = {
     "lone surrogate": "\ud800@x.example",
 }
 # What a person may type for the same mailbox.
-SAME = {"capitals", "one capital", "spaces around"}
+SAME = {
+    "capitals",
+    "one capital",
+    "spaces around",
+    "trailing tab",
+    "trailing line",
+    "no-break space",
+    "zero width behind",
+}
 
 
 @every(spelling={name: (name, text) for name, text in SPELLINGS.items()})
@@ -145,8 +159,8 @@ async def test_cve_2025_24806_spellings_of_an_email(field: Field, spelling: tupl
     outcome = await field.attack(login(field, email, DEMO_PASSWORDS[LESLIE.email]), me=LESLIE)
     assert_clean(outcome)
     for request in outcome.requests:
-        assert request.path == "/v2/customers"
-        assert len(request.query) == 1
+        assert request.path in {"/v2/customers", "/v2/customers/0", f"/v2/customers/{LESLIE.id}"}
+        assert len(request.query) == (request.path == "/v2/customers")
     if name in SAME:
         assert outcome.first.json()["data"]["customer_id"] == LESLIE.id
     else:

@@ -277,7 +277,8 @@ async def test_registrations_that_are_answered_with_others(siege: Siege, created
     siege.commerce.script(CREATE, answer(created(), status))
     reply = await register(siege)
     assert_nobody_shown(reply, None)
-    assert reply.status in {409, 502}
+    # An answer that shows nobody says that somebody was made: the one who will have the e-mail.
+    assert reply.status in ({202} if created() == {"data": None} else {409, 502})
     await assert_passwords_kept(siege)
     # What such an answer leaves behind would be another vector's.
     assert siege.site.gateway.store is not None
@@ -352,6 +353,9 @@ SHOWN: dict[str, Lie] = {
 }
 
 
+SHOWN_NOBODY = [SHOWN[name]() for name in ("data in data", "null", "errors", "nothing")]
+
+
 @every(shown=SHOWN, way=["registration", "repeat", "login"])
 async def test_ids_that_are_somebody_elses(siege: Siege, shown: Lie, way: str) -> None:
     """No answer that gives an old customer's id to a new one is believed before the record of that id is."""
@@ -365,7 +369,11 @@ async def test_ids_that_are_somebody_elses(siege: Siege, shown: Lie, way: str) -
     siege.commerce.script(at(f"/v2/customers/{APRIL.id}"), answer(shown()))
     reply = await siege.site.login(NEW, ANOTHER) if way == "login" else await register(siege)
     assert_nobody_shown(reply, None)
-    assert (reply.status, reply.code) == (502, "UPSTREAM_INVALID")
+    if way == "registration" and shown() in SHOWN_NOBODY:
+        # Somebody was made who is not shown: perhaps later.
+        assert (reply.status, reply.json()["meta"]["code"]) == (202, "REGISTRATION_ACCEPTED")
+    else:
+        assert (reply.status, reply.code) == (502, "UPSTREAM_INVALID")
     await assert_april_has_none(siege)
 
 
@@ -378,7 +386,8 @@ async def test_ids_that_nobody_confirms(siege: Siege, status: int) -> None:
     siege.commerce.script(at(f"/v2/customers/{APRIL.id}"), told)
     reply = await register(siege)
     assert_nobody_shown(reply, None)
-    assert reply.status in {502, 503}
+    # Somebody was made, and nobody is shown.
+    assert reply.status == 202
     await assert_april_has_none(siege)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,15 @@ from tests.tokens.accounts import ANN, NAME, OTHER, PASSWORD, asked, made, plant
 
 CREATION = at("/v2/customers", "POST")
 LOOK_UP = at("/v2/customers", "GET")
-IMPATIENT = "extends: moltin.yaml\nupstream:\n  timeouts: {connect: 500ms, first_byte: 500ms, idle: 500ms}\n"
+HASTY = "extends: moltin.yaml\ncustomers: {read_back: 300ms}\n"
+IMPATIENT = f"{HASTY}upstream:\n  timeouts: {{connect: 500ms, first_byte: 500ms, idle: 500ms}}\n"
+
+
+@pytest.fixture
+async def hasty(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
+    """Give a gateway that soon stops asking again."""
+    async with run_site(upstream, tmp_path, config=HASTY) as site:
+        yield site
 
 
 def is_read_back(request: Recorded) -> bool:
@@ -63,6 +72,12 @@ async def assert_repeat_finishes(site: Site, *, is_made: bool = True) -> None:
     assert await store_of(site).pending(ANN) is None
     assert (await site.login(ANN, PASSWORD)).json()["data"]["customer_id"] == again.json()["data"]["id"]
     assert (await site.login(ANN, OTHER)).code == "LOGIN_FAILED"
+
+
+def is_accepted(answer: Answer) -> bool:
+    """Tell whether a reply says that the customer was made and is not shown yet, without showing anybody."""
+    document = answer.json()
+    return (answer.status, document["data"], document["meta"]["code"]) == (202, None, "REGISTRATION_ACCEPTED")
 
 
 def is_refused(answer: Answer) -> bool:
@@ -119,17 +134,19 @@ async def test_calls_of_a_repeat(site: Site) -> None:
 
 
 async def test_calls_of_a_login_that_finishes_a_registration(site: Site) -> None:
-    """It looks once, at its first success: not for a wrong password, and not again."""
+    """Beside the list and the one call by id that every login makes it looks once, at its first success."""
     await plant(site)
     mine = made(site)
-    for password, status, calls in (
-        (OTHER, 404, [("GET", "/v2/customers")]),
-        (PASSWORD, 201, [("GET", "/v2/customers"), ("GET", f"/v2/customers/{mine['id']}")]),
-        (PASSWORD, 201, [("GET", "/v2/customers")]),
+    own, nobodys = f"/v2/customers/{mine['id']}", "/v2/customers/0"
+    for password, status, paths in (
+        (OTHER, 404, ["/v2/customers", nobodys]),
+        (PASSWORD, 201, ["/v2/customers", nobodys, own]),
+        (PASSWORD, 201, ["/v2/customers", own]),
+        (OTHER, 404, ["/v2/customers", own]),
     ):
         site.commerce.forget()
         assert (await site.login(ANN, password)).status == status
-        assert asked(site) == calls
+        assert sorted(asked(site)) == [("GET", path) for path in sorted(paths)]
 
 
 # --- Lies -------------------------------------------------------------------------------------------------------------
@@ -146,11 +163,12 @@ async def test_creation_that_answers_the_id_of_an_old_customer(site: Site, old: 
     assert (await site.login(OLD.email, PASSWORD)).code == "LOGIN_FAILED"
 
 
-async def test_creation_that_answers_the_id_of_nobody(site: Site) -> None:
-    """A customer who is not there by the id that was answered has no password either."""
+async def test_creation_that_answers_the_id_of_nobody(hasty: Site) -> None:
+    """A customer who is not there by the id that was answered has no password; nothing foreign was seen either."""
+    site = hasty
     lying(site, "nobody-has-this-id", makes=True)
-    assert is_refused(await register(site))
-    assert await violations(site) == ["customers-register"]
+    assert is_accepted(await register(site))
+    assert await violations(site) == []
     await assert_nobody_has_a_password_of_ours(site, "nobody-has-this-id", *ids_of(site))
     await assert_repeat_finishes(site)
 
@@ -193,13 +211,15 @@ async def test_lists_that_give_an_old_customer_a_new_e_mail(site: Site, old: Jso
     assert (await site.login(OLD.email, PASSWORD)).code == "LOGIN_FAILED"
 
 
-async def test_lists_that_hold_who_is_not_there(site: Site) -> None:
-    """Nor does either believe in a customer whom nobody finds by the id."""
+async def test_lists_that_hold_who_is_not_there(hasty: Site) -> None:
+    """Nor does either believe in a customer whom nobody finds by the id: that one may be there later."""
+    site = hasty
     await plant(site)
     listing(site, {"id": "nobody-has-this-id"})
-    assert is_refused(await register(site))
-    assert is_refused(await site.login(ANN, PASSWORD))
-    assert await violations(site) == ["customers-register", "login"]
+    assert is_accepted(await register(site))
+    assert (await site.login(ANN, PASSWORD)).code == "REGISTRATION_PENDING"
+    assert (await site.login(ANN, OTHER)).code == "LOGIN_FAILED"
+    assert await violations(site) == []
     await assert_nobody_has_a_password_of_ours(site, "nobody-has-this-id")
 
 
@@ -223,11 +243,11 @@ async def test_lists_that_hold_who_is_not_there(site: Site) -> None:
         (Fault.REDIRECT, {"location": "/v2/customers"}),
     ],
 )
-async def test_read_back_that_fails(site: Site, kind: Fault, options: Json) -> None:
-    """An upstream that does not say who it made has told no lie; the password waits for the repeat."""
+async def test_read_back_that_fails(hasty: Site, kind: Fault, options: Json) -> None:
+    """An upstream that does not say who it made has told no lie, and made somebody; the password waits."""
+    site = hasty
     site.commerce.fault(kind, when=is_read_back, **options)
-    answer = await register(site)
-    assert answer.status == 502
+    assert is_accepted(await register(site))
     assert await violations(site) == []
     await assert_nobody_has_a_password_of_ours(site, *ids_of(site))
     await assert_repeat_finishes(site)
@@ -235,11 +255,10 @@ async def test_read_back_that_fails(site: Site, kind: Fault, options: Json) -> N
 
 @pytest.mark.parametrize("finished_by", ["repeat", "login"])
 async def test_read_back_that_never_comes(upstream: Commerce, tmp_path: Path, finished_by: str) -> None:
-    """A look that is given up is 504, as any other; a repeat finishes the registration, and so does a login."""
+    """A look that is given up leaves somebody to be shown; a repeat finishes the registration, and so does a login."""
     async with run_site(upstream, tmp_path, config=IMPATIENT) as site:
         upstream.fault(Fault.SILENT, when=is_read_back)
-        answer = await register(site)
-        assert (answer.status, answer.code) == (504, "UPSTREAM_TIMEOUT")
+        assert is_accepted(await register(site))
         assert await violations(site) == []
         await assert_nobody_has_a_password_of_ours(site, *ids_of(site))
         assert (await site.login(ANN, PASSWORD)).status == 504

@@ -60,8 +60,8 @@ async def test_store_that_is_closed(site: Site) -> None:
     ):
         assert (answer.status, answer.code) == (503, "STORE_UNAVAILABLE")
         assert int(answer.headers["retry-after"]) > 0
-    # Only look-ups went upstream: no record changed.
-    assert set(asked(site)) == {("GET", "/v2/customers")}
+    # No record changed: at most look-ups went upstream.
+    assert {method for method, _ in asked(site)} <= {"GET"}
     await store_of(site).open()
     assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
     assert (await register(site, ANN)).status == 201

@@ -34,7 +34,7 @@ class Point(StrEnum):
     """Where the process dies, in the order of a registration."""
 
     LOOK_UP = auto()
-    """The look-up by e-mail hangs; nothing is written."""
+    """The e-mail is in hand; the look-up by e-mail hangs; no intent is written."""
     BEGIN = auto()
     """The look-up is answered; the intent cannot be written yet."""
     INTENT = auto()
@@ -98,7 +98,7 @@ async def _die(
             return
         gate = asyncio.Event()
         if point is Point.BEGIN:
-            stack.enter_context(locked(store))
+            commerce.fault(Fault.SLOW_HEAD, when=IS_LOOK_UP, gate=gate)
         elif point is Point.LOOK_UP:
             commerce.fault(Fault.SILENT, when=IS_LOOK_UP)
         elif point is Point.HELD:
@@ -119,6 +119,9 @@ async def _reached(
 ) -> None:
     if point in {Point.LOOK_UP, Point.BEGIN}:
         await commerce.wait(lambda: any(map(IS_LOOK_UP, commerce.requests)))
+        if point is Point.BEGIN:
+            stack.enter_context(locked(store))
+            gate.set()
         return
     async with asyncio.timeout(20):
         if point in {Point.INTENT, Point.CREATED}:

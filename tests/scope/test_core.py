@@ -269,7 +269,8 @@ def test_a_parent_of_the_right_owner_lets_the_plan_run(asked: Parent, answer: Lo
         pytest.param(parent(), Lookup(200, []), False, id="a list for a document"),
         pytest.param(parent(), order(OWN, "o2"), True, id="another record than asked for"),
         pytest.param(parent(), order(OWN, None), True, id="a record without id"),
-        pytest.param(parent(None, guest=True), Lookup(200, {}), True, id="no data"),
+        pytest.param(parent(None, guest=True), Lookup(200, {}), False, id="no data"),
+        pytest.param(parent(), Lookup(200, {"data": []}), False, id="no records"),
         pytest.param(parent(None, guest=True), Lookup(200, {"data": [{"id": "o1"}]}), True, id="a list of records"),
     ],
 )

@@ -127,6 +127,83 @@ async def test_one_of_many_replacements_wins(store: CredentialStore) -> None:
     assert await store.pending(ANN.email) == rivals[won.index(True)]
 
 
+async def test_whom_the_upstream_made_is_kept_with_the_registration(store: CredentialStore) -> None:
+    """The id comes back with the registration and is the e-mail's; it can be taken back, and needs the registration."""
+    await store.begin(ANN)
+    await store.made(ANN.id, "customer-1")
+    assert await store.pending(ANN.email) == replace(ANN, customer_id="customer-1")
+    assert await store.known(ANN.email) == "customer-1"
+    await store.made(ANN.id, None)
+    assert await store.pending(ANN.email) == ANN
+    assert await store.known(ANN.email) is None
+    await store.made(BOB.id, "customer-2")
+    assert await store.known(BOB.email) is None
+    await store.made(ANN.id, "customer-1")
+    await store.replace(ANN.id, AGAIN)
+    assert await store.pending(ANN.email) == AGAIN
+
+
+async def test_claim_is_one_owners(store: CredentialStore) -> None:
+    """An e-mail in hand is not given to anybody else until it is let go; another e-mail is free."""
+    assert await store.claim(ANN.email, "first", 100.0, 103.0)
+    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
+    assert await store.claim(BOB.email, "second", 101.0, 104.0)
+    await store.release(ANN.email, "second")
+    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
+    await store.release(ANN.email, "first")
+    assert await store.claim(ANN.email, "second", 101.0, 104.0)
+
+
+async def test_one_of_many_claims_wins(store: CredentialStore) -> None:
+    """Of claims for one e-mail made at once exactly one is granted."""
+    won = await asyncio.gather(*(store.claim(ANN.email, f"owner-{n}", 100.0, 103.0) for n in range(20)))
+    assert won.count(True) == 1
+
+
+async def test_claim_ends_with_its_deadline_unless_renewed(store: CredentialStore) -> None:
+    """Whoever does not put it off loses it, as after a crash, and can neither put it off nor let it go any more."""
+    assert await store.claim(ANN.email, "first", 100.0, 103.0)
+    await store.renew(ANN.email, "first", 105.0)
+    assert not await store.claim(ANN.email, "second", 103.0, 106.0)
+    assert await store.claim(ANN.email, "second", 105.0, 108.0)
+    await store.renew(ANN.email, "first", 200.0)
+    await store.release(ANN.email, "first")
+    assert not await store.claim(ANN.email, "third", 107.0, 110.0)
+    assert await store.claim(ANN.email, "third", 108.0, 111.0)
+
+
+async def test_claim_by_a_clock_that_was_ahead_holds_nobody_up(store: CredentialStore) -> None:
+    """A deadline that no claim made now could have was written before the clock was set back."""
+    assert await store.claim(ANN.email, "first", 5000.0, 5003.0)
+    assert await store.claim(ANN.email, "second", 100.0, 103.0)
+
+
+async def test_email_is_remembered_with_its_customer(store: CredentialStore) -> None:
+    """Whom the upstream showed last is known, also while the e-mail is in hand and after; forgetting forgets it."""
+    assert await store.known(ANN.email) is None
+    await store.claim(ANN.email, "first", 100.0, 103.0)
+    assert await store.known(ANN.email) is None
+    await store.remember(ANN.email, "customer-1")
+    assert await store.known(ANN.email) == "customer-1"
+    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
+    await store.release(ANN.email, "first")
+    assert await store.known(ANN.email) == "customer-1"
+    await store.remember(ANN.email, "customer-2")
+    await store.remember(BOB.email, "customer-3")
+    await store.forget("customer-2")
+    assert await store.known(ANN.email) is None
+    assert await store.known(BOB.email) == "customer-3"
+
+
+async def test_forgetting_a_customer_leaves_the_claim(store: CredentialStore) -> None:
+    """Who has an e-mail in hand keeps it when the customer goes whose it was."""
+    await store.remember(ANN.email, "customer-1")
+    await store.claim(ANN.email, "first", 100.0, 103.0)
+    await store.forget("customer-1")
+    assert await store.known(ANN.email) is None
+    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
+
+
 async def test_settle_turns_the_registration_into_a_password(store: CredentialStore) -> None:
     """Settling removes the registration and gives the customer its password."""
     await store.begin(ANN)

@@ -13,6 +13,7 @@ from gateway.demo.data import stamp
 from gateway.stores import CredentialStore, Registration
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
+from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Throttle
 from gateway.vocab.messages import Json
@@ -23,6 +24,8 @@ ANN = "ann@perkins.example"
 NAME = "Ann Perkins"
 PASSWORD = "canary-ann-password"
 OTHER = "canary-other-password"
+# Seconds in which a registrar of its own asks again.
+IMPATIENT = 0.4
 
 
 def registrar(
@@ -32,7 +35,7 @@ def registrar(
     throttle = Throttle(
         account_burst=10, account_per_minute=10, address_burst=1000, address_per_minute=1000, max_keys=100
     )
-    return Registrar(directory, store, hasher, throttle, "/v2/customers", now)
+    return Registrar(directory, store, hasher, throttle, now, Patience(IMPATIENT))
 
 
 def customer(email: object = ANN, password: object = None, name: object = NAME, **fields: object) -> Json:

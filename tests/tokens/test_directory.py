@@ -7,7 +7,7 @@ import pytest
 
 from gateway.demo.data import LESLIE, LESLIE_ID, RON, RON_ID
 from gateway.scope.filters import DIALECTS
-from gateway.tokens.directory import Directory, Found
+from gateway.tokens.directory import NOBODYS_ID, Directory, Found
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Json, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -163,13 +163,7 @@ OWN: Json = {"id": RON_ID, "email": RON.email}
         {"data": OWN | {"email": None}},
         {"data": {"id": RON_ID}},
         {"data": [OWN]},
-        {"data": {"data": OWN}},
-        {"data": None, **OWN},
-        {"customer": OWN},
-        [OWN],
-        {},
-        None,
-        "text",
+        [OWN | {"id": LESLIE_ID}],
     ],
     ids=str,
 )
@@ -181,11 +175,119 @@ async def test_id_that_is_somebody_elses(backend: Backend, upstream: Commerce, d
     assert (refusal.code, refusal.violation) == (Code.UPSTREAM_INVALID, True)
 
 
+@pytest.mark.parametrize(
+    "document",
+    [{"data": {"data": OWN}}, {"data": None, **OWN}, {"customer": OWN}, {"data": []}, {"data": {}}, {}, None, "text"],
+    ids=str,
+)
+async def test_answer_that_shows_nobody(backend: Backend, upstream: Commerce, document: object) -> None:
+    """What holds no record proves nothing, and nothing foreign was in it."""
+    upstream.script(at(f"{PATH}/{RON_ID}"), answer(document))
+    refusal = await directory(backend).confirm(RON_ID, RON.email, Trace())
+    assert refusal is not None
+    assert (refusal.code, refusal.violation) == (Code.UPSTREAM_INVALID, False)
+
+
 async def test_id_that_nobody_has(backend: Backend) -> None:
-    """An id that was said to be a customer's and is not there is nobody's."""
+    """An id that was said to be a customer's and is not there may be shown later: no lie, and no proof."""
     refusal = await directory(backend).confirm("nobody", RON.email, Trace())
     assert refusal is not None
-    assert (refusal.code, refusal.violation) == (Code.UPSTREAM_INVALID, True)
+    assert (refusal.code, refusal.violation, refusal.retry_after) == (Code.REGISTRATION_PENDING, False, 1)
+
+
+async def test_id_may_be_a_number(backend: Backend, upstream: Commerce) -> None:
+    """A backend that counts its customers is read: the id is its text everywhere."""
+    answers(upstream, [{"id": 17, "email": RON.email}])
+    found = await find(backend, RON.email)
+    assert (found.customer_id, found.holders) == ("17", frozenset({"17"}))
+    upstream.script(at(f"{PATH}/17"), answer({"data": {"id": 17, "email": RON.email}}))
+    assert await directory(backend).confirm("17", RON.email, Trace()) is None
+
+
+# --- Who is known already -------------------------------------------------------------------------------------------
+
+
+async def test_who_is_known_is_found_before_lists_show_it(backend: Backend, upstream: Commerce) -> None:
+    """One call more, by the id, finds a customer whom no list shows yet, and says that the own record shows it."""
+    answers(upstream, [])
+    found = await directory(backend).find(RON.email, RON.email, Trace(), RON_ID)
+    assert isinstance(found, Found)
+    assert (found.customer_id, found.holders, found.confirmed) == (RON_ID, frozenset({RON_ID}), frozenset({RON_ID}))
+    assert sorted(one.path for one in upstream.requests) == [PATH, f"{PATH}/{RON_ID}"]
+
+
+async def test_who_is_known_is_found_in_another_spelling(backend: Backend, upstream: Commerce) -> None:
+    """An upstream that compares exactly finds nobody by small letters; the record of who is known does."""
+    upstream.shop.customers[RON_ID]["email"] = "Ron@Swanson.Example"
+    answers(upstream, [])
+    found = await directory(backend).find(RON.email, RON.email, Trace(), RON_ID)
+    assert isinstance(found, Found)
+    assert found.customer_id == RON_ID
+
+
+async def test_own_record_counts_more_than_a_list(backend: Backend, upstream: Commerce) -> None:
+    """Of a customer whom a list shows as well, what the own record says is what is compared."""
+    upstream.shop.customers[RON_ID]["email"] = "Ron@Swanson.Example"
+    answers(upstream, [OWN])
+    found = await directory(backend).find(RON.email, RON.email, Trace(), RON_ID)
+    assert isinstance(found, Found)
+    assert found.record is not None
+    assert (found.customer_id, found.record["email"]) == (RON_ID, "Ron@Swanson.Example")
+
+
+async def test_who_is_known_is_not_added_to_others(backend: Backend, upstream: Commerce) -> None:
+    """Where a list shows somebody, or somebody else, it is the list that decides."""
+    for listed, holders in (
+        ({"id": LESLIE_ID, "email": "Ron@swanson.example"}, frozenset({LESLIE_ID})),
+        ({"id": LESLIE_ID, "email": LESLIE.email}, frozenset()),
+    ):
+        upstream.forget()
+        answers(upstream, [listed])
+        found = await directory(backend).find(RON.email, RON.email, Trace(), RON_ID)
+        assert isinstance(found, Found)
+        assert (found.holders, found.confirmed) == (holders, frozenset())
+
+
+STRANGERS: dict[str, tuple[object, int]] = {
+    "another's record": ({"data": {"id": LESLIE_ID, "email": LESLIE.email}}, 200),
+    "another's id": ({"data": OWN | {"id": LESLIE_ID}}, 200),
+    "another e-mail": ({"data": OWN | {"email": LESLIE.email}}, 200),
+    "a list": ({"data": [OWN]}, 200),
+    "text": ("text", 200),
+    "nobody": ({"errors": []}, 404),
+    "a refusal": ({"errors": []}, 403),
+    "a failure": ({"errors": []}, 500),
+    "too many requests": ({"errors": []}, 429),
+}
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+async def test_who_is_known_is_believed_by_the_own_record_only(backend: Backend, upstream: Commerce, name: str) -> None:
+    """What the id shows otherwise adds nobody and takes nobody away, nor does it fail where lists do not."""
+    upstream.script(at(f"{PATH}/{RON_ID}"), answer(*STRANGERS[name]))
+    for email, holders in (("nobody@x.example", frozenset[str]()), (RON.email, frozenset({RON_ID}))):
+        found = await directory(backend).find(email, email, Trace(), RON_ID)
+        assert isinstance(found, Found)
+        assert (found.holders, found.confirmed, found.is_proven) == (holders, frozenset(), True)
+
+
+async def test_nobodys_id_is_asked_for_like_any(backend: Backend, upstream: Commerce) -> None:
+    """Where nobody is known the same calls are made."""
+    found = await directory(backend).find(RON.email, RON.email, Trace(), NOBODYS_ID)
+    assert isinstance(found, Found)
+    assert (found.customer_id, found.confirmed) == (RON_ID, frozenset())
+    assert sorted(one.path for one in upstream.requests) == [PATH, f"{PATH}/0"]
+
+
+@pytest.mark.parametrize(
+    "typed", ["a@M\u00dcNCHEN.example", "a@xn--mnchen-3ya.example", "\ta@m\u00fcnchen.example\u00a0"]
+)
+async def test_domain_is_asked_for_in_letters_too(backend: Backend, upstream: Commerce, typed: str) -> None:
+    """An upstream that compares exactly may hold A-labels or U-labels: both are asked for, however it was typed."""
+    answers(upstream, [{"id": "ann", "email": "a@m\u00fcnchen.example"}])
+    assert (await find(backend, "a@xn--mnchen-3ya.example", typed)).customer_id == "ann"
+    asked = {one.query[0][1].replace('"', "") for one in upstream.requests}
+    assert asked >= {"eq(email,a@xn--mnchen-3ya.example)", "eq(email,a@m\u00fcnchen.example)"}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.tokens.email import canonical
+from gateway.tokens.email import canonical, canonical_record, readable, trimmed
 
 ATOM = st.text(string.ascii_letters + string.digits + "!#$%&*+-/=?^_`{|}~", min_size=1, max_size=12)
 DOTTED = st.lists(ATOM, min_size=1, max_size=4).map(".".join)
@@ -26,14 +26,30 @@ ODD_TEXT = st.text(
         ("u\u0308ber@shop.test", "über@shop.test"),
         ("ÜBER@shop.test", "über@shop.test"),
         ("straße@shop.test", "straße@shop.test"),
-        ("用户@例子.test", "用户@例子.test"),
+        ("用户@例子.test", "用户@xn--fsqu00a.test"),
+        ("ann@MÜNCHEN.example", "ann@xn--mnchen-3ya.example"),
+        ("ann@mu\u0308nchen.example", "ann@xn--mnchen-3ya.example"),
+        ("ann@XN--MNCHEN-3YA.example", "ann@xn--mnchen-3ya.example"),
+        ("ann@straße.example", "ann@xn--strae-oqa.example"),
+        ("ann@\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example", "ann@xn--mgba3gch31f060k.example"),
+        ("ann@xn--i-7iq.example", "ann@xn--i-7iq.example"),
+        ("ann@a_b.example", "ann@a_b.example"),
+        ("a..x@docomo.ne.jp", "a..x@docomo.ne.jp"),
+        ("a.@docomo.ne.jp", "a.@docomo.ne.jp"),
+        (".a@docomo.ne.jp", ".a@docomo.ne.jp"),
+        ('"Ann Lee"@shop.test', '"ann lee"@shop.test'),
+        ('"a..b"@docomo.ne.jp', "a..b@docomo.ne.jp"),
+        ('"a@b"@shop.test', '"a@b"@shop.test'),
+        ('"a\\"b\\c"@shop.test', '"a\\"bc"@shop.test'),
+        ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
+        ("ann@[IPv6:2001:db8::1]", "ann@[ipv6:2001:db8::1]"),
         ("o'neil@shop.test", "o'neil@shop.test"),
         ("a@b", "a@b"),
         ("a" * 242 + "@shop.test.x", "a" * 242 + "@shop.test.x"),
     ],
 )
 def test_one_spelling(text: str, expected: str) -> None:
-    """Spaces around, case and the way of composing a letter make no difference."""
+    """Spaces around, case, the way of composing a letter, the domain's alphabet and quotes make no difference."""
     assert canonical(text) == expected
 
 
@@ -48,10 +64,25 @@ def test_only_text_is_an_address(value: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "@", "ann", "ann@", "@shop.test", "a@b@c", "a@@b", ".a@b", "a.@b", "a..b@c", "a@.b", "a@b.", "a@b..c"],
+    [
+        "",
+        " ",
+        "@",
+        "ann",
+        "ann@",
+        "@shop.test",
+        '""@shop.test',
+        '"ann"@shop.test',
+        "a@b@c",
+        "a@@b",
+        "a@.b",
+        "a@b.",
+        "a@b..c",
+        "a@[b",
+    ],
 )
 def test_shape(text: str) -> None:
-    """There is one "@" between two parts, neither empty nor with a dot at an end or two in a row."""
+    """There is one "@" between two parts, neither of them empty, and the domain's labels are not empty."""
     assert canonical(text) is None
 
 
@@ -62,10 +93,53 @@ def test_characters_with_a_meaning_elsewhere(character: str) -> None:
     assert canonical(f"ab@sh{character}op.test") is None
 
 
-def test_tabs_and_line_ends_are_not_stripped() -> None:
-    """Only ASCII spaces around are forgiven."""
-    assert canonical("ann@shop.test\n") is None
-    assert canonical("\tann@shop.test") is None
+@pytest.mark.parametrize(
+    "blank", ["\t", "\r\n", "\x85", "\xa0", "\u2003", "\u2028", "\u3000", "\u200b", "\u202a", "\ufeff"]
+)
+def test_white_space_of_every_kind_is_stripped(blank: str) -> None:
+    """What stands around an address and is not seen was not meant, whatever it is."""
+    assert canonical(f"{blank} ann@shop.test{blank}") == "ann@shop.test"
+    assert trimmed(f"{blank}Ann@shop.test {blank}") == "Ann@shop.test"
+    assert canonical(blank * 300) is None
+
+
+@pytest.mark.parametrize("blank", ["\n", "\t", "\xa0", "\u200b", "\0"])
+def test_records_are_read_as_they_are(blank: str) -> None:
+    """A record whose address has more around it than plain spaces has another address: it was not typed just now."""
+    assert canonical_record(f"ann@shop.test{blank}") is None
+    assert canonical_record(" Ann@shop.test ") == "ann@shop.test"
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "\u2603.test",  # a snowman: IDNA 2003 had it
+        "\u0300a.test",  # begins with an accent
+        "a\u3002test",  # an ideographic full stop, which other mappings make a dot
+        "a\u200cb.test",  # a joiner where IDNA knows none
+        "\u05d0a.test",  # both directions
+        "\u00fc" * 60 + ".test",  # more than 63 octets
+        "xn\u2010-a.test",
+    ],
+)
+def test_domain_that_idna_does_not_know(domain: str) -> None:
+    """A name in other letters must be one by IDNA 2008, and no other mapping makes it one."""
+    assert canonical(f"ann@{domain}") is None
+
+
+@pytest.mark.parametrize(
+    ("email", "expected"),
+    [
+        ("ann@xn--mnchen-3ya.example", "ann@münchen.example"),
+        ("ann@xn--i-7iq.example", "ann@xn--i-7iq.example"),
+        ("ann@shop.test", "ann@shop.test"),
+        ("ann@[192.0.2.1]", "ann@[192.0.2.1]"),
+    ],
+)
+def test_domain_is_readable(email: str, expected: str) -> None:
+    """A-labels have their letters again, where IDNA says which."""
+    assert readable(email) == expected
+    assert canonical(expected) == email
 
 
 @pytest.mark.parametrize(
@@ -128,7 +202,15 @@ def test_canonical_is_idempotent(text: str) -> None:
 
 @given(st.builds("{}@{}".format, ODD_TEXT, ODD_TEXT))
 def test_no_other_script_becomes_ascii(text: str) -> None:
-    """Only an ASCII spelling has an ASCII canonical spelling."""
+    """Only an ASCII spelling has an ASCII canonical spelling, but for A-labels, which say what they stand for."""
     result = canonical(text)
-    if result is not None and result.isascii():
-        assert text.isascii()
+    if result is not None and readable(result).isascii():
+        assert trimmed(text).isascii()
+
+
+@given(ODD_TEXT | st.builds("{}@{}".format, ODD_TEXT, ODD_TEXT) | ADDRESS)
+def test_readable_spelling_is_the_same_address(text: str) -> None:
+    """Whoever holds an address in letters and whoever holds it in A-labels hold one address."""
+    result = canonical(text)
+    if result is not None:
+        assert canonical(readable(result)) == result

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.stores import Registration
 from gateway.tokens.directory import Found
-from gateway.tokens.intents import is_recoverable
+from gateway.tokens.intents import is_awaited, is_recoverable
 from gateway.vocab.messages import Json
 
 ANN = "ann@x.example"
@@ -52,6 +52,14 @@ def made_at(seconds: float, suffix: str = "Z") -> Json:
         ({"meta": {"timestamps": {"created_at": "yesterday"}}}, 3600, False),
         ({"meta": {"timestamps": {"created_at": 7}}}, 3600, False),
         ({"meta": {"timestamps": {"created_at": START + 5}}}, 3600, True),
+        ({"meta": {"timestamps": {"created_at": int(START) - 601}}}, 3600, False),
+        ({"meta": {"timestamps": {"created_at": int(START + 5) * 1000}}}, 3600, True),
+        ({"meta": {"timestamps": {"created_at": int(START - 601) * 1000}}}, 3600, False),
+        ({"meta": {"timestamps": {"created_at": f"{START + 5:.0f}"}}}, 3600, True),
+        ({"meta": {"timestamps": {"created_at": f"{START + 5:.0f}000"}}}, 3600, True),
+        ({"meta": {"timestamps": {"created_at": True}}}, 3600, False),
+        ({"meta": {"timestamps": {"created_at": "nan"}}}, 3600, False),
+        ({"meta": {"timestamps": {"created_at": 10**400}}}, 3600, False),
         ({"meta": {"timestamps": {"created_at": []}}}, 3600, False),
         ({"meta": {"timestamps": None}}, 3600, True),
         ({"meta": []}, 3600, True),
@@ -62,6 +70,24 @@ def test_whom_an_intent_made(fields: Json, after: float, *, good: bool) -> None:
     shown = record(**fields)
     found = Found(shown, frozenset({"ann-id"}), is_proven=True)
     assert is_recoverable(INTENT, found, START + after) is good
+
+
+def test_whom_the_upstream_named_is_made_whatever_the_name() -> None:
+    """An intent that knows whom it made needs no name, which the upstream may have spelled its own way."""
+    found = Found(record(name="ANN"), frozenset({"ann-id"}), is_proven=True)
+    assert not is_recoverable(INTENT, found, START)
+    assert is_recoverable(replace(INTENT, customer_id="ann-id"), found, START)
+    assert not is_recoverable(replace(INTENT, customer_id="ben-id"), found, START)
+    assert not is_recoverable(replace(INTENT, customer_id="ann-id", email="ben@x.example"), found, START)
+
+
+@pytest.mark.parametrize(
+    ("customer_id", "after", "good"),
+    [("ann-id", 0, True), ("ann-id", 299, True), ("ann-id", 300, False), (None, 0, False)],
+)
+def test_whom_is_waited_for(customer_id: str | None, after: float, *, good: bool) -> None:
+    """An upstream that does not show somebody for minutes has nobody."""
+    assert is_awaited(replace(INTENT, customer_id=customer_id), START + after) is good
 
 
 def test_nothing_is_recovered_from_nothing() -> None:

@@ -41,7 +41,7 @@ class Exchange:
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
-    return Keeper(store, hasher, directory, registrar(directory, store, hasher, now), lambda _: None)
+    return Keeper(store, hasher, registrar(directory, store, hasher, now), lambda _: None)
 
 
 def put(**fields: object) -> Plan:

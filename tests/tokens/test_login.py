@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.tokens.login import Login
+from gateway.tokens.passwords import prepare
 from gateway.tokens.throttle import Throttle
 from gateway.vocab.events import Event, GuardViolated, LoginDone
 from gateway.vocab.messages import Trace
@@ -96,6 +97,17 @@ async def test_failures_are_throttled_by_account() -> None:
     assert await bench.code("ben@x.example") is Code.LOGIN_FAILED
     bench.time = 60.0
     assert await bench.code() is Code.LOGIN_FAILED
+
+
+@pytest.mark.parametrize("password", ["plain", "e\u0301", "\u00a0", "\u00e9"])
+async def test_throttled_login_tries_as_many_spellings(password: str) -> None:
+    """The password that stands for one that is not looked at has one spelling or two, as that one has."""
+    bench = Bench(FAILED, account=1)
+    assert await bench.code() is Code.LOGIN_FAILED
+    assert await bench.try_(password=password) == FAILED
+    instead = bench.verifier.asked[-1][2]
+    assert instead != password
+    assert (prepare(instead) == instead) is (prepare(password) == password)
 
 
 @pytest.mark.parametrize(

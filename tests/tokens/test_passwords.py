@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import argon2
 import pytest
 
-from gateway.tokens.passwords import PasswordHasher, check_length
+from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.vocab.events import Event, PasswordQueue
 from gateway.vocab.refusals import Code, Refusal
 
@@ -252,3 +252,34 @@ def test_impossible_sizes_fail_at_the_start(wrong: dict[str, int], fault: str) -
     sizes = {"workers": 1, "queue_limit": 0, "memory_kib": 64, "time_cost": 1, "parallelism": 1} | wrong
     with pytest.raises(ValueError, match=fault):
         PasswordHasher(**sizes, emit=lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("password", "expected"),
+    [
+        ("e\u0301", "\u00e9"),
+        ("\u212b", "\u00c5"),
+        ("a\u00a0b\u3000c\u2003", "a b c "),
+        ("  a  b ", "  a  b "),
+        ("\uff11\uff21", "\uff11\uff21"),
+        ("A\tb\u200b", "A\tb\u200b"),
+        ("\ufb01", "\ufb01"),
+    ],
+)
+def test_one_spelling_of_a_password(password: str, expected: str) -> None:
+    """Accents are composed and spaces are plain; width, case, ligatures and how many spaces there are stay."""
+    assert prepare(password) == expected
+    assert prepare(expected) == expected
+
+
+@pytest.mark.parametrize("first", ["e\u0301", "\u00e9"])
+async def test_both_spellings_open(hasher: PasswordHasher, first: str) -> None:
+    """What is hashed is the one spelling; a hash of the password as it was sent opens to that one alone."""
+    stored = await hasher.hash(first)
+    assert isinstance(stored, str)
+    for password in ("e\u0301", "\u00e9"):
+        assert await hasher.verify(password, stored) is True
+    assert await hasher.verify("e", stored) is False
+    raw = hasher._argon2.hash("e\u0301")
+    assert await hasher.verify("e\u0301", raw) is True
+    assert await hasher.verify("\u00e9", raw) is False
