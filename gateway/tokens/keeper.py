@@ -87,7 +87,8 @@ class Keeper:
             return checked
         async with self._registrar.alone(fields["email"]) as busy:
             if busy is not None:
-                return busy
+                # Whoever has it in hand gets it, or frees it: for this customer it is somebody else's now.
+                return Refusal(Code.EMAIL_TAKEN, busy.detail)
             typed = (plan.document or {})["data"]["email"]
             refusal = await self._check_email(fields["email"], typed, _customer_id(whose), trace)
             if refusal is not None:
