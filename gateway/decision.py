@@ -169,8 +169,10 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     access = match.route.access.get(caller.kind)
     if access is None:
         return Refusal(Code.ACCESS_DENIED, f"{caller.kind} on {match.route.name}")
-    sent: str | Refusal | None = wire_target.illegible(target)
-    if access.is_open and match.route.endpoint is None:
+    sent: str | Refusal | None = None
+    if not access.is_open or match.route.endpoint is not None:
+        sent = wire_target.illegible(target)
+    else:
         sent = snapshot.routes.as_sent(request.method, str(origin), target, match.route)
     if isinstance(sent, Refusal):
         return sent

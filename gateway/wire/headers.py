@@ -92,8 +92,10 @@ def via(protocol: str) -> tuple[str, str]:
 
 def request_id(headers: Headers) -> str | None:
     """Return the client's own id for its request; None without one, with two, and for one that is no safe token."""
-    found = values(headers, "x-request-id")
-    return found[0] if len(found) == 1 and _REQUEST_ID.fullmatch(found[0]) else None
+    found = dict(headers).get("x-request-id")
+    if found is None or is_repeated(headers, "x-request-id"):
+        return None
+    return found if _REQUEST_ID.fullmatch(found) else None
 
 
 def is_repeated(headers: Headers, name: str) -> bool:
