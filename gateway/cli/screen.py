@@ -26,6 +26,8 @@ from gateway.vocab.events import (
 _LENGTH: Final = 200
 # From so many milliseconds on their tenths say nothing.
 _WHOLE: Final = 10
+# What keeps the event loop for less, in seconds, is no news for somebody who tries things out.
+_NOTICED: Final = 2.0
 
 
 class Screen:
@@ -79,6 +81,8 @@ def _told(event: Event) -> str | None:
         case Failed():
             return f"failed: {event.what}: {_plain(event.error)}"
         case LoopBlocked():
+            if event.seconds < _NOTICED:
+                return None
             return f"everything waited for {event.seconds:.1f} s: {_plain(event.where)}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None

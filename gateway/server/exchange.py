@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 from gateway import decision
 from gateway.carrying.call import UNACCEPTED, Call, Carrier, Upload, Uploads
@@ -18,6 +18,7 @@ from gateway.carrying.fetch import is_announced_above
 from gateway.decision import Decided, Later, Ready, Relayed, Snapshot
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
+from gateway.server.client import Client
 from gateway.server.edge import Edge, break_off, with_cors
 from gateway.server.replies import UNSAID, Closing, render, reply_head, without_token
 from gateway.server.state import State
@@ -38,26 +39,6 @@ _TOO_LARGE = Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
 
 
 _TAKING: Final = (State.GATHERING, State.RELAYING)
-
-
-class Client(Protocol):
-    """The connection that the request came on."""
-
-    transport: asyncio.Transport | None
-
-    @property
-    def writing_paused(self) -> bool:
-        """Whether it takes no more for now."""
-
-    @property
-    def is_half_closed(self) -> bool:
-        """Whether it has closed its sending side, and may have gone."""
-
-    def settled(self, *, is_last: bool, has_rest: bool) -> None:
-        """Know that the reply is through; `is_last` says that the connection ends behind it.
-
-        `has_rest` says that some of the request's body is still to come.
-        """
 
 
 class Exchange:

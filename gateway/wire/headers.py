@@ -69,7 +69,12 @@ _OF_CONTENT = frozenset({
 _RETRY_AFTER = re.compile(r"\d{1,9}|[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
 _METHODS = re.compile(r"(?:[A-Z]{1,16}(?:[ \t]*,[ \t]*|$)){0,20}")
 _UNSATISFIED = re.compile(r"bytes \*/[0-9]{1,18}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_HOP = r"(?:HTTP/)?\d(?:\.\d)? [A-Za-z0-9._:\[\]-]{1,128}"
+# What passes only in the form that it has by its own rules: W3C Trace Context; RFC 9110 section 7.6.3, less comments.
+_FORMS = {
+    "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+    "via": re.compile(rf"{_HOP}(?:[ \t]*,[ \t]*{_HOP}){{0,15}}"),
+}
 
 
 def values(headers: Headers, name: str) -> list[str]:
@@ -115,7 +120,7 @@ def for_upstream(headers: Headers, allowed: Collection[str]) -> Headers:
     for line in headers:
         name = line[0]
         if name in allowed:
-            if name != "traceparent" or _TRACEPARENT.fullmatch(line[1]):
+            if name not in _FORMS or _FORMS[name].fullmatch(line[1]):
                 passing.append(line)
         elif name == "connection" and line[1] != "keep-alive":
             # Few name fields there (saves 1 us for all others).
