@@ -403,9 +403,9 @@ async def test_d2_8_the_customer_token_goes_nowhere(field: Field) -> None:
         assert_clean(outcome)
         assert outcome.requests
     dead = [f"Authorization: Bearer {field.bearer}", "X-Moltin-Customer-Token: a.b.c"]
-    outcome = await field.attack(field.request("GET", "/v2/orders", proof=dead), me=None)
-    assert_refused(outcome, 403)
     outcome = await field.attack(field.request("GET", "/v2/products", proof=dead), me=None)
     assert_clean(outcome)
     assert all(b"a.b.c" not in request.raw for request in outcome.requests)
+    outcome = await field.attack(field.request("GET", "/v2/orders", proof=dead), me=None)
+    assert_refused(outcome, 403)
     assert_nothing_sent(outcome)
