@@ -50,6 +50,7 @@ class Snapshot(Struct, frozen=True):
     forwarded: frozenset[str]
     cors: Cors
     links: LinkRewriter
+    public: Headers = ()
     lines: LineMemory = field(default_factory=LineMemory)
 
 
@@ -191,9 +192,8 @@ def authenticate(snapshot: Snapshot, request: Request, *, reads_token: bool = Tr
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
     """Stage 4: narrow the request. Pure; `document` is the body where `scope.needs_document` asks for it."""
-    return scope.make_plan(
-        admission.route, admission.access, admission.whose, request, admission.target, document, snapshot.forwarded
-    )
+    route, access, whose, target = admission.route, admission.access, admission.whose, admission.target
+    return scope.make_plan(route, access, whose, request, target, document, snapshot.forwarded, snapshot.public)
 
 
 def relayed(snapshot: Snapshot, route: Route, method: str, status: int, headers: Headers) -> Relayed | Refusal:

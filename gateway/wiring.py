@@ -32,6 +32,7 @@ from gateway.server.admin import make_admin
 from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
+from gateway.server.peer import UNTRUSTED, Peers
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
@@ -46,6 +47,7 @@ from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Lifecycle
 from gateway.vocab.policy import Endpoint
+from gateway.wire.client_address import Proxies
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
@@ -119,7 +121,8 @@ async def running(
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
         flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit)
-        edge = Edge(flow, pool, outbox, lambda: compiled, emit, now, clock, config.server.keepalive)
+        peers = _peers(config, emit)
+        edge = Edge(flow, pool, outbox, lambda: compiled, emit, now, clock, config.server.keepalive, peers=peers)
 
         async def ready() -> dict[str, bool]:
             return {
@@ -141,6 +144,8 @@ async def running(
         stack.callback(watching.cancel)
         for name in insecure_settings(config):
             emit(Lifecycle("insecure setting", name))
+        if not config.server.trusted_proxies:
+            emit(Lifecycle("no proxy is trusted", f"where one stands in front, {UNTRUSTED}"))
         gateway = Gateway(
             _bound(listener.addresses, listen),
             _bound(admin_runner.addresses, admin),
@@ -184,6 +189,12 @@ async def _passwords(
     registrar = Registrar(directory, store, hasher, _throttle(config), customers.path, now)
     keeper = Keeper(store, hasher, directory, registrar, emit)
     return store, hasher, keeper, StoreVerifier(directory, store, hasher, now)
+
+
+def _peers(config: Config, emit: Emit) -> Peers:
+    server = config.server
+    proxies = Proxies(server.trusted_proxies, server.client_address_header)
+    return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
 
 
 def _throttle(config: Config) -> Throttle:

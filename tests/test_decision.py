@@ -44,6 +44,7 @@ PRODUCT = Route("product", "/v2/products/{id}", frozenset({"GET", "PUT", "DELETE
 LOGIN = Route("login", "/v2/tokens", frozenset({"POST"}), EVERYBODY, endpoint=Endpoint.LOGIN)
 BEARER = Route("bearer", "/oauth/access_token", frozenset({"POST"}), EVERYBODY, endpoint=Endpoint.BEARER)
 RING = KeyRing([load_key(generate(Algorithm.EDDSA))])
+PUBLIC = (("x-forwarded-proto", "https"), ("x-forwarded-host", "gw.example"))
 SNAPSHOT = Snapshot(
     routes=RouteTable([ORDERS, PRODUCT, LOGIN, BEARER]),
     bearers=BearerVerifier(RING, "us", "shop", DAY),
@@ -53,6 +54,7 @@ SNAPSHOT = Snapshot(
     forwarded=frozenset({"accept"}),
     cors=Cors(frozenset({"https://app.example"})),
     links=LinkRewriter(("http://up.example",), "https://gw.example"),
+    public=PUBLIC,
 )
 JSON_LINE = ("content-type", "application/json")
 
@@ -203,7 +205,7 @@ def test_a_plan_is_narrowed() -> None:
     assert not isinstance(planned, Refusal)
     assert (planned.method, planned.path) == ("GET", "/v2/orders")
     assert planned.query == (("filter", "eq(customer_id,c1):eq(a,b)"),)
-    assert planned.headers == (("accept", "*/*"),)
+    assert planned.headers == (("accept", "*/*"), ("x-forwarded-for", "192.0.2.1"), *PUBLIC)
     refused = request("/v2/orders?filter=eq(customer_id,c2)", bearer(), token())
     admission = admitted(refused.target, bearer(), token())
     assert code(decision.plan(SNAPSHOT, refused, admission, None)) is Code.FILTER_FIELD_RESERVED

@@ -17,6 +17,7 @@ from gateway.vocab.events import (
     LoginDone,
     LoopBlocked,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
 )
@@ -77,6 +78,8 @@ def _told(event: Event) -> str | None:
             return f"failed: {event.what}: {_plain(event.error)}"
         case LoopBlocked():
             return f"everything waited for {event.seconds:.1f} s: {_plain(event.where)}"
+        case ProxyHeaderRefused():
+            return f"closed a connection of {_plain(event.peer)}: PROXY header {event.reason}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
         case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue():

@@ -12,6 +12,7 @@ from gateway.routing import RouteTable
 from gateway.vocab import policy
 from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
+from gateway.wire.client_address import public_lines
 from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED
 from gateway.wire.links import LinkRewriter
@@ -44,6 +45,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         forwarded=FORWARDED | set(config.upstream.forward_headers),
         cors=Cors(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
+        public=public_lines(config.public_url),
     )
 
 

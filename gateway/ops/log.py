@@ -21,6 +21,7 @@ from gateway.vocab.events import (
     LoginDone,
     LoopBlocked,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
 )
@@ -175,6 +176,8 @@ class EventLog:
             case LoopBlocked():
                 fields = {"seconds": round(event.seconds, 3), "where": _short(event.where)}
                 name = "loop_blocked"
+            case ProxyHeaderRefused():
+                name, fields = "proxy_header_refused", {"peer": event.peer, "reason": event.reason}
             case Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:

@@ -16,9 +16,11 @@ from gateway.carrying.pool import ConnectionPool
 from gateway.decision import Snapshot
 from gateway.flow import Flow
 from gateway.server.body import CLIENT_TIMEOUTS, ClientTimeouts
+from gateway.server.peer import Peers
 from gateway.vocab.events import Emit
 from gateway.vocab.messages import Headers, Request
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.client_address import Proxies
 from gateway.wire.lines import RawHeaders
 
 # The kernel's, not the generator of request ids: a few hundred ids tell all that one will ever say (it is a Mersenne
@@ -32,7 +34,7 @@ _FEW = 4
 class Edge:
     """The clients' side as a whole. `now` is epoch time, `clock` monotonic, both in seconds.
 
-    `keepalive` is how long a connection without a request is kept, in seconds.
+    `keepalive` is how long a connection without a request is kept, in seconds. Without `peers` no proxy is trusted.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the wiring has made
@@ -46,6 +48,7 @@ class Edge:
         clock: Callable[[], float],
         keepalive: float = 75.0,
         timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
+        peers: Peers | None = None,
     ) -> None:
         self.flow: Final = flow
         self.pool: Final = pool
@@ -56,6 +59,7 @@ class Edge:
         self.clock: Final = clock
         self.keepalive: Final = keepalive
         self.timeouts: Final = timeouts
+        self.peers: Final = peers or Peers(Proxies(), emit)
         self.is_draining = False
         self._in_flight = 0
         self._is_idle: asyncio.Event | None = None

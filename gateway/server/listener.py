@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.server.connection import ClientConnection
+from gateway.server.connection import ClientConnection, Kept
 from gateway.server.edge import Edge
+from gateway.server.proxy_protocol import ProxiedConnection
 
 # Connections that the kernel holds until they are accepted.
 _BACKLOG = 1024
@@ -18,7 +19,7 @@ class Listener:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._connections: set[ClientConnection] = set()
+        self._connections: set[Kept] = set()
         self._server: asyncio.Server | None = None
         self._is_empty: asyncio.Event | None = None
 
@@ -29,8 +30,9 @@ class Listener:
 
     async def open(self, host: str, port: int, *, shared: bool) -> None:
         """Listen. `shared` lets several processes do so on one port. Raises OSError when it cannot be had."""
+        kind = ProxiedConnection if self._edge.peers.speaks_proxy else ClientConnection
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: ClientConnection(self._edge, self),
+            lambda: kind(self._edge, self),
             host,
             port,
             reuse_port=shared or None,
@@ -59,11 +61,11 @@ class Listener:
 
     # Connections call these.
 
-    def came(self, connection: ClientConnection) -> None:
+    def came(self, connection: Kept) -> None:
         """Keep a new connection."""
         self._connections.add(connection)
 
-    def went(self, connection: ClientConnection) -> None:
+    def went(self, connection: Kept) -> None:
         """Forget one that has ended."""
         self._connections.discard(connection)
         if not self._connections and self._is_empty is not None:

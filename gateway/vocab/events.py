@@ -84,6 +84,17 @@ class LoopBlocked:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyHeaderRefused:
+    """A connection did not begin with a header of the PROXY protocol from a trusted proxy, and was closed.
+
+    `reason` is one of untrusted, malformed, too_large, late; `peer` is the address that connected.
+    """
+
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The process changed its state: started, ready, draining, stopped, or a notice at start."""
 
@@ -101,6 +112,7 @@ Event = (
     | CredentialFailed
     | Failed
     | LoopBlocked
+    | ProxyHeaderRefused
     | Lifecycle
 )
 Emit = Callable[[Event], None]

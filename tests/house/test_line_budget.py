@@ -14,6 +14,7 @@ LARGEST_FILE = 500
 QUESTION = 300
 ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
+    "gateway/ops/metrics.py": "every metric with what it counts, and how those of several workers add up: one list",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
@@ -25,9 +26,10 @@ ANSWERS = {
 # pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200. One way of
 # carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
 # did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
+# Who a client is, by the headers of trusted proxies and by the PROXY protocol, is 425.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 8_750
+CORE = 9_370
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
