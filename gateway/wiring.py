@@ -47,7 +47,7 @@ from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Lifecycle
 from gateway.vocab.policy import Endpoint
-from gateway.wire.client_address import Proxies
+from gateway.wire.client_address import Proxies, public_lines
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
@@ -169,7 +169,9 @@ async def _passwords(
     customers = config.customers
     pattern = compile_id_pattern(customers.id_pattern)
     if customers.verify == "upstream":
-        return None, None, None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch)
+        public = public_lines(config.public_url)
+        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
+        return None, None, None, verifier
     await asyncio.to_thread(upgrade, config.store.url)
     store = open_store(config.store.url)
     await store.open()
