@@ -32,7 +32,7 @@ from gateway.server.admin import make_admin
 from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
-from gateway.server.peer import UNTRUSTED, Peers
+from gateway.server.peer import Peers
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
@@ -45,7 +45,7 @@ from gateway.upstream.backend import Backend
 from gateway.upstream.credential import ServerCredential, client_credentials
 from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
-from gateway.vocab.events import Emit, Lifecycle
+from gateway.vocab.events import Emit, Lifecycle, NoProxyTrusted
 from gateway.vocab.policy import Endpoint
 from gateway.wire.client_address import Proxies, public_lines
 
@@ -145,7 +145,7 @@ async def running(
         for name in insecure_settings(config):
             emit(Lifecycle("insecure setting", name))
         if not config.server.trusted_proxies:
-            emit(Lifecycle("no proxy is trusted", f"where one stands in front, {UNTRUSTED}"))
+            emit(NoProxyTrusted())
         gateway = Gateway(
             _bound(listener.addresses, listen),
             _bound(admin_runner.addresses, admin),

@@ -16,6 +16,7 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
     ProxyHeaderRefused,
     RequestDone,
@@ -82,7 +83,7 @@ def _told(event: Event) -> str | None:
             return f"closed a connection of {_plain(event.peer)}: PROXY header {event.reason}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
-        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue():
+        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue() | NoProxyTrusted():
             return None
         case _:
             assert_never(event)

@@ -28,6 +28,7 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
     ProxyHeaderRefused,
     RequestDone,
@@ -169,7 +170,7 @@ class Metrics:
                 self._blocked.inc()
             case ProxyHeaderRefused():
                 self._proxy_headers.labels(_known(event.reason, _REASONS)).inc()
-            case Lifecycle():
+            case NoProxyTrusted() | Lifecycle():
                 pass
             case _:
                 assert_never(event)

@@ -8,10 +8,8 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from gateway.vocab.events import Emit, Lifecycle
+from gateway.vocab.events import Emit, NoProxyTrusted
 from gateway.wire.client_address import UNKNOWN, Proxies, plain_address
-
-UNTRUSTED: Final = "all requests count as one client; set server.trusted_proxies"
 
 
 class Peer(Struct, frozen=True):
@@ -47,5 +45,5 @@ class Peers:
             return self._proxies.client(peer.address, lines)
         if not self._proxies and not self._has_told:
             self._has_told = True
-            self._emit(Lifecycle("no proxy is trusted", f"{self.header} comes, and is ignored: {UNTRUSTED}"))
+            self._emit(NoProxyTrusted(self.header))
         return peer.address

@@ -95,6 +95,16 @@ class ProxyHeaderRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class NoProxyTrusted:
+    """No proxy is trusted: behind one, all requests count as one client.
+
+    `header` came and is ignored, which is told once; it is empty at the start, when nobody knows of any.
+    """
+
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The process changed its state: started, ready, draining, stopped, or a notice at start."""
 
@@ -113,6 +123,7 @@ Event = (
     | Failed
     | LoopBlocked
     | ProxyHeaderRefused
+    | NoProxyTrusted
     | Lifecycle
 )
 Emit = Callable[[Event], None]

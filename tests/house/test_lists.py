@@ -28,6 +28,7 @@ EXCUSED = {
     "gateway/cli/verify.py": "tests/verify runs the command, also as a process of its own",
     "gateway/cli/demo.py": "starts processes; tests/process and the tour of the README run it as a newcomer does",
     "gateway/cli/child.py": "starts processes; tests/process/test_interrupt.py ends them at every moment",
+    "gateway/cli/streams.py": "the standard streams of a process: tests/process/test_streams.py",
     "gateway/cli/ending.py": "ends processes; tests/process/test_interrupt.py",
     "gateway/cli/fault.py": "prints a line and ends; tests/cli/test_app.py, on a terminal tests/cli/test_terminal.py",
     "gateway/cli/proving.py": "tests/verify runs the command, also as a process of its own",

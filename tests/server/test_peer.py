@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.server.peer import Peer, Peers
-from gateway.vocab.events import Event, Lifecycle
+from gateway.vocab.events import Event, NoProxyTrusted
 from gateway.vocab.messages import Reply
 from gateway.wire.client_address import AddressHeader, Proxies
 from tests.fakes.commerce import Commerce
@@ -87,10 +87,9 @@ async def test_where_nobody_is_trusted() -> None:
         assert await asked(run, []) == [PROXY]
         assert len(run.events) == 1
         assert await asked(run, *FORGERIES) == [PROXY] * len(FORGERIES)
-        (told,) = [event for event in run.events if isinstance(event, Lifecycle)]
-        assert told.detail == (
-            "X-Forwarded-For comes, and is ignored: all requests count as one client; set server.trusted_proxies"
-        )
+        assert [event for event in run.events if isinstance(event, NoProxyTrusted)] == [
+            NoProxyTrusted("X-Forwarded-For")
+        ]
 
 
 @pytest.mark.parametrize(
@@ -138,18 +137,23 @@ async def test_what_the_upstream_is_told(upstream: Commerce, tmp_path: Path) -> 
                 ("x-forwarded-host", "api.shop.example:8443"),
             ]
         assert [line["peer"] for line in (await done(site, 3))[-2:]] == ["203.0.113.7"] * 2
-        assert not [line for line in site.log_lines() if line.get("state") == "no proxy is trusted"]
+        assert not [line for line in site.log_lines() if line["event"] == "no_proxy_trusted"]
 
 
 async def test_what_the_upstream_is_told_without_a_url(upstream: Commerce, tmp_path: Path) -> None:
     """What the client calls us is never passed on in place of it; the start of the log says that nobody is trusted."""
     async with run_site(upstream, tmp_path, passwords=False) as site:
-        await site.public("GET", "/v2/products", {"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
-        (request,) = site.commerce.requests
-        told = [(name.lower(), value) for name, value in request.headers if "forwarded" in name.lower()]
-        assert told == [("x-forwarded-for", "127.0.0.1")]
-        (line,) = [line for line in site.log_lines() if line.get("state") == "no proxy is trusted"]
-        assert "set server.trusted_proxies" in line["detail"]
+        evil = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "X-Forwarded-For": FORGED}
+        for _ in range(2):
+            await site.public("GET", "/v2/products", evil)
+        for request in site.commerce.requests:
+            told = [(name.lower(), value) for name, value in request.headers if "forwarded" in name.lower()]
+            assert told == [("x-forwarded-for", "127.0.0.1")]
+        as_one = "all requests count as one client; set server.trusted_proxies"
+        assert [line["detail"] for line in site.log_lines() if line["event"] == "no_proxy_trusted"] == [
+            f"where a proxy stands in front: {as_one}",
+            f"X-Forwarded-For comes and is ignored: {as_one}",
+        ]
 
 
 THROTTLED = """
