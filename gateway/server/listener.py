@@ -30,9 +30,8 @@ class Listener:
 
     async def open(self, host: str, port: int, *, shared: bool) -> None:
         """Listen. `shared` lets several processes do so on one port. Raises OSError when it cannot be had."""
-        kind = ProxiedConnection if self._edge.peers.speaks_proxy else ClientConnection
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: kind(self._edge, self),
+            self._make,
             host,
             port,
             reuse_port=shared or None,
@@ -58,6 +57,9 @@ class Listener:
         except TimeoutError:
             for connection in tuple(self._connections):
                 connection.cut_off()
+
+    def _make(self) -> ClientConnection | ProxiedConnection:
+        return (ProxiedConnection if self._edge.peers.speaks_proxy else ClientConnection)(self._edge, self)
 
     # Connections call these.
 
