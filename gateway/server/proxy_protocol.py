@@ -11,6 +11,7 @@ from gateway.server.connection import ClientConnection, Keeper
 from gateway.server.edge import Edge, break_off
 from gateway.server.peer import Peer
 from gateway.vocab.events import ProxyHeaderRefused
+from gateway.wire.client_address import UNKNOWN
 from gateway.wire.proxy_header import HeaderFault, read_proxy_header
 
 
@@ -21,7 +22,7 @@ class ProxiedConnection(asyncio.Protocol):
         self._edge: Final = edge
         self._keeper: Final = keeper
         self._transport: asyncio.Transport | None = None
-        self._peer = Peer("-", is_heard=False)
+        self._peer = Peer(UNKNOWN, is_heard=False)
         self._held = b""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -31,7 +32,10 @@ class ProxiedConnection(asyncio.Protocol):
         self._keeper.came(self)
         self._peer = self._edge.peers.connected(transport.get_extra_info("peername"))
         if not self._peer.is_heard:
-            self._refuse("untrusted")
+            # Who has left already, as load balancers do that only look whether the port is there, has no address more.
+            if self._peer.address != UNKNOWN:
+                self._tell("untrusted")
+            self.cut_off()
             return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._edge.timeouts.head, self._refuse, "late")

@@ -1,6 +1,7 @@
 """Connections that begin with a header of the PROXY protocol: who may send it, what counts, and what ends them."""
 
 import asyncio
+import socket
 import struct
 from ipaddress import ip_address
 from pathlib import Path
@@ -156,6 +157,20 @@ async def test_a_connection_that_ends_before_it_begins() -> None:
                 assert await ended(client) == b""
             await run.emptied()
         assert refused(run) == [(PROXY, "malformed")]
+
+
+async def test_a_connection_that_was_over_before_it_was_taken() -> None:
+    """Health checks end by a reset at once: nobody can tell any more whose it was, and it is no news each time."""
+    async with stage(Told(decided=NOTHING), proxies=TRUSTED, speaks_proxy=True) as run:
+        host, port, *_ = run.listener.addresses[0]
+        # The kernel makes the connection while the loop stands still here, and has reset it when it goes on.
+        with socket.create_connection((host, port)) as check:
+            check.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        async with run.connected() as client:
+            client.send(LINE + ONE)
+            assert (await client.reply()).status == 204
+        await run.emptied()
+        assert refused(run) == []
 
 
 async def test_the_time_for_a_header_ends_with_it() -> None:
