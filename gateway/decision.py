@@ -59,6 +59,7 @@ class Snapshot(Struct, frozen=True):
     cors: Cors
     links: LinkRewriter
     places: Places
+    public: Headers = ()
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
     lines: LineMemory = field(default_factory=LineMemory)
@@ -242,9 +243,8 @@ def authenticate(
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
     """Stage 4: narrow the request. Pure; `document` is the body where `scope.needs_document` asks for it."""
-    return scope.make_plan(
-        admission.route, admission.access, admission.whose, request, admission.target, document, snapshot.forwarded
-    )
+    route, access, whose, target = admission.route, admission.access, admission.whose, admission.target
+    return scope.make_plan(route, access, whose, request, target, document, snapshot.forwarded, snapshot.public)
 
 
 def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, headers: Headers) -> Relayed | Refusal:

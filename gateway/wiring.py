@@ -32,6 +32,7 @@ from gateway.server.admin import make_admin
 from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
+from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
 from gateway.tokens.api import Clients, TokenApi
@@ -47,8 +48,9 @@ from gateway.upstream.credential import ServerCredential
 from gateway.upstream.grant import ClientCredentials
 from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
-from gateway.vocab.events import Emit, Lifecycle
+from gateway.vocab.events import Emit, Lifecycle, NoProxyTrusted
 from gateway.vocab.policy import Endpoint, HeadLimits
+from gateway.wire.client_address import Proxies, public_lines
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
@@ -137,6 +139,7 @@ async def running(
             *(flow, pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
             heads=heads,
             half_closed=server.half_closed,
+            peers=_peers(config, emit),
         )
 
         async def ready() -> dict[str, bool]:
@@ -162,6 +165,8 @@ async def running(
                 emit(Lifecycle("IPv6 only", f"{address}: this system has no socket for both families"))
         for name in insecure_settings(config):
             emit(Lifecycle("insecure setting", name))
+        if not config.server.trusted_proxies:
+            emit(NoProxyTrusted())
         gateway = Gateway(
             _bound(listener.addresses, listen),
             _bound(admin_runner.addresses, admin),
@@ -185,7 +190,9 @@ async def _passwords(
     customers = config.customers
     pattern = compile_id_pattern(customers.id_pattern)
     if customers.verify == "upstream":
-        return None, None, None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch)
+        public = public_lines(config.public_url)
+        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
+        return None, None, None, verifier
     await asyncio.to_thread(upgrade, config.store.url)
     store = open_store(config.store.url)
     await store.open()
@@ -205,6 +212,12 @@ async def _passwords(
     registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
     keeper = Keeper(store, hasher, registrar, emit)
     return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
+
+
+def _peers(config: Config, emit: Emit) -> Peers:
+    server = config.server
+    proxies = Proxies(server.trusted_proxies, server.client_address_header)
+    return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
 
 
 def _throttle(config: Config) -> Throttle:

@@ -59,6 +59,7 @@ BEARER = Route("bearer", "/oauth/access_token", frozenset({"POST"}), EVERYBODY, 
 CART = Route("cart", "/v2/carts/{ref}", frozenset({"GET"}), EVERYBODY, is_alike=True)
 NOBODY = ("x-moltin-customer-token", "")
 RING = KeyRing([load_key(generate(Algorithm.EDDSA))])
+PUBLIC = (("x-forwarded-proto", "https"), ("x-forwarded-host", "gw.example"))
 SNAPSHOT = Snapshot(
     routes=RouteTable([ORDERS, PRODUCT, CART, LOGIN, BEARER]),
     bearers=BearerVerifier(RING, "us", "shop", DAY),
@@ -69,6 +70,7 @@ SNAPSHOT = Snapshot(
     cors=Cors(frozenset({"https://app.example"})),
     links=LinkRewriter(("http://up.example",), "https://gw.example"),
     places=Places("http://up.example", (), "https://gw.example", ("https://sso.example",)),
+    public=PUBLIC,
 )
 JSON_LINE = ("content-type", "application/json")
 
@@ -248,7 +250,12 @@ def test_a_plan_is_narrowed() -> None:
     assert not isinstance(planned, Refusal)
     assert (planned.method, planned.path) == ("GET", "/v2/orders")
     assert planned.query == (("filter", "eq(customer_id,c1):eq(a,b)"),)
-    assert planned.headers == (("accept", "*/*"), ("via", "1.1 customer-token-gateway"))
+    assert planned.headers == (
+        ("accept", "*/*"),
+        ("x-forwarded-for", "192.0.2.1"),
+        *PUBLIC,
+        ("via", "1.1 customer-token-gateway"),
+    )
     refused = request("/v2/orders?filter=eq(customer_id,c2)", bearer(), token())
     admission = admitted(refused.target, bearer(), token())
     assert code(decision.plan(SNAPSHOT, refused, admission, None)) is Code.FILTER_FIELD_RESERVED

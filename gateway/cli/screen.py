@@ -17,7 +17,9 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
 )
@@ -68,7 +70,7 @@ def _line(at: float, text: str) -> str:
     return f"{datetime.fromtimestamp(at, UTC).astimezone():%H:%M:%S} {text}\n"
 
 
-def _told(event: Event) -> str | None:
+def _told(event: Event) -> str | None:  # noqa: C901 - a case for each event
     match event:
         case GuardViolated():
             return f"withheld an answer of the API on route {event.route}: it may not have been the caller's"
@@ -84,9 +86,11 @@ def _told(event: Event) -> str | None:
             if event.seconds < _NOTICED:
                 return None
             return f"everything waited for {event.seconds:.1f} s: {_plain(event.where)}"
+        case ProxyHeaderRefused():
+            return f"closed a connection of {_plain(event.peer)}: PROXY header {event.reason}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
-        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue():
+        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue() | NoProxyTrusted():
             return None
         case _:
             assert_never(event)

@@ -43,6 +43,9 @@ def findings(config: Config) -> Iterator[Finding]:
     fault = check_url(config.store.url)
     if fault is not None:
         yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
+    if config.server.proxy_protocol == "required" and not config.server.trusted_proxies:
+        hint = "add trusted_proxies: with the networks of your load balancers, such as [10.0.0.0/8]"
+        yield ("server", "proxy_protocol"), "nobody is trusted to speak it", hint
     faulty: set[Location] = set()
     for where, what, hint in _routes(config):
         if where[-1] == "path":

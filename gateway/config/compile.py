@@ -13,6 +13,7 @@ from gateway.routing import RouteTable
 from gateway.vocab import policy
 from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
+from gateway.wire.client_address import public_lines
 from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED
 from gateway.wire.links import LinkRewriter
@@ -59,6 +60,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         places=Places(
             *(config.upstream.url, config.upstream.link_origins, config.public_url), config.upstream.redirect_origins
         ),
+        public=public_lines(config.public_url),
     )
 
 

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.proxies import TrustedNetworks
 from gateway.config.units import Duration, Size
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
@@ -285,6 +286,23 @@ class Server(Closed):
         le=10_000,
         description="Clients, per worker, that may wait for an answer after they closed their sending side; of more it"
         " ends the request. Without it, a quarter of `upstream.connections`.",
+    )
+    trusted_proxies: TrustedNetworks = Field(
+        default=(),
+        description="Networks of the proxies in front, such as 10.0.0.0/8, as a list or as one text with commas. Whose"
+        " request it is, for throttles, shares, log and API, is the right-most address in `client_address_header` that"
+        " is not in them; without them it is the address that connects, and clients behind one proxy count as one.",
+    )
+    client_address_header: Literal["X-Forwarded-For", "Forwarded"] = Field(
+        default="X-Forwarded-For",
+        description="The one header in which those proxies say who connected to them; any other is ignored. Forwarded"
+        " is RFC 7239's.",
+    )
+    proxy_protocol: Literal["off", "required"] = Field(
+        default="off",
+        description="required: each connection begins with a header of the PROXY protocol, version 1 or 2, from one of"
+        " `trusted_proxies`, or is closed without an answer; `client_address_header` counts only where the address in"
+        " it is one of them as well.",
     )
 
 

@@ -21,7 +21,9 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
 )
@@ -36,6 +38,7 @@ _DIGEST_BYTES: Final = 8
 # Customers whose hash is remembered: about 2 MiB.
 _CUSTOMERS: Final = 10_000
 _EXPLAINED: Final = frozenset(code.name for code in EXPLAINED_IN_LOGS)
+_AS_ONE: Final = "all requests count as one client; set server.trusted_proxies"
 # No text of ours is longer. Methods come from clients, who could fill the disk with them.
 _TEXT_LENGTH: Final = 500
 
@@ -152,7 +155,7 @@ class EventLog:
             with self._counting:
                 self._lost += lost
 
-    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901 - a case for each event
+    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901, PLR0912 - a case for each event
         fields: dict[str, Any]
         match event:
             case RequestDone():
@@ -181,6 +184,11 @@ class EventLog:
             case LoopBlocked():
                 fields = {"seconds": round(event.seconds, 3), "where": _short(event.where)}
                 name = "loop_blocked"
+            case ProxyHeaderRefused():
+                name, fields = "proxy_header_refused", {"peer": event.peer, "reason": event.reason}
+            case NoProxyTrusted():
+                comes = f"{event.header} comes and is ignored" if event.header else "where a proxy stands in front"
+                name, fields = "no_proxy_trusted", {"detail": f"{comes}: {_AS_ONE}"}
             case Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:

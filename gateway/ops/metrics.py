@@ -29,7 +29,9 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
 )
@@ -39,6 +41,7 @@ from gateway.vocab.refusals import Code
 _CALLERS: Final = frozenset(CallerKind)
 _CODES: Final = frozenset(Code.__members__)
 _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "failed"})
+_REASONS: Final = frozenset({"untrusted", "malformed", "too_large", "late"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -135,6 +138,12 @@ class Metrics:
             "Times that one step kept the event loop for more than 0.25 s.",
             registry=registry,
         )
+        self._proxy_headers: Final = Counter(
+            "gateway_proxy_header_refused_total",
+            "Connections closed for want of a header of the PROXY protocol from a trusted proxy.",
+            ("reason",),
+            registry=registry,
+        )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
@@ -160,7 +169,9 @@ class Metrics:
                 self._faults.labels(self._fault(event.what)).inc()
             case LoopBlocked():
                 self._blocked.inc()
-            case Lifecycle() | EmailShared():
+            case ProxyHeaderRefused():
+                self._proxy_headers.labels(_known(event.reason, _REASONS)).inc()
+            case NoProxyTrusted() | Lifecycle() | EmailShared():
                 pass
             case _:
                 assert_never(event)

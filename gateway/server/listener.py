@@ -6,9 +6,10 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.server.connection import ClientConnection
+from gateway.server.connection import ClientConnection, Kept
 from gateway.server.edge import Edge
 from gateway.server.port import close_to_new, dual_stack, waiting
+from gateway.server.proxy_protocol import ProxiedConnection
 
 # Connections that the kernel holds until they are accepted.
 _BACKLOG = 1024
@@ -26,7 +27,7 @@ class Listener:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._connections: set[ClientConnection] = set()
+        self._connections: set[Kept] = set()
         self._server: asyncio.Server | None = None
         self._is_empty: asyncio.Event | None = None
 
@@ -89,16 +90,16 @@ class Listener:
             for connection in tuple(self._connections):
                 connection.cut_off()
 
-    def _make(self) -> ClientConnection:
-        return ClientConnection(self._edge, self)
+    def _make(self) -> ClientConnection | ProxiedConnection:
+        return (ProxiedConnection if self._edge.peers.speaks_proxy else ClientConnection)(self._edge, self)
 
     # Connections call these.
 
-    def came(self, connection: ClientConnection) -> None:
+    def came(self, connection: Kept) -> None:
         """Keep a new connection."""
         self._connections.add(connection)
 
-    def went(self, connection: ClientConnection) -> None:
+    def went(self, connection: Kept) -> None:
         """Forget one that has ended."""
         self._connections.discard(connection)
         if not self._connections and self._is_empty is not None:

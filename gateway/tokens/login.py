@@ -19,9 +19,10 @@ from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
-from gateway.vocab.messages import Answer, Trace
+from gateway.vocab.messages import Answer, Headers, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
+from gateway.wire.client_address import forwarding_lines
 from gateway.wire.headers import first
 from gateway.wire.pointer import id_text
 
@@ -35,8 +36,8 @@ _REFUSED = frozenset({400, 401, 403, 404, 422})
 class Verifier(Protocol):
     """Says whose a password is: the gateway's store or the upstream."""
 
-    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
-        """Return the customer's id, or LOGIN_FAILED, or why nobody can say."""
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
+        """Return the customer's id for a pair that came from `address`, or LOGIN_FAILED, or why nobody can say."""
 
 
 class StoreVerifier:
@@ -56,11 +57,12 @@ class StoreVerifier:
         self._now = now
         self._emit = emit
 
-    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
         """Return the customer's id, or LOGIN_FAILED; a registration that broke off is finished by its own password.
 
         REGISTRATION_PENDING for the right password of a customer whom the upstream has made and does not show yet.
         """
+        del address
         try:
             return await self._verify(email, typed, password, trace)
         except StoreUnavailable as error:
@@ -123,18 +125,29 @@ class StoreVerifier:
 
 
 class UpstreamVerifier:
-    """Passes the login on to an upstream that keeps the passwords itself, at `path`; `customers` is its collection."""
+    """Passes the login on to an upstream that keeps the passwords itself, at `path`; `customers` is its collection.
 
-    def __init__(self, backend: Backend, path: str, customers: str, is_customer_id: Callable[[str], object]) -> None:
+    `public` says under which URL clients ask.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        path: str,
+        customers: str,
+        is_customer_id: Callable[[str], object],
+        public: Headers = (),
+    ) -> None:
         self._backend = backend
         self._path = path
         self._customers = customers
         self._is_customer_id = is_customer_id
+        self._public = public
 
-    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
         """Return the customer's id that the upstream's own login answers."""
         del email
-        answer = await self._ask(trimmed(typed), password, trace)
+        answer = await self._ask(trimmed(typed), password, address, trace)
         if isinstance(answer, Refusal):
             return answer
         if answer.status in _REFUSED:
@@ -151,7 +164,7 @@ class UpstreamVerifier:
             return Refusal(Code.UPSTREAM_INVALID, "upstream login answered no customer id")
         return customer_id
 
-    async def _ask(self, typed: str, password: str, trace: Trace) -> Answer | Refusal:
+    async def _ask(self, typed: str, password: str, address: str, trace: Trace) -> Answer | Refusal:
         """Send the login; a 401 may be about the password or about our own bearer.
 
         A look-up tells them apart: it renews a bearer that is not accepted, and then the login is sent once more. A
@@ -162,6 +175,8 @@ class UpstreamVerifier:
             ("content-type", "application/json"),
             ("accept", "application/json"),
             ("accept-encoding", "identity"),
+            # The upstream may count attempts by address, too, and ours would be everybody's.
+            *forwarding_lines(address, self._public),
         )
         call = Call("POST", self._path, headers, body)
         answer = await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
@@ -202,9 +217,9 @@ class Login:
             # Whoever guesses learns nothing, not even that this guess was not looked at: the same work, for a password
             # that nobody has, of one spelling or two as this one.
             nobodys = secrets.token_urlsafe() + ("" if prepare(password) == password else "e\u0301")
-            done = await self._verifier.verify(account, email, nobodys, trace)
+            done = await self._verifier.verify(account, email, nobodys, address, trace)
             return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
-        outcome = await self._verifier.verify(account, email, password, trace)
+        outcome = await self._verifier.verify(account, email, password, address, trace)
         if not isinstance(outcome, Refusal):
             self._throttle.welcome(account, address)
             self._emit(LoginDone("granted"))

@@ -92,6 +92,27 @@ class LoopBlocked:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyHeaderRefused:
+    """A connection did not begin with a header of the PROXY protocol from a trusted proxy, and was closed.
+
+    `reason` is one of untrusted, malformed, too_large, late; `peer` is the address that connected.
+    """
+
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoProxyTrusted:
+    """No proxy is trusted: behind one, all requests count as one client.
+
+    `header` came and is ignored, which is told once; it is empty at the start, when nobody knows of any.
+    """
+
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The process changed its state: started, ready, draining, stopped, or a notice at start."""
 
@@ -110,6 +131,8 @@ Event = (
     | CredentialFailed
     | Failed
     | LoopBlocked
+    | ProxyHeaderRefused
+    | NoProxyTrusted
     | Lifecycle
 )
 Emit = Callable[[Event], None]

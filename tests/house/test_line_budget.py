@@ -14,6 +14,7 @@ LARGEST_FILE = 500
 QUESTION = 300
 ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
+    "gateway/ops/metrics.py": "every metric with what it counts, and how those of several workers add up: one list",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/decision.py": "what is decided of a request and of an open answer: the pure half of flow.py",
     "gateway/flow.py": "the one page: the way of a request, stage by stage",
@@ -29,10 +30,11 @@ ANSWERS = {
 # did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
 # What the API says and what shops send getting through - statuses and redirects (380), conditions, tags and lines of
 # answers (400), numbers and targets as they came (135), what SDKs and browsers send (270), registrations that are read
-# back (300), connections as real ones end (250) - is another 1,700.
+# back (300), connections as real ones end (250) - is another 1,700; who a client is (proxies that are trusted, the PROXY
+# protocol) is 450.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 10_800
+CORE = 11_250
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -23,7 +23,9 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
 )
 from gateway.vocab.messages import Trace
@@ -89,6 +91,17 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
     (
         Failed("r-1", "guard", "KeyError at core.py:7"),
         {"event": "failed", "id": "r-1", "what": "guard", "error": "KeyError at core.py:7"},
+    ),
+    (
+        ProxyHeaderRefused("203.0.113.7", "untrusted"),
+        {"event": "proxy_header_refused", "peer": "203.0.113.7", "reason": "untrusted"},
+    ),
+    (
+        NoProxyTrusted("Forwarded"),
+        {
+            "event": "no_proxy_trusted",
+            "detail": "Forwarded comes and is ignored: all requests count as one client; set server.trusted_proxies",
+        },
     ),
     (Lifecycle("ready", "2 routes"), {"event": "lifecycle", "state": "ready", "detail": "2 routes"}),
 ]

@@ -18,7 +18,9 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
 )
 from gateway.vocab.messages import Trace
@@ -116,6 +118,8 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds",), 50),
     (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "outcome=failed"), 1),
     (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
+    (ProxyHeaderRefused("x", "late"), ("gateway_proxy_header_refused_total", "reason=late"), 1),
+    (NoProxyTrusted(), ("gateway_password_queue_depth",), 0),
     (Lifecycle("ready"), ("gateway_password_queue_depth",), 0),
 ]
 

@@ -21,6 +21,7 @@ from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
 from gateway.vocab.policy import Access, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.client_address import UNKNOWN
 from gateway.wire.headers import CONDITIONS, FORWARDED
 from tests.scope.deciding import FOREIGN, OWN, customer
 
@@ -48,7 +49,7 @@ def plan(
     chosen: Route | None = None,
 ) -> Plan | Refusal:
     """Make a plan for the customer c1."""
-    request = Request("r1", method, "/ignored", headers, "peer", 0.0)
+    request = Request("r1", method, "/ignored", headers, UNKNOWN, 0.0)
     target = Target("/v2/orders", ("v2", "orders"), query)
     return make_plan(chosen or route(), access, whose or customer(), request, target, document, FORWARDED)
 
