@@ -17,6 +17,7 @@ from gateway.authn.keyring import KeyRing
 from gateway.carrying.call import Timeouts
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
+from gateway.carrying.shares import Factors
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
@@ -106,7 +107,10 @@ async def running(
         outbox = Outbox(asyncio.get_running_loop())
         timeouts = Timeouts(**dict(config.upstream.timeouts))
         heads = HeadLimits(**dict(config.limits.head))
-        pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox, heads)
+        shares = config.upstream.shares
+        factors = Factors(shares.route, shares.client)
+        of = (config.upstream.url, timeouts, config.upstream.connections, outbox, heads, factors, shares.queue, emit)
+        pool = ConnectionPool(*of)
         stack.push_async_callback(pool.close)
         options = config.upstream.credential
         credential = ServerCredential(

@@ -19,6 +19,8 @@ from gateway.vocab.events import (
     PasswordQueue,
     RequestDone,
     RouteClosed,
+    ShareSpent,
+    Throttled,
 )
 
 # What leaves room on a line for the rest; a path comes from a client.
@@ -79,7 +81,7 @@ def _told(event: Event) -> str | None:
             return f"everything waited for {event.seconds:.1f} s: {_plain(event.where)}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
-        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue():
+        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue() | ShareSpent() | Throttled():
             return None
         case _:
             assert_never(event)

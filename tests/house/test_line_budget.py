@@ -16,6 +16,8 @@ ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
+    "gateway/flow.py": "the one page: every stage of a request, in its order",
+    "gateway/ops/metrics.py": "every metric with its words, and how those of several workers add up",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
     "gateway/server/exchange.py": "one request: all that may become of it, and all its ways to end, seen together",
 }
@@ -25,10 +27,11 @@ ANSWERS = {
 # pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200. One way of
 # carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
 # did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
-# Keeping what the upstream says - its statuses, its redirects, where what was made is - is 370.
+# Keeping what the upstream says - its statuses, its redirects, where what was made is - is 370. That nobody takes more
+# than a share - of connections, of the queue, of password work - is 300.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 9_600
+CORE = 9_900
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
