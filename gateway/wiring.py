@@ -21,7 +21,7 @@ from gateway.carrying.shares import Factors
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
-from gateway.config.model import Config
+from gateway.config.model import Bucket, Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch
@@ -34,13 +34,14 @@ from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
+from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import ServerCredential
 from gateway.upstream.grant import ClientCredentials
@@ -192,12 +193,14 @@ async def _passwords(
         time_cost=hashing.passes,
         parallelism=hashing.lanes,
         emit=emit,
+        login_share=hashing.login_share,
     )
     stack.callback(hasher.close)
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
+    admission = Admission(_work_throttle(config), clock, emit)
     registrar = Registrar(directory, store, hasher, _throttle(config), customers.path, now)
-    keeper = Keeper(store, hasher, directory, registrar, emit)
+    keeper = Keeper(store, hasher, directory, registrar, admission, emit)
     return store, hasher, keeper, StoreVerifier(directory, store, hasher, now)
 
 
@@ -210,6 +213,22 @@ def _throttle(config: Config) -> Throttle:
         address_per_minute=limits.address.per_minute,
         max_keys=_THROTTLE_KEYS,
     )
+
+
+def _work_throttle(config: Config) -> WorkThrottle:
+    limits = config.customers.throttle
+    registrations = limits.registrations
+    return WorkThrottle(
+        {
+            Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
+            Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
+        },
+        _THROTTLE_KEYS,
+    )
+
+
+def _limit(bucket: Bucket) -> Limit:
+    return Limit(bucket.burst, bucket.per_minute)
 
 
 def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:

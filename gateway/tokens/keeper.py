@@ -8,10 +8,12 @@ from typing import Any, assert_never
 from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
+from gateway.tokens.admission import Admission
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
 from gateway.tokens.silence import reading, shows_nobody
+from gateway.tokens.throttle import Work
 from gateway.vocab.events import Emit, Failed, describe
 from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
@@ -27,12 +29,19 @@ class Keeper:
     """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
 
     def __init__(
-        self, store: CredentialStore, hasher: PasswordHasher, directory: Directory, registrar: Registrar, emit: Emit
+        self,
+        store: CredentialStore,
+        hasher: PasswordHasher,
+        directory: Directory,
+        registrar: Registrar,
+        admission: Admission,
+        emit: Emit,
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._directory = directory
         self._registrar = registrar
+        self._admission = admission
         self._emit = emit
         self._work: set[asyncio.Task[Checked | Refusal]] = set()
 
@@ -58,7 +67,7 @@ class Keeper:
         try:
             match mode:
                 case Passwords.REGISTER:
-                    return await self._registrar.register(plan, perform, trace)
+                    return self._too_many(plan, trace) or await self._registrar.register(plan, perform, trace)
                 case Passwords.CHANGE:
                     return await self._change(plan, whose, perform, trace)
                 case Passwords.FORGET:
@@ -70,6 +79,15 @@ class Keeper:
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
 
+    def _too_many(self, plan: Plan, trace: Trace) -> Refusal | None:
+        """Count a registration, before anybody is asked whether its e-mail is known: the answer is the same."""
+        fields = customer_fields(plan)
+        if isinstance(fields, Refusal) or "email" not in fields:
+            # It is refused without any work.
+            return None
+        keys = {"address": trace.counts_for, "email": fields["email"]}
+        return self._admission.refusal(Work.REGISTRATION, keys)
+
     def _finish_alone(self, work: asyncio.Task[Checked | Refusal], request_id: str) -> None:
         """Name the error of work whose client has gone: there is nobody else left to hear of it."""
         if not work.cancelled() and (error := work.exception()) is not None:
@@ -80,6 +98,10 @@ class Keeper:
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
             return fields
+        if "password" in fields:
+            throttled = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
+            if throttled is not None:
+                return throttled
         if "email" not in fields:
             return await self._change_fields(fields, plan, _customer_id(whose), perform)
         with self._registrar.alone(fields["email"]) as busy:
