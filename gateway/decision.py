@@ -238,7 +238,7 @@ def authenticate(
         # Of two lines nobody can tell which one is meant.
         forgives = is_public and not needs_token and len(tokens) == 1
         return replace(caller, has_dead_token=True) if forgives else customer_id
-    return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id)
+    return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id, is_by_trusted=not is_public)
 
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:

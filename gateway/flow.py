@@ -30,12 +30,25 @@ from gateway.upstream.backend import Backend
 from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, GuardViolated, RouteClosed
-from gateway.vocab.messages import Answer, Body, Checked, Headers, Json, Plan, Reply, Request, Trace, Whose
+from gateway.vocab.messages import (
+    Answer,
+    Body,
+    CallerKind,
+    Checked,
+    Headers,
+    Json,
+    Plan,
+    Reply,
+    Request,
+    Trace,
+    Whose,
+)
 from gateway.vocab.policy import Endpoint, Passwords, Perform, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import encode
 from gateway.wire.cors import SCOPED_VARY, is_preflight
+from gateway.wire.counting import counting
 from gateway.wire.headers import first
 
 _BODILESS = frozenset({"GET", "HEAD"})
@@ -64,7 +77,10 @@ class PasswordKeeper(Protocol):
 
 
 class Flow:
-    """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself."""
+    """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself.
+
+    `counted` tells under what a client's address counts in shares and throttles (`wire.counting`).
+    """
 
     def __init__(
         self,
@@ -73,12 +89,14 @@ class Flow:
         keeper: PasswordKeeper | None,
         endpoints: Mapping[Endpoint, Handler],
         emit: Emit,
+        counted: Callable[[str], str] = counting(knows_proxies=False),  # noqa: B008 - a function
     ) -> None:
         self._backend = backend
         self._parents = parents
         self._keeper = keeper
         self._endpoints = endpoints
         self._emit = emit
+        self._counted = counted
         self._creations = Creations(backend, parents)
         self._closed: set[str] = set()
 
@@ -94,6 +112,9 @@ class Flow:
         if isinstance(admission, Refusal):
             return admission
         route = admission.route
+        if not (admission.caller.kind is CallerKind.TRUSTED or admission.caller.is_by_trusted):
+            # What a trusted client sends is sent for many, from one address.
+            trace.counts_for = self._counted(request.peer)
         if route.endpoint is not None:
             return self._endpoints[route.endpoint](snapshot, request, body, trace)
         if route.name in self._closed:

@@ -17,10 +17,11 @@ from gateway.authn.keyring import KeyRing
 from gateway.carrying.call import Timeouts
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
+from gateway.carrying.shares import Factors
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
-from gateway.config.model import Config
+from gateway.config.model import Bucket, Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch
@@ -35,6 +36,7 @@ from gateway.server.parser import check as check_parser
 from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
 from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
+from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
@@ -42,7 +44,7 @@ from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifie
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import ServerCredential
 from gateway.upstream.grant import ClientCredentials
@@ -51,6 +53,7 @@ from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Lifecycle, NoProxyTrusted
 from gateway.vocab.policy import Endpoint, HeadLimits
 from gateway.wire.client_address import Proxies, public_lines
+from gateway.wire.counting import counting
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
@@ -110,7 +113,10 @@ async def running(
         outbox = Outbox(asyncio.get_running_loop())
         timeouts = Timeouts(**dict(config.upstream.timeouts), life=config.upstream.connection_life)
         heads = HeadLimits(**dict(config.limits.head))
-        pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox, heads)
+        shares = config.upstream.shares
+        factors = Factors(shares.route, shares.client)
+        of = (config.upstream.url, timeouts, config.upstream.connections, outbox, heads, factors, shares.queue, emit)
+        pool = ConnectionPool(*of)
         stack.push_async_callback(pool.close)
         options = config.upstream.credential
         credential = ServerCredential(
@@ -133,7 +139,8 @@ async def running(
         login = Login(verifier, _throttle(config), clock, emit)
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
-        flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit)
+        counted = counting(knows_proxies=bool(config.server.trusted_proxies))
+        flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit, counted)
         server = config.server
         edge = Edge(
             *(flow, pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
@@ -205,12 +212,14 @@ async def _passwords(
         time_cost=hashing.passes,
         parallelism=hashing.lanes,
         emit=emit,
+        login_share=hashing.login_share,
     )
     stack.callback(hasher.close)
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
+    admission = Admission(_work_throttle(config), clock, emit)
     registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
-    keeper = Keeper(store, hasher, registrar, emit)
+    keeper = Keeper(store, hasher, registrar, admission, emit)
     return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
 
 
@@ -229,6 +238,22 @@ def _throttle(config: Config) -> Throttle:
         address_per_minute=limits.address.per_minute,
         max_keys=_THROTTLE_KEYS,
     )
+
+
+def _work_throttle(config: Config) -> WorkThrottle:
+    limits = config.customers.throttle
+    registrations = limits.registrations
+    return WorkThrottle(
+        {
+            Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
+            Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
+        },
+        _THROTTLE_KEYS,
+    )
+
+
+def _limit(bucket: Bucket) -> Limit:
+    return Limit(bucket.burst, bucket.per_minute)
 
 
 def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:

@@ -115,7 +115,7 @@ def code(outcome: object) -> Code:
         ((bearer(),), Caller(CallerKind.PUBLIC, "front")),
         ((TRUSTED,), Caller(CallerKind.TRUSTED, "back")),
         ((bearer(), token()), Caller(CallerKind.CUSTOMER, "front", "c1")),
-        ((TRUSTED, token("c2")), Caller(CallerKind.CUSTOMER, "back", "c2")),
+        ((TRUSTED, token("c2")), Caller(CallerKind.CUSTOMER, "back", "c2", is_by_trusted=True)),
     ],
 )
 def test_who_asks(headers: Headers, caller: Caller) -> None:

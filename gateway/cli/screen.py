@@ -22,6 +22,8 @@ from gateway.vocab.events import (
     ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
+    ShareSpent,
+    Throttled,
 )
 
 # What leaves room on a line for the rest; a path comes from a client.
@@ -90,7 +92,15 @@ def _told(event: Event) -> str | None:  # noqa: C901 - a case for each event
             return f"closed a connection of {_plain(event.peer)}: PROXY header {event.reason}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
-        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue() | NoProxyTrusted():
+        case (
+            RequestDone()
+            | CredentialRenewed()
+            | LoginDone()
+            | PasswordQueue()
+            | NoProxyTrusted()
+            | ShareSpent()
+            | Throttled()
+        ):
             return None
         case _:
             assert_never(event)

@@ -117,6 +117,37 @@ class Credential(Closed):
     )
 
 
+class Shares(Closed):
+    """How much of the connections one route or one client may hold, so that none takes what all need.
+
+    A call beyond it waits, at most `timeouts.connect`, and holds up no other route; it answers 503 `OVERLOADED` then,
+    or at once where as much as may already waits.
+    """
+
+    route: float = Field(
+        default=1.0,
+        gt=0,
+        le=1_000_000,
+        description="How many times as many connections as are free a route may hold, at least one: with 1 a route that"
+        " hangs has half of all, ten of them ten elevenths together.",
+    )
+    client: float = Field(
+        default=1 / 3,
+        gt=0,
+        le=1_000_000,
+        description="The same for a client's address (IPv6: its /64), trusted clients excepted: with a third one has a"
+        " quarter of all. While no proxy is trusted it is off for addresses in private and loopback space, where a"
+        " proxy may stand for many.",
+    )
+    queue: int = Field(
+        default=2048,
+        ge=1,
+        le=100_000,
+        description="Calls that may wait for a connection, per worker; as many again that are relayed. A route may have"
+        " `route` times as many of them as are free.",
+    )
+
+
 class Upstream(Closed):
     """The commerce API behind the gateway."""
 
@@ -134,6 +165,7 @@ class Upstream(Closed):
         validate_default=True,
         description="How old a connection may be that is used again; for the next one the name is looked up anew.",
     )
+    shares: Shares = Field(default_factory=Shares, description="Who may hold how many connections.")
     owner_memory: Duration = Field(
         default="1s",
         validate_default=True,
@@ -199,16 +231,34 @@ class Bucket(Closed):
     per_minute: float = Field(gt=0, description="Attempts given back each minute.")
 
 
+class RegistrationThrottle(Closed):
+    """How many registrations are accepted, per worker, whether or not the customer is known; beyond it 429."""
+
+    address: Bucket = Field(
+        default=Bucket(burst=20, per_minute=20),
+        description="Per client IP address (IPv6: its /64), trusted clients excepted. While no proxy is trusted"
+        " addresses in private and loopback space, where a proxy may stand for many, are not counted.",
+    )
+    email: Bucket = Field(default=Bucket(burst=10, per_minute=10), description="Per e-mail address.")
+
+
 class Throttle(Closed):
-    """How many failed logins are accepted, per worker."""
+    """How much password work is accepted, per worker. Each kind has buckets of its own."""
 
     account: Bucket = Field(
         default=Bucket(burst=10, per_minute=10),
-        description="Per e-mail address; beyond it every answer is that to a wrong password. An address from which the"
-        " customer has logged in is counted apart.",
+        description="Failed logins per e-mail address; beyond it every answer is that to a wrong password. An address"
+        " from which the customer has logged in is counted apart.",
     )
     address: Bucket = Field(
-        default=Bucket(burst=100, per_minute=100), description="Per client IP address; beyond it 429."
+        default=Bucket(burst=100, per_minute=100),
+        description="Failed logins per client IP address, trusted clients excepted; beyond it 429.",
+    )
+    registrations: RegistrationThrottle = Field(
+        default_factory=RegistrationThrottle, description="Registrations; what they take is not taken from logins."
+    )
+    password_changes: Bucket = Field(
+        default=Bucket(burst=10, per_minute=10), description="New passwords per customer id; beyond it 429."
     )
 
 
@@ -220,6 +270,13 @@ class Hashing(Closed):
     lanes: int = Field(default=1, ge=1, le=16, description="Parallel lanes.")
     workers: int = Field(default=1, ge=1, le=64, description="Computations at once, per worker process.")
     queue: int = Field(default=16, ge=0, le=10_000, description="Computations that may wait; more answer 503.")
+    login_share: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="Part of `workers` and `queue` that logins keep, and of the turns where others wait too:"
+        " registrations and changes cannot take it, and answer 503 where theirs is used up.",
+    )
 
 
 class Customers(Closed):
@@ -244,7 +301,7 @@ class Customers(Closed):
         description="How long a customer just created, whom the upstream does not show by id yet, is asked for again;"
         " at most 5s. Then the reply is 202.",
     )
-    throttle: Throttle = Field(default_factory=Throttle, description="Limits of failed logins.")
+    throttle: Throttle = Field(default_factory=Throttle, description="Limits of logins, registrations and changes.")
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
 
 

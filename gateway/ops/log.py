@@ -26,11 +26,14 @@ from gateway.vocab.events import (
     ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
+    ShareSpent,
+    Throttled,
 )
 from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
 # What is never given up for lack of room, as long as there is any.
 _VITAL: Final = (GuardViolated, RouteClosed)
+_METRIC_ONLY: Final = (PasswordQueue, ShareSpent, Throttled)
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
 _KEY_BYTES_LEAST: Final = 16
 # 64 bits tell the customers of a shop apart and keep the line short.
@@ -115,8 +118,8 @@ class EventLog:
         self._pseudonym: Final = lru_cache(_CUSTOMERS)(partial(_pseudonym, key))
 
     def __call__(self, event: Event) -> None:
-        """Write one line for the event; the depth of the password queue is a metric, and a line at debug only."""
-        if self._debug or not isinstance(event, PasswordQueue):
+        """Write one line for the event; what only metrics count, or a request's line tells, is one at debug only."""
+        if self._debug or not isinstance(event, _METRIC_ONLY):
             self.write(_serialize([self._line(self._now(), event)]), is_vital=isinstance(event, _VITAL))
 
     def write_requests(self, requests: Iterable[tuple[float, RequestDone]]) -> None:
@@ -172,6 +175,10 @@ class EventLog:
                 name, fields = "email_shared", {"id": _short(event.request_id), "holders": event.holders}
             case PasswordQueue():
                 name, fields = "password_queue", {"depth": event.depth}
+            case ShareSpent():
+                name, fields = "share_spent", {"share": event.share}
+            case Throttled():
+                name, fields = "throttled", {"work": event.work, "by": event.by}
             case CredentialRenewed():
                 name, fields = "credential_renewed", {"expires_at": event.expires_at}
             case CredentialFailed():

@@ -34,6 +34,8 @@ from gateway.vocab.events import (
     ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
+    ShareSpent,
+    Throttled,
 )
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.refusals import Code
@@ -42,6 +44,9 @@ _CALLERS: Final = frozenset(CallerKind)
 _CODES: Final = frozenset(Code.__members__)
 _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "failed"})
 _REASONS: Final = frozenset({"untrusted", "malformed", "too_large", "late"})
+_SHARES: Final = frozenset({"route", "client", "relays", "all"})
+_WORK: Final = frozenset({"registration", "password_change"})
+_COUNTED_BY: Final = frozenset({"address", "email", "customer"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -120,6 +125,18 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._shares: Final = Counter(
+            "gateway_share_refusals_total",
+            "Calls to the commerce API refused because a share of the connections was used up.",
+            ("share",),
+            registry=registry,
+        )
+        self._throttled: Final = Counter(
+            "gateway_throttled_total",
+            "Password work other than logins refused because too much of it was asked for.",
+            ("work", "by"),
+            registry=registry,
+        )
         self._renewals: Final = Counter(
             "gateway_credential_renewals_total", "Renewals of the server credential.", ("outcome",), registry=registry
         )
@@ -147,7 +164,7 @@ class Metrics:
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
-    def __call__(self, event: Event) -> None:  # noqa: C901 - a case for each event
+    def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case for each event
         """Count the event."""
         match event:
             case RequestDone():
@@ -160,6 +177,10 @@ class Metrics:
                 self._logins.labels(_known(event.outcome, _OUTCOMES)).inc()
             case PasswordQueue():
                 self._queue.set(event.depth)
+            case ShareSpent():
+                self._shares.labels(_known(event.share, _SHARES)).inc()
+            case Throttled():
+                self._throttled.labels(_known(event.work, _WORK), _known(event.by, _COUNTED_BY)).inc()
             case CredentialRenewed():
                 self._renewals.labels("renewed").inc()
                 self._keep_expiry(event.expires_at)

@@ -162,7 +162,8 @@ class Exchange:
             upload = Upload.CHUNKED
             if self._body.length is not None:
                 upload, headers = Upload.SIZED, (*headers, ("content-length", str(self._body.length)))
-        call = Call(ready.plan.method, ready.target, headers, ready.body, upload, not ready.buffered)
+        of = (route.name, self._trace.counts_for)
+        call = Call(ready.plan.method, ready.target, headers, ready.body, upload, not ready.buffered, *of)
         self._edge.pool.send(call, self)
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:

@@ -9,11 +9,13 @@ from typing import Any, assert_never
 from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
+from gateway.tokens.admission import Admission
 from gateway.tokens.directory import is_somebody, record_in
 from gateway.tokens.email import canonical_record
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
 from gateway.tokens.silence import reading, shows_nobody, unconfirmed
+from gateway.tokens.throttle import Work
 from gateway.vocab.events import Emit, Failed, describe
 from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
@@ -28,10 +30,18 @@ _NO_CHANGE = frozenset({"type", "id"})
 class Keeper:
     """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
 
-    def __init__(self, store: CredentialStore, hasher: PasswordHasher, registrar: Registrar, emit: Emit) -> None:
+    def __init__(
+        self,
+        store: CredentialStore,
+        hasher: PasswordHasher,
+        registrar: Registrar,
+        admission: Admission,
+        emit: Emit,
+    ) -> None:
         self._store = store
         self._hasher = hasher
         self._registrar = registrar
+        self._admission = admission
         self._emit = emit
         self._work: set[asyncio.Task[Checked | Refusal]] = set()
 
@@ -57,7 +67,7 @@ class Keeper:
         try:
             match mode:
                 case Passwords.REGISTER:
-                    return await self._registrar.register(plan, perform, trace)
+                    return self._too_many(plan, trace) or await self._registrar.register(plan, perform, trace)
                 case Passwords.CHANGE:
                     return await self._change(plan, whose, perform, trace)
                 case Passwords.FORGET:
@@ -68,6 +78,15 @@ class Keeper:
                     assert_never(mode)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+
+    def _too_many(self, plan: Plan, trace: Trace) -> Refusal | None:
+        """Count a registration, before anybody is asked whether its e-mail is known: the answer is the same."""
+        fields = customer_fields(plan)
+        if isinstance(fields, Refusal) or "email" not in fields:
+            # It is refused without any work.
+            return None
+        keys = {"address": trace.counts_for, "email": fields["email"]}
+        return self._admission.refusal(Work.REGISTRATION, keys)
 
     def _finish_alone(self, work: asyncio.Task[Checked | Refusal], request_id: str) -> None:
         """Name the error of work whose client has gone: there is nobody else left to hear of it."""
@@ -80,6 +99,10 @@ class Keeper:
         if isinstance(fields, Refusal):
             return fields
         has_password = "password" in fields
+        if has_password:
+            throttled = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
+            if throttled is not None:
+                return throttled
         if "email" not in fields:
             checked = await self._change_fields(fields, plan, whose, perform)
             if has_password:

@@ -19,7 +19,7 @@ from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
-from gateway.vocab.messages import Answer, Headers, Trace
+from gateway.vocab.messages import Answer, CallerKind, Headers, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, inflate, parse_answer
 from gateway.wire.client_address import forwarding_lines
@@ -119,7 +119,7 @@ class StoreVerifier:
     async def _strengthen(self, customer_id: str, password: str, stored: str | None) -> None:
         """Replace a hash made with weaker parameters than today's, if there is room to compute one now."""
         if stored is not None and self._hasher.needs_rehash(stored):
-            hashed = await self._hasher.hash(password)
+            hashed = await self._hasher.hash(password, is_login=True)
             if not isinstance(hashed, Refusal):
                 await self._store.rehash(customer_id, stored, hashed)
 
@@ -201,15 +201,17 @@ class Login:
         """Return the customer's id for an e-mail and a password as they came in, from `address`.
 
         LOGIN_FAILED for any pair that is not right, and for every pair after too many of them for one account;
-        THROTTLED after too many from one address; BODY_FIELD_INVALID for what cannot be an e-mail or a password at all.
+        THROTTLED after too many from one address, unless a trusted client sent them; BODY_FIELD_INVALID for what cannot
+        be an e-mail or a password at all.
         """
         account = canonical(email)
         if account is None or not isinstance(email, str):
             return Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source="data.email")
         if not check_length(password) or not isinstance(password, str):
             return Refusal(Code.BODY_FIELD_INVALID, "not 1 to 1024 bytes of text", source="data.password")
+        by_address = trace.caller != CallerKind.TRUSTED
         # Counted before the work, so that many attempts at once cannot slip under the limit together.
-        wait = self._throttle.reserve(account, address, self._clock())
+        wait = self._throttle.reserve(account, address, self._clock(), by_address=by_address)
         if wait is not None:
             self._emit(LoginDone("throttled"))
             if not wait.by_account:
@@ -221,13 +223,13 @@ class Login:
             return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
         outcome = await self._verifier.verify(account, email, password, address, trace)
         if not isinstance(outcome, Refusal):
-            self._throttle.welcome(account, address)
+            self._throttle.welcome(account, address, by_address=by_address)
             self._emit(LoginDone("granted"))
         elif outcome.code is Code.LOGIN_FAILED:
             self._emit(LoginDone("refused"))
         else:
             # Nobody learned anything about the password.
-            self._throttle.refund(account, address)
+            self._throttle.refund(account, address, by_address=by_address)
             self._emit(LoginDone("overloaded" if outcome.code is Code.OVERLOADED else "failed"))
             if outcome.violation:
                 self._emit(GuardViolated(trace.request_id, trace.route, outcome.detail))

@@ -176,7 +176,7 @@ class Registrar:
         wait = self._throttle.reserve(intent.email, _ANY_ADDRESS, self._now())
         if wait is not None:
             return Refusal(Code.THROTTLED, retry_after=wait.seconds)
-        is_same = await self._hasher.verify(password, intent.password_hash)
+        is_same = await self._hasher.verify(password, intent.password_hash, is_login=False)
         if is_same is not False:
             self._throttle.refund(intent.email, _ANY_ADDRESS)
         return is_same

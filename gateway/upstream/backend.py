@@ -45,7 +45,10 @@ class Backend:
                 return line
             started = self._clock()
             trace.upstream_calls += 1
-            answer = await fetch(self._pool, replace(call, headers=(*call.headers, line)), limit)
+            headers = (*call.headers, line)
+            answer = await fetch(
+                self._pool, replace(call, headers=headers, route=trace.route, client=trace.counts_for), limit
+            )
             trace.upstream_seconds += self._clock() - started
             if isinstance(answer, Refusal) or answer.status not in UNACCEPTED:
                 return answer

@@ -60,6 +60,24 @@ class PasswordQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareSpent:
+    """A call upstream was refused because a share of the connections was used up: `share` is whose.
+
+    It is one of route, client, relays, all (carrying/shares.py).
+    """
+
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Password work other than a login was refused: one address or name (`by`) asked for too much `work` of a kind."""
+
+    work: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialRenewed:
     """The server credential was renewed; it lives until `expires_at` (epoch seconds)."""
 
@@ -127,6 +145,8 @@ Event = (
     | LoginDone
     | EmailShared
     | PasswordQueue
+    | ShareSpent
+    | Throttled
     | CredentialRenewed
     | CredentialFailed
     | Failed

@@ -34,12 +34,14 @@ class Caller(Struct, frozen=True):
     """Who asks, proven. `customer_id` is set exactly for customers.
 
     `has_dead_token`: a customer token came along that is not valid (any more), on a route that needs none.
+    `is_by_trusted`: the bearer beside a customer's token is a trusted client's.
     """
 
     kind: CallerKind
     client_id: str | None = None
     customer_id: str | None = None
     has_dead_token: bool = False
+    is_by_trusted: bool = False
 
 
 class Target(Struct, frozen=True):
@@ -174,11 +176,12 @@ class Reply(Struct, frozen=True):
 
 
 class Trace(Struct):
-    """What is known about a request so far, for events only: no decision reads it. Times are in seconds.
+    """What is known about a request so far, for events and for shares: no decider reads it. Times are in seconds.
 
     `target` is as the client sent it; only the log of the demonstration shows some of it. `client_id` is the client's
     own id for the request, where `request_id` is another. `ignored_token`: the customer token is dead, and the request
-    went on as the public's; the head of the reply says it.
+    went on as the public's; the head of the reply says it. `counts_for` is the client (an address or its network) whose
+    shares and counts this request takes from; empty where it takes from none.
     """
 
     request_id: str = "-"
@@ -192,6 +195,7 @@ class Trace(Struct):
     target: str = "-"
     client_id: str | None = None
     ignored_token: bool = False
+    counts_for: str = ""
 
 
 class Whose(Struct, frozen=True):

@@ -33,13 +33,6 @@ _PAIR: Final = re.compile(
     r"""[ \t]*(?:([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^";,\\ \t]*)[ \t]*)?(?:;|\Z)"""
 )
 _ESCAPE: Final = re.compile(r"\\(.)")
-# RFC 1918, 6598, 4193 and loopback (RFC 6890): where proxies stand, and no customer does.
-_INNER: Final = tuple(
-    map(
-        ip_network,
-        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128"),
-    )
-)
 
 
 class AddressHeader(StrEnum):
@@ -79,19 +72,6 @@ def plain_address(text: str) -> str:
     """Return an address in its one spelling; UNKNOWN for what is none."""
     address = read_address(text)
     return UNKNOWN if address is None else str(address)
-
-
-@lru_cache(_REMEMBERED)
-def countable_address(peer: str, *, is_proxy_trusted: bool) -> str | None:
-    """Return by what name the requests of a client's address are counted, or None where they shall not be.
-
-    `peer` is a request's (`Request.peer`). As long as no proxy is trusted, one may stand at every inner address, and
-    then all clients would be counted as one. Whoever has IPv6 has a /64 of it: the throttle takes these together.
-    """
-    address = read_address(peer)
-    if address is None or (not is_proxy_trusted and any(address in network for network in _INNER)):
-        return None
-    return str(address)
 
 
 class Proxies:

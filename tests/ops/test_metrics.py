@@ -22,6 +22,8 @@ from gateway.vocab.events import (
     PasswordQueue,
     ProxyHeaderRefused,
     RequestDone,
+    ShareSpent,
+    Throttled,
 )
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code
@@ -114,6 +116,8 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (LoginDone("granted"), ("gateway_logins_total", "outcome=granted"), 1),
     (LoginDone("throttled"), ("gateway_logins_total", "outcome=throttled"), 1),
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
+    (ShareSpent("route"), ("gateway_share_refusals_total", "share=route"), 1),
+    (Throttled("registration", "email"), ("gateway_throttled_total", "by=email", "work=registration"), 1),
     (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "outcome=renewed"), 1),
     (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds",), 50),
     (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "outcome=failed"), 1),

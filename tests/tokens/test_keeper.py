@@ -16,7 +16,7 @@ from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
-from tests.tokens.accounts import registrar
+from tests.tokens.accounts import admission, registrar
 
 ANN = {"type": "customer", "id": "ann-id", "name": "Ann", "email": "ann@x.example"}
 BEN = {"type": "customer", "id": "ben-id", "name": "Ben", "email": "ben@x.example"}
@@ -41,7 +41,7 @@ class Exchange:
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
-    return Keeper(store, hasher, registrar(directory, store, hasher, now), lambda _: None)
+    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), lambda _: None)
 
 
 def put(**fields: object) -> Plan:

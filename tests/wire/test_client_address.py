@@ -5,7 +5,6 @@ import pytest
 from gateway.wire.client_address import (
     AddressHeader,
     Proxies,
-    countable_address,
     forwarding_lines,
     plain_address,
     public_lines,
@@ -180,32 +179,6 @@ def test_what_is_no_network(text: str) -> None:
 def test_one_spelling(text: str, plain: str) -> None:
     """An address has one spelling; what is none is said so."""
     assert plain_address(text) == plain
-
-
-INNER = [
-    "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "::1",
-    "fc00::1", "fdff::1", "::ffff:10.0.0.1",
-]  # fmt: skip
-OUTER = ["172.32.0.1", "100.128.0.1", "11.0.0.1", "203.0.113.7", "2001:db8::7", "fe00::1"]
-
-
-@pytest.mark.parametrize("peer", INNER)
-def test_an_inner_address_counts_once_a_proxy_is_trusted(peer: str) -> None:
-    """As long as none is, one may stand there, and all of its clients would be one."""
-    assert countable_address(peer, is_proxy_trusted=False) is None
-    assert countable_address(peer, is_proxy_trusted=True) == plain_address(peer)
-
-
-@pytest.mark.parametrize("peer", OUTER)
-def test_an_outer_address_always_counts(peer: str) -> None:
-    """Nobody gets out of a count by what it sends."""
-    assert countable_address(peer, is_proxy_trusted=False) == countable_address(peer, is_proxy_trusted=True) == peer
-
-
-@pytest.mark.parametrize("peer", ["-", "", "unknown"])
-def test_what_is_no_address_is_not_counted(peer: str) -> None:
-    """A client on a Unix socket has none."""
-    assert countable_address(peer, is_proxy_trusted=True) is None
 
 
 def test_what_the_upstream_is_told() -> None:
