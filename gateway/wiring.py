@@ -139,8 +139,10 @@ async def running(
         login = Login(verifier, _throttle(config), clock, emit)
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
-        counted = counting(knows_proxies=bool(config.server.trusted_proxies))
-        flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit, counted)
+        flow = Flow(
+            *(backend, parents, keeper, _endpoints(config, login, ring), emit),
+            counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
+        )
         server = config.server
         edge = Edge(
             *(flow, pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
