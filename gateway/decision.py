@@ -34,7 +34,7 @@ from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import etags
 from gateway.wire import headers as wire_headers
 from gateway.wire import target as wire_target
-from gateway.wire.body import CODINGS, encode, inflate, parse_request
+from gateway.wire.body import CODINGS, UNENCODED, encode, inflate, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
@@ -384,9 +384,9 @@ def check_body(request: Request, route: Route, access: Access) -> Refusal | None
     wanted = scope.needs_document(route, access)
     if request.method in _BODILESS or (request.method == "DELETE" and not access.is_open and not wanted):
         return Refusal(Code.BODY_UNEXPECTED)
-    # What is streamed goes on without this header, and would be read as something else.
-    if not wanted and any(
-        value.lower() != "identity" for value in wire_headers.values(request.headers, "content-encoding")
-    ):
-        return Refusal(Code.BODY_TYPE, "encoded body")
-    return None
+    if wanted or wire_headers.content_coding(request.headers) is None:
+        return None
+    # Its header goes with it on open routes. Elsewhere it does not, and the body would be read as something else.
+    if access.is_open and not wire_headers.ends_here(request.headers, "content-encoding"):
+        return None
+    return Refusal(Code.BODY_TYPE, "encoded body", accepts=UNENCODED)

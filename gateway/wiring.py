@@ -212,7 +212,7 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
-            {client.id: client.secret for client in config.clients.client_credentials},
+            {client.id: client.all_secrets for client in config.clients.client_credentials},
         ),
         login,
         ring,

@@ -61,8 +61,11 @@ def secret_places(config: Config) -> Iterator[Location]:
     yield SECRETS[0]
     if config.log.customer_key is not None:
         yield SECRETS[1]
-    for index in range(len(config.clients.client_credentials)):
-        yield ("clients", "client_credentials", index, "secret")
+    for index, client in enumerate(config.clients.client_credentials):
+        place: Location = ("clients", "client_credentials", index)
+        if client.secret is not None:
+            yield (*place, "secret")
+        yield from ((*place, "secrets", number) for number in range(len(client.secrets)))
     for index in range(len(config.tokens.keys)):
         yield ("tokens", "keys", index)
 
@@ -97,6 +100,21 @@ def _clients(config: Config) -> Iterator[Finding]:
             if client_id in seen:
                 yield ("clients", name, index, "id"), "this client id stands here twice", "remove one of them"
             seen.add(client_id)
+
+    for index, client in enumerate(clients.client_credentials):
+        if len({secret.get_secret_value() for secret in client.secrets}) < len(client.secrets):
+            where = ("clients", "client_credentials", index, "secrets", 1)
+            yield where, "the same secret stands here twice", "write the new one and the old one, or only secret:"
+
+
+def second_secrets(config: Config) -> Iterator[str]:
+    """Yield what is to be known of each client with two secrets: one of them is to go."""
+    for index, client in enumerate(config.clients.client_credentials):
+        if len(client.all_secrets) > 1:
+            yield (
+                f"clients.client_credentials[{index}] ({client.id}): a second secret is good as well;"
+                " remove the old one once nobody uses it"
+            )
 
 
 def _routes(config: Config) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ It checks single values; what must fit together across the file is in check.py.
 """
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,8 @@ from pydantic import (
 )
 
 from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.origin import Origin
+from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.units import Duration, Size
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
@@ -100,8 +102,8 @@ class Timeouts(Closed):
 class Credential(Closed):
     """The gateway's own client at the upstream."""
 
-    client_id: str = Field(min_length=1, description="Client id.")
-    client_secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
+    client_id: ClientId = Field(description="Client id.")
+    client_secret: ClientSecret = Field(description="Client secret; from ${env:...} or ${file:...}.")
     path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
     authentication: Literal["form", "basic"] | None = Field(
         default=None,
@@ -167,14 +169,30 @@ class Store(Closed):
 class ImplicitClient(Closed):
     """A front end: anybody can read its id."""
 
-    id: str = Field(min_length=1, description="Client id.")
+    id: ClientId = Field(description="Client id.")
 
 
 class SecretClient(Closed):
     """A server: it holds a secret and is trusted with every record."""
 
-    id: str = Field(min_length=1, description="Client id.")
-    secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
+    id: ClientId = Field(description="Client id.")
+    secret: ClientSecret | None = Field(default=None, description="Client secret; from ${env:...} or ${file:...}.")
+    secrets: tuple[ClientSecret, ...] = Field(
+        default=(),
+        max_length=2,
+        description="In place of `secret`, for as long as one takes the place of another: [new, old]. Both are good.",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> Self:
+        if (self.secret is None) != bool(self.secrets):
+            raise ValueError("write secret: with one, or secrets: with the new one and the old one")
+        return self
+
+    @property
+    def all_secrets(self) -> tuple[SecretStr, ...]:
+        """The secrets that are good, the newest first."""
+        return self.secrets or (() if self.secret is None else (self.secret,))
 
 
 class Clients(Closed):
@@ -239,8 +257,9 @@ class Customers(Closed):
 class CorsOptions(Closed):
     """Which browser applications may call."""
 
-    origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")], ...] = Field(
-        default=(), description="Allowed origins, such as https://shop.example, or * for any."
+    origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="Allowed origins, such as https://shop.example or capacitor://localhost, or * for any.",
     )
     headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
         default=(), description="Request headers that pages may send besides those of the API's SDKs."

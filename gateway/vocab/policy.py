@@ -132,6 +132,16 @@ class Route:
     is_alike: bool = False
     endpoint: Endpoint | None = None
 
+    @property
+    def is_tail(self) -> bool:
+        """Whether the path ends with any number of segments, so that nobody knows what it names."""
+        return self.path.endswith("...}")
+
+    @property
+    def names_a_record(self) -> bool:
+        """Whether the path ends with the id of one record."""
+        return self.path.endswith("}") and not self.is_tail
+
 
 Perform = Callable[[Plan], Awaitable[Checked | Refusal]]
 """Sends a plan and judges its answer: stages 5 to 7."""

@@ -107,6 +107,11 @@ def _named_in_connection(headers: Headers) -> frozenset[str]:
     return frozenset(part.strip().lower() for value in lines for part in value.split(","))
 
 
+def ends_here(headers: Headers, name: str) -> bool:
+    """Tell whether Connection names a field, so that it is for us alone."""
+    return name in _named_in_connection(headers)
+
+
 def for_upstream(headers: Headers, allowed: Collection[str]) -> Headers:
     """Pick the lines that go upstream: those in `allowed`, unless Connection names them."""
     passing = []
