@@ -29,9 +29,9 @@ from gateway.vocab.messages import (
     Trace,
     Whose,
 )
-from gateway.vocab.policy import Access, Endpoint, Route
+from gateway.vocab.policy import Access, Endpoint, IdempotencyKey, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire import etags
+from gateway.wire import etags, idempotency
 from gateway.wire import headers as wire_headers
 from gateway.wire import target as wire_target
 from gateway.wire.body import CODINGS, UNENCODED, encode, inflate, parse_request
@@ -60,6 +60,7 @@ class Snapshot(Struct, frozen=True):
     places: Places
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
+    pseudonym: str = wire_headers.GATEWAY
     lines: LineMemory = field(default_factory=LineMemory)
 
 
@@ -143,6 +144,8 @@ def with_document(request: Request, body: Body, limit: int, go_on: Callable[[Jso
 
 def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
     """Stages 1-3: say which route a request takes and for whom, or no. Pure."""
+    if wire_headers.came_through(request.headers, snapshot.pseudonym):
+        return Refusal(Code.FORWARDING_LOOP, "our own Via")
     origin = _origin_form(snapshot, request)
     target = origin if isinstance(origin, Refusal) else wire_target.parse(origin)
     if isinstance(target, Refusal):
@@ -237,9 +240,18 @@ def authenticate(
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
     """Stage 4: narrow the request. Pure; `document` is the body where `scope.needs_document` asks for it."""
-    return scope.make_plan(
-        admission.route, admission.access, admission.whose, request, admission.target, document, snapshot.forwarded
+    asked = (admission.route, admission.access, admission.whose, request, admission.target, document)
+    planned = scope.make_plan(*asked, snapshot.forwarded, snapshot.pseudonym)
+    keys = admission.route.idempotency_key
+    if isinstance(planned, Refusal) or keys is IdempotencyKey.OFF or planned.method in _BODILESS:
+        return planned
+    is_required = keys is IdempotencyKey.REQUIRED
+    key = idempotency.passing(
+        request.headers, admission.caller, request.method, admission.target, is_required=is_required
     )
+    if isinstance(key, Refusal):
+        return key
+    return replace(planned, key=key) if key else planned
 
 
 def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, headers: Headers) -> Relayed | Refusal:
@@ -271,9 +283,6 @@ def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, hea
         if not is_json:
             # The page that comes with it is for people, and may name the upstream's own address.
             return Relayed(wire_headers.without_content(lines), "0", rewrites=False, has_body=False, is_error=False)
-    length = wire_headers.first(headers, "content-length")
-    if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
-        return nothing
     length = wire_headers.first(headers, "content-length")
     if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
         return nothing

@@ -17,10 +17,11 @@ from gateway.authn.keyring import KeyRing
 from gateway.carrying.call import Timeouts
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
+from gateway.carrying.tunnel import Tunnel, tunnel
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
-from gateway.config.model import Config
+from gateway.config.model import Config, Proxy
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch
@@ -106,7 +107,8 @@ async def running(
         outbox = Outbox(asyncio.get_running_loop())
         timeouts = Timeouts(**dict(config.upstream.timeouts))
         heads = HeadLimits(**dict(config.limits.head))
-        pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox, heads)
+        upstream = config.upstream
+        pool = ConnectionPool(upstream.url, timeouts, upstream.connections, outbox, heads, _tunnel(upstream.proxy))
         stack.push_async_callback(pool.close)
         options = config.upstream.credential
         credential = ServerCredential(
@@ -117,6 +119,7 @@ async def running(
                 options.client_secret,
                 options.authentication,
                 options.default_life,
+                now,
             ),
             emit,
             now,
@@ -195,6 +198,12 @@ async def _passwords(
     registrar = Registrar(directory, store, hasher, _throttle(config), customers.path, now)
     keeper = Keeper(store, hasher, directory, registrar, emit)
     return store, hasher, keeper, StoreVerifier(directory, store, hasher, now)
+
+
+def _tunnel(proxy: Proxy | None) -> Tunnel | None:
+    if proxy is None:
+        return None
+    return tunnel(proxy.url, proxy.username, None if proxy.password is None else proxy.password.get_secret_value())
 
 
 def _throttle(config: Config) -> Throttle:

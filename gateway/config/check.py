@@ -20,7 +20,7 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
-from gateway.vocab.policy import JWKS_PATH, Endpoint, Passwords
+from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
 
@@ -59,6 +59,8 @@ def findings(config: Config) -> Iterator[Finding]:
 def secret_places(config: Config) -> Iterator[Location]:
     """Yield where secrets stand."""
     yield SECRETS[0]
+    if config.upstream.proxy is not None and config.upstream.proxy.password is not None:
+        yield ("upstream", "proxy", "password")
     if config.log.customer_key is not None:
         yield SECRETS[1]
     for index, client in enumerate(config.clients.client_credentials):
@@ -179,6 +181,7 @@ def _route(route: Route) -> Iterator[Finding]:
         yield ("access",), "no caller may use this route", "name public, customer or trusted, or remove the route"
     if route.passwords in {Passwords.CHANGE, Passwords.FORGET} and not parameters:
         yield ("passwords",), "the path names no customer", "end the path with the customer's id, as /customers/{id}"
+    yield from _idempotency_key(route)
     if not set(route.methods) <= _METHODS[route.passwords]:
         what = f"{route.passwords} goes with {' and '.join(sorted(_METHODS[route.passwords]))} only"
         yield ("passwords",), what, "give the other methods a route of their own"
@@ -186,6 +189,15 @@ def _route(route: Route) -> Iterator[Finding]:
         if isinstance(access, Rules):
             for where, what, hint in _rules(route, caller, access, parameters):
                 yield ("access", caller, *where), what, hint
+
+
+def _idempotency_key(route: Route) -> Iterator[Finding]:
+    if route.idempotency_key in {None, IdempotencyKey.OFF}:
+        return
+    if route.passwords not in {None, Passwords.SHOW}:
+        yield ("idempotency_key",), "no key passes where passwords are kept", "write off, or nothing"
+    elif set(route.methods) == {"GET"}:
+        yield ("idempotency_key",), "nothing is written here", "remove it"
 
 
 def _per_caller(access: AccessPerCaller) -> dict[str, object]:

@@ -27,7 +27,7 @@ from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.routing import parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
-from gateway.vocab.policy import Passwords
+from gateway.vocab.policy import IdempotencyKey, Passwords
 from gateway.wire.headers import OWN_ANSWER_FIELDS, OWN_FIELDS
 
 
@@ -118,12 +118,31 @@ class Credential(Closed):
     )
 
 
+class Proxy(Closed):
+    """A proxy on the way to the API (HTTP CONNECT); what the environment says (HTTP_PROXY) is not read."""
+
+    url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._\-\[\]:]+/?$")] = Field(
+        description="Its address, such as http://proxy.internal:3128; TLS, if any, goes through it to the API."
+    )
+    username: ClientId | None = Field(default=None, description="Name at the proxy, sent with Basic (RFC 7617).")
+    password: ClientSecret | None = Field(default=None, description="Its password; from ${env:...} or ${file:...}.")
+
+    @model_validator(mode="after")
+    def _names_both(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("write username: and password:, or neither")
+        if self.username is not None and ":" in self.username:
+            raise ValueError("a name at a proxy has no colon (RFC 7617 section 2)")
+        return self
+
+
 class Upstream(Closed):
     """The commerce API behind the gateway."""
 
     url: Annotated[str, AfterValidator(_base_url)] = Field(description="Base URL of the API.")
     credential: Credential = Field(description="How the gateway obtains its own bearer.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
+    proxy: Proxy | None = Field(default=None, description="A proxy through which the API is reached.")
     connections: int = Field(
         default=256,
         ge=1,
@@ -285,6 +304,11 @@ class Server(Closed):
         description="What becomes of a client's X-Request-Id: kept, if it is 1 to 64 letters, digits or ._~+-, or"
         " replaced by one of the gateway's; then the log holds both.",
     )
+    pseudonym: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = Field(
+        default=None,
+        description="Who the gateway is in Via, by which it knows a request that comes back to it (508). Without it, a"
+        " name made of `upstream.url`, the client id there, `public_url`, issuer and audience: that of all replicas.",
+    )
     keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
     drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
 
@@ -401,6 +425,12 @@ class Route(Closed):
         default=None,
         description="What the route does with passwords: register, change, forget or show. No effect where"
         " customers.verify is upstream.",
+    )
+    idempotency_key: IdempotencyKey | None = Field(
+        default=None,
+        description="What becomes of Idempotency-Key on writes: pass, the default (a digest of it and its caller goes"
+        " up), required (400 without one) or off, the only way where passwords are kept. A public caller's repeat must"
+        " use the same bearer.",
     )
     limits: Limits = Field(default_factory=Limits, description="Sizes.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")

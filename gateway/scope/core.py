@@ -13,7 +13,7 @@ from gateway.scope.names import fold
 from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import CONDITIONAL, CONDITIONS, content_coding, for_upstream, via
+from gateway.wire.headers import CONDITIONAL, CONDITIONS, GATEWAY, content_coding, for_upstream, via
 from gateway.wire.nothing import tells_nothing
 from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
@@ -73,10 +73,12 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     target: Target,
     document: Json | None,
     forwarded: frozenset[str],
+    pseudonym: str = GATEWAY,
 ) -> Plan | Refusal:
     """Apply the rules of `access` on behalf of `whose` and return the upstream request without our own credential.
 
     `document` is the client's body where `needs_document` asks for it. `forwarded` are the header names that pass.
+    `pseudonym` is who we are in Via.
     """
     query = target.query
     draft = Draft(target, query, document)
@@ -109,7 +111,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         path=target.path,
         query=draft.query,
         asked=query,
-        headers=(*headers, via(request.protocol)),
+        headers=(*headers, via(request.protocol, pseudonym)),
         document=draft.document,
         parents=draft.parents,
         narrowed=draft.narrowed,

@@ -97,6 +97,14 @@ class HeadLimits:
     lines: int = 200
 
 
+class IdempotencyKey(StrEnum):
+    """What becomes of a client's Idempotency-Key on a write."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    REQUIRED = "required"
+    OFF = "off"
+
+
 class Endpoint(StrEnum):
     """Paths that the gateway answers itself."""
 
@@ -130,6 +138,7 @@ class Route:
     answer_headers: frozenset[str] = frozenset()
     closes_on_violation: bool = False
     is_alike: bool = False
+    idempotency_key: IdempotencyKey = IdempotencyKey.OFF
     endpoint: Endpoint | None = None
 
     @property

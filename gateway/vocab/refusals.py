@@ -29,6 +29,7 @@ class Code(Enum):
     FILTER_FIELD_RESERVED = Wording(400, "Bad Request", "The filter names a field that is reserved on this route.")
     BODY_MALFORMED = Wording(400, "Bad Request", "The body is not one well-formed JSON object.")
     CONDITION_FORBIDDEN = Wording(400, "Bad Request", "This request may not be conditional.")
+    IDEMPOTENCY_KEY_MISSING = Wording(400, "Bad Request", "This route needs an Idempotency-Key.")
     BODY_UNEXPECTED = Wording(400, "Bad Request", "This request may not carry a body.")
     FORM_INVALID = Wording(400, "Bad Request", "The form lacks a supported grant_type or a client_id.")
     BEARER_MISSING = Wording(401, "Unauthorized", "An access token is required: POST /oauth/access_token first.")
@@ -70,6 +71,7 @@ class Code(Enum):
     UPSTREAM_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API is not available. Try again later.")
     CREDENTIAL_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API does not accept the gateway yet.")
     UPSTREAM_TIMEOUT = Wording(504, "Gateway Timeout", "The commerce API did not answer in time.")
+    FORWARDING_LOOP = Wording(508, "Loop Detected", "The request is forwarded in a circle: a gateway met it twice.")
 
     @property
     def status(self) -> int:

@@ -81,13 +81,12 @@ async def test_a_compressed_body_passes_on_open_routes(upstream: Commerce, tmp_p
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     upstream.script(at("/v2/files"), b"HTTP/1.1 204 X\r\n\r\n")
     async with run_site(upstream, tmp_path, config=UPLOADS, passwords=False) as site:
-        upstream.requests.clear()
         assert (await site.public("POST", "/v2/files", data=sent, headers=headers)).status == 204
         asked = next(one for one in upstream.requests if one.path == "/v2/files")
         assert (asked.body, asked.values("content-encoding")) == (sent, ["gzip"])
-        upstream.requests.clear()
+        told = len(upstream.requests)
         cut = await site.public("POST", "/v2/files", data=sent, headers={**headers, "Connection": "content-encoding"})
-        assert (cut.status, cut.headers["accept-encoding"], upstream.requests) == (415, "identity", [])
+        assert (cut.status, cut.headers["accept-encoding"], len(upstream.requests)) == (415, "identity", told)
         assert (await site.public("GET", "/v2/files", headers={"Content-Encoding": "gzip"})).status == 204
         assert upstream.requests[-1].values("content-encoding") == []
 
