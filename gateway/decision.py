@@ -29,12 +29,12 @@ from gateway.vocab.messages import (
     Trace,
     Whose,
 )
-from gateway.vocab.policy import Access, Endpoint, Route
+from gateway.vocab.policy import Access, Endpoint, IdempotencyKey, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire import etags
+from gateway.wire import etags, idempotency
 from gateway.wire import headers as wire_headers
 from gateway.wire import target as wire_target
-from gateway.wire.body import CODINGS, encode, inflate, parse_request
+from gateway.wire.body import CODINGS, UNENCODED, encode, inflate, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
@@ -62,6 +62,7 @@ class Snapshot(Struct, frozen=True):
     public: Headers = ()
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
+    pseudonym: str = wire_headers.GATEWAY
     lines: LineMemory = field(default_factory=LineMemory)
 
 
@@ -147,6 +148,8 @@ def with_document(request: Request, body: Body, limit: int, go_on: Callable[[Jso
 
 def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
     """Stages 1-3: say which route a request takes and for whom, or no. Pure."""
+    if wire_headers.came_through(request.headers, snapshot.pseudonym):
+        return Refusal(Code.FORWARDING_LOOP, "our own Via")
     origin = _origin_form(snapshot, request)
     target = origin if isinstance(origin, Refusal) else wire_target.parse(origin)
     if isinstance(target, Refusal):
@@ -243,8 +246,18 @@ def authenticate(
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
     """Stage 4: narrow the request. Pure; `document` is the body where `scope.needs_document` asks for it."""
-    route, access, whose, target = admission.route, admission.access, admission.whose, admission.target
-    return scope.make_plan(route, access, whose, request, target, document, snapshot.forwarded, snapshot.public)
+    asked = (admission.route, admission.access, admission.whose, request, admission.target, document)
+    planned = scope.make_plan(*asked, snapshot.forwarded, snapshot.public, snapshot.pseudonym)
+    keys = admission.route.idempotency_key
+    if isinstance(planned, Refusal) or keys is IdempotencyKey.OFF or planned.method in _BODILESS:
+        return planned
+    is_required = keys is IdempotencyKey.REQUIRED
+    key = idempotency.passing(
+        request.headers, admission.caller, request.method, admission.target, is_required=is_required
+    )
+    if isinstance(key, Refusal):
+        return key
+    return replace(planned, key=key) if key else planned
 
 
 def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, headers: Headers) -> Relayed | Refusal:
@@ -388,9 +401,9 @@ def check_body(request: Request, route: Route, access: Access) -> Refusal | None
     wanted = scope.needs_document(route, access)
     if request.method in _BODILESS or (request.method == "DELETE" and not access.is_open and not wanted):
         return Refusal(Code.BODY_UNEXPECTED)
-    # What is streamed goes on without this header, and would be read as something else.
-    if not wanted and any(
-        value.lower() != "identity" for value in wire_headers.values(request.headers, "content-encoding")
-    ):
-        return Refusal(Code.BODY_TYPE, "encoded body")
-    return None
+    if wanted or wire_headers.content_coding(request.headers) is None:
+        return None
+    # Its header goes with it on open routes. Elsewhere it does not, and the body would be read as something else.
+    if access.is_open and not wire_headers.ends_here(request.headers, "content-encoding"):
+        return None
+    return Refusal(Code.BODY_TYPE, "encoded body", accepts=UNENCODED)

@@ -181,7 +181,7 @@ class Flow:
         self, snapshot: Snapshot, admission: Admission, trace: Trace, planned: Plan, body: bytes | None
     ) -> Ready | Later:
         """Stage 5: a request that can be sent, as soon as there is a credential. A body of None is streamed."""
-        headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
+        headers = (*planned.headers, *planned.key, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         if planned.conditions and not scope.is_judged_first(admission.access, planned):
             headers += snapshot.links.tags.unmarked(planned.conditions)
         target = admission.sent or wire_target.serialise(planned.path, planned.query)

@@ -18,10 +18,11 @@ from gateway.carrying.call import Timeouts
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
 from gateway.carrying.shares import Factors
+from gateway.carrying.tunnel import Tunnel, tunnel
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
-from gateway.config.model import Bucket, Config
+from gateway.config.model import Bucket, Config, Proxy
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch
@@ -113,9 +114,9 @@ async def running(
         outbox = Outbox(asyncio.get_running_loop())
         timeouts = Timeouts(**dict(config.upstream.timeouts), life=config.upstream.connection_life)
         heads = HeadLimits(**dict(config.limits.head))
-        shares = config.upstream.shares
-        factors = Factors(shares.route, shares.client)
-        of = (config.upstream.url, timeouts, config.upstream.connections, outbox, heads, factors, shares.queue, emit)
+        upstream, shares = config.upstream, config.upstream.shares
+        factors, way = Factors(shares.route, shares.client), _tunnel(upstream.proxy)
+        of = (upstream.url, timeouts, upstream.connections, outbox, heads, factors, shares.queue, emit, way)
         pool = ConnectionPool(*of)
         stack.push_async_callback(pool.close)
         options = config.upstream.credential
@@ -127,6 +128,7 @@ async def running(
                 options.client_secret,
                 options.authentication,
                 options.default_life,
+                now,
             ),
             emit,
             now,
@@ -231,6 +233,12 @@ def _peers(config: Config, emit: Emit) -> Peers:
     return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
 
 
+def _tunnel(proxy: Proxy | None) -> Tunnel | None:
+    if proxy is None:
+        return None
+    return tunnel(proxy.url, proxy.username, None if proxy.password is None else proxy.password.get_secret_value())
+
+
 def _throttle(config: Config) -> Throttle:
     limits = config.customers.throttle
     return Throttle(
@@ -262,7 +270,7 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
-            {client.id: client.secret for client in config.clients.client_credentials},
+            {client.id: client.all_secrets for client in config.clients.client_credentials},
         ),
         login,
         ring,

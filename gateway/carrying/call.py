@@ -73,11 +73,14 @@ class Break(Enum):
     SILENT = auto()
     """Nothing came for too long."""
 
-    def refusal(self, *, begun: bool = False) -> Refusal:
-        """Return the refusal that says so; `begun` tells that the head of the answer had come."""
+    def refusal(self, said: str = "", *, begun: bool = False) -> Refusal:
+        """Return the refusal that says so, with what else is `said` of it.
+
+        `begun` tells that the head of the answer had come.
+        """
         match self:
             case Break.UNREACHABLE:
-                return Refusal(Code.UPSTREAM_UNREACHABLE, "no connection")
+                return Refusal(Code.UPSTREAM_UNREACHABLE, said or "no connection")
             case Break.UNCONNECTED:
                 return Refusal(Code.UPSTREAM_UNREACHABLE, "no connection in time")
             case Break.BUSY:

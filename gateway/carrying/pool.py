@@ -18,6 +18,7 @@ from gateway.carrying.call import Break, Call, Receiver, Timeouts, tell
 from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.shares import Factors, Share, Shares
+from gateway.carrying.tunnel import Tunnel, UntunnelledError
 from gateway.vocab.events import Emit, ShareSpent
 from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Refusal
@@ -87,6 +88,8 @@ async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> l
 class ConnectionPool:
     """Connections to one upstream, at most `most` open at once; `queue` calls may wait for one.
 
+    They go through a proxy, where there is a `tunnel`.
+
     Calls that are relayed at a client's pace can have three quarters of them: slow readers and writers hold
     connections as long as they like, and may not keep logins and guarded routes from theirs. For each route and each
     client there is a share of its own (`factors`). Who is over a share waits in the line of the route, and holds up no
@@ -103,12 +106,14 @@ class ConnectionPool:
         factors: Factors = Factors(),  # noqa: B008 - a frozen value
         queue: int = QUEUE,
         emit: Emit = lambda _: None,
+        tunnel: Tunnel | None = None,
     ) -> None:
         base = yarl.URL(url)
         self.timeouts: Final = timeouts
         self._address: Final = (base.host or "", base.port or 0)
         self._ssl: Final = ssl.create_default_context() if base.scheme == "https" else None
         self._host: Final = ("Host", base.host_port_subcomponent or "")
+        self._tunnel: Final = tunnel
         self._base_path: Final = base.raw_path.rstrip("/")
         self._outbox: Final = outbox
         self._heads: Final = heads
@@ -267,15 +272,18 @@ class ConnectionPool:
 
     async def _connect(self, loop: asyncio.AbstractEventLoop) -> None:
         host, port = self._address
+        near = (host, port) if self._tunnel is None else (self._tunnel.host, self._tunnel.port)
         try:
             async with asyncio.timeout(self.timeouts.connect):
                 socket = await aiohappyeyeballs.start_connection(
-                    await _addresses(loop, host, port),
+                    await _addresses(loop, *near),
                     happy_eyeballs_delay=_NEXT_ADDRESS_AFTER,
                     interleave=1,
                     loop=loop,
                 )
                 try:
+                    if self._tunnel is not None:
+                        await self._tunnel.open(loop, socket, host, port)
                     _, connection = await loop.create_connection(
                         self._make, sock=socket, ssl=self._ssl, server_hostname=host if self._ssl is not None else None
                     )
@@ -285,12 +293,13 @@ class ConnectionPool:
         except TimeoutError:
             # Whoever it was made for has waited as long and been told; the others have their own time.
             return
-        except (OSError, RuntimeError, ValueError):
+        except (OSError, RuntimeError, ValueError) as error:
             # RuntimeError is uvloop's word for some; ValueError says that a name cannot be one, or has no address.
             # It was made for whoever waits longest. Those behind may yet get one that is in use now.
             place = self._next()
             if place is not None:
-                place.refuse(Break.UNREACHABLE.refusal())
+                said = str(error) if isinstance(error, UntunnelledError) else ""
+                place.refuse(Break.UNREACHABLE.refusal(said))
             return
         # It may have ended, or have been spoken on, already; whoever gets it finds out and is sent on.
         self._all.add(connection)

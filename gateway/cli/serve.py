@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from gateway.authn.key import generate
 from gateway.cli import hangup
+from gateway.cli.circle import leads_back
 from gateway.cli.cores import WORKERS_MOST, usable
 from gateway.cli.ending import INTERRUPTED, exit_code
 from gateway.cli.fault import START_FAULTS, cannot_start, fail, tell
@@ -53,6 +54,8 @@ _STOPPED = frozenset({0, INTERRUPTED, -signal.SIGTERM, -signal.SIGINT})
 def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> int:
     """Serve until told to stop; returns the exit code. `workers` None makes one for each CPU."""
     config = read(path)
+    if (fault := leads_back(config, listen, admin)) is not None:
+        fail(fault)
     count = workers or min(usable(), WORKERS_MOST)
     shared = settled(config)
 

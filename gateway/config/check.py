@@ -20,7 +20,7 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
-from gateway.vocab.policy import JWKS_PATH, Endpoint, Passwords
+from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
 
@@ -62,10 +62,15 @@ def findings(config: Config) -> Iterator[Finding]:
 def secret_places(config: Config) -> Iterator[Location]:
     """Yield where secrets stand."""
     yield SECRETS[0]
+    if config.upstream.proxy is not None and config.upstream.proxy.password is not None:
+        yield ("upstream", "proxy", "password")
     if config.log.customer_key is not None:
         yield SECRETS[1]
-    for index in range(len(config.clients.client_credentials)):
-        yield ("clients", "client_credentials", index, "secret")
+    for index, client in enumerate(config.clients.client_credentials):
+        place: Location = ("clients", "client_credentials", index)
+        if client.secret is not None:
+            yield (*place, "secret")
+        yield from ((*place, "secrets", number) for number in range(len(client.secrets)))
     for index in range(len(config.tokens.keys)):
         yield ("tokens", "keys", index)
 
@@ -100,6 +105,21 @@ def _clients(config: Config) -> Iterator[Finding]:
             if client_id in seen:
                 yield ("clients", name, index, "id"), "this client id stands here twice", "remove one of them"
             seen.add(client_id)
+
+    for index, client in enumerate(clients.client_credentials):
+        if len({secret.get_secret_value() for secret in client.secrets}) < len(client.secrets):
+            where = ("clients", "client_credentials", index, "secrets", 1)
+            yield where, "the same secret stands here twice", "write the new one and the old one, or only secret:"
+
+
+def second_secrets(config: Config) -> Iterator[str]:
+    """Yield what is to be known of each client with two secrets: one of them is to go."""
+    for index, client in enumerate(config.clients.client_credentials):
+        if len(client.all_secrets) > 1:
+            yield (
+                f"clients.client_credentials[{index}] ({client.id}): a second secret is good as well;"
+                " remove the old one once nobody uses it"
+            )
 
 
 def _routes(config: Config) -> Iterator[Finding]:
@@ -164,6 +184,7 @@ def _route(route: Route) -> Iterator[Finding]:
         yield ("access",), "no caller may use this route", "name public, customer or trusted, or remove the route"
     if route.passwords in {Passwords.CHANGE, Passwords.FORGET} and not parameters:
         yield ("passwords",), "the path names no customer", "end the path with the customer's id, as /customers/{id}"
+    yield from _idempotency_key(route)
     if not set(route.methods) <= _METHODS[route.passwords]:
         what = f"{route.passwords} goes with {' and '.join(sorted(_METHODS[route.passwords]))} only"
         yield ("passwords",), what, "give the other methods a route of their own"
@@ -171,6 +192,15 @@ def _route(route: Route) -> Iterator[Finding]:
         if isinstance(access, Rules):
             for where, what, hint in _rules(route, caller, access, parameters):
                 yield ("access", caller, *where), what, hint
+
+
+def _idempotency_key(route: Route) -> Iterator[Finding]:
+    if route.idempotency_key in {None, IdempotencyKey.OFF}:
+        return
+    if route.passwords not in {None, Passwords.SHOW}:
+        yield ("idempotency_key",), "no key passes where passwords are kept", "write off, or nothing"
+    elif set(route.methods) == {"GET"}:
+        yield ("idempotency_key",), "nothing is written here", "remove it"
 
 
 def _per_caller(access: AccessPerCaller) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Turns a checked Config into the frozen values that requests are decided with. No I/O."""
 
+import hashlib
+
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import generate, load_key
@@ -15,7 +17,7 @@ from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
 from gateway.wire.client_address import public_lines
 from gateway.wire.cors import Cors
-from gateway.wire.headers import FORWARDED
+from gateway.wire.headers import FORWARDED, GATEWAY
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
 from gateway.wire.target import authority
@@ -55,6 +57,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
             ),
         ),
         authorities=_authorities(config),
+        pseudonym=pseudonym(config),
         keeps_request_ids=config.server.request_id == "keep",
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
         places=Places(
@@ -62,6 +65,18 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         ),
         public=public_lines(config.public_url),
     )
+
+
+def pseudonym(config: Config) -> str:
+    """Return who this deployment is in Via: the same in all its replicas and after every restart, another's nowhere.
+
+    It is made of what one deployment shares and no two have in common, and of no secret, or it would change with it.
+    """
+    if config.server.pseudonym is not None:
+        return config.server.pseudonym
+    shared = (config.upstream.url, config.upstream.credential.client_id, config.public_url)
+    told = "\n".join((*shared, config.tokens.issuer, config.tokens.audience))
+    return f"{GATEWAY}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _authorities(config: Config) -> frozenset[str]:

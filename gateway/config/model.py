@@ -4,7 +4,7 @@ It checks single values; what must fit together across the file is in check.py.
 """
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,14 +19,16 @@ from pydantic import (
 )
 
 from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.origin import Origin
 from gateway.config.proxies import TrustedNetworks
+from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.units import Duration, Size
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.routing import parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
-from gateway.vocab.policy import Passwords
+from gateway.vocab.policy import IdempotencyKey, Passwords
 from gateway.wire.headers import OWN_ANSWER_FIELDS, OWN_FIELDS
 
 
@@ -101,8 +103,8 @@ class Timeouts(Closed):
 class Credential(Closed):
     """The gateway's own client at the upstream."""
 
-    client_id: str = Field(min_length=1, description="Client id.")
-    client_secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
+    client_id: ClientId = Field(description="Client id.")
+    client_secret: ClientSecret = Field(description="Client secret; from ${env:...} or ${file:...}.")
     path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
     authentication: Literal["form", "basic"] | None = Field(
         default=None,
@@ -148,12 +150,31 @@ class Shares(Closed):
     )
 
 
+class Proxy(Closed):
+    """A proxy on the way to the API (HTTP CONNECT); what the environment says (HTTP_PROXY) is not read."""
+
+    url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._\-\[\]:]+/?$")] = Field(
+        description="Its address, such as http://proxy.internal:3128; TLS, if any, goes through it to the API."
+    )
+    username: ClientId | None = Field(default=None, description="Name at the proxy, sent with Basic (RFC 7617).")
+    password: ClientSecret | None = Field(default=None, description="Its password; from ${env:...} or ${file:...}.")
+
+    @model_validator(mode="after")
+    def _names_both(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("write username: and password:, or neither")
+        if self.username is not None and ":" in self.username:
+            raise ValueError("a name at a proxy has no colon (RFC 7617 section 2)")
+        return self
+
+
 class Upstream(Closed):
     """The commerce API behind the gateway."""
 
     url: Annotated[str, AfterValidator(_base_url)] = Field(description="Base URL of the API.")
     credential: Credential = Field(description="How the gateway obtains its own bearer.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
+    proxy: Proxy | None = Field(default=None, description="A proxy through which the API is reached.")
     connections: int = Field(
         default=256,
         ge=1,
@@ -205,14 +226,30 @@ class Store(Closed):
 class ImplicitClient(Closed):
     """A front end: anybody can read its id."""
 
-    id: str = Field(min_length=1, description="Client id.")
+    id: ClientId = Field(description="Client id.")
 
 
 class SecretClient(Closed):
     """A server: it holds a secret and is trusted with every record."""
 
-    id: str = Field(min_length=1, description="Client id.")
-    secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
+    id: ClientId = Field(description="Client id.")
+    secret: ClientSecret | None = Field(default=None, description="Client secret; from ${env:...} or ${file:...}.")
+    secrets: tuple[ClientSecret, ...] = Field(
+        default=(),
+        max_length=2,
+        description="In place of `secret`, for as long as one takes the place of another: [new, old]. Both are good.",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_way(self) -> Self:
+        if (self.secret is None) != bool(self.secrets):
+            raise ValueError("write secret: with one, or secrets: with the new one and the old one")
+        return self
+
+    @property
+    def all_secrets(self) -> tuple[SecretStr, ...]:
+        """The secrets that are good, the newest first."""
+        return self.secrets or (() if self.secret is None else (self.secret,))
 
 
 class Clients(Closed):
@@ -308,8 +345,9 @@ class Customers(Closed):
 class CorsOptions(Closed):
     """Which browser applications may call."""
 
-    origins: tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")], ...] = Field(
-        default=(), description="Allowed origins, such as https://shop.example, or * for any."
+    origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="Allowed origins, such as https://shop.example or capacitor://localhost, or * for any.",
     )
     headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
         default=(), description="Request headers that pages may send besides those of the API's SDKs."
@@ -334,6 +372,11 @@ class Server(Closed):
         default="keep",
         description="What becomes of a client's X-Request-Id: kept, if it is 1 to 64 letters, digits or ._~+-, or"
         " replaced by one of the gateway's; then the log holds both.",
+    )
+    pseudonym: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = Field(
+        default=None,
+        description="Who the gateway is in Via, by which it knows a request that comes back to it (508). Without it, a"
+        " name made of `upstream.url`, the client id there, `public_url`, issuer and audience: that of all replicas.",
     )
     keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
     drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
@@ -480,6 +523,12 @@ class Route(Closed):
         default=None,
         description="What the route does with passwords: register, change, forget or show. No effect where"
         " customers.verify is upstream.",
+    )
+    idempotency_key: IdempotencyKey | None = Field(
+        default=None,
+        description="What becomes of Idempotency-Key on writes: pass, the default (a digest of it and its caller goes"
+        " up), required (400 without one) or off, the only way where passwords are kept. A public caller's repeat must"
+        " use the same bearer.",
     )
     limits: Limits = Field(default_factory=Limits, description="Sizes and times.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")

@@ -18,6 +18,7 @@ from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
 from gateway.wire.headers import content_coding, first, is_json, is_repeated, media_type
 from gateway.wire.links import LinkRewriter
+from gateway.wire.nothing import is_nothing, tells_nothing, with_list
 
 _WITH_DOCUMENT = frozenset({200, 201, 202})
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
@@ -84,14 +85,11 @@ def _with_document(
         return _without_record(Fields(answer, route, plan, links, access.is_open))
     lines = read(answer, route)
     document = _document(lines, answer.body, route.answer_limit, links)
-    if is_write and not access.is_open and _shows_nothing(document, plan, is_bare=access.judges_bare):
+    if is_write and not access.is_open and _shows_nothing(document, route, plan, is_bare=access.judges_bare):
         return _without_record(Fields(answer, route, plan, links, access.is_open))
-    if not isinstance(document, (dict, list, Refusal)):
-        return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
-    for rule in access.guards:
-        if isinstance(document, Refusal):
-            break
-        document = rule.inspect(document, whose, plan)
+    if not is_write and not access.is_open and not isinstance(document, Refusal):
+        document = _written_out(document, answer.status, route, plan, is_bare=access.judges_bare)
+    document = _inspected(document, access, whose, plan)
     if isinstance(document, Refusal):
         return document
     if not access.is_open and not access.judges_bare:
@@ -107,6 +105,16 @@ def _with_document(
     return Checked(answer.status, document, fields.leaving(document), fields.owes_tag(document))
 
 
+def _inspected(document: Any, access: Access, whose: Whose, plan: Plan) -> Any | Refusal:
+    if not isinstance(document, (dict, list, Refusal)):
+        return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
+    for rule in access.guards:
+        if isinstance(document, Refusal):
+            break
+        document = rule.inspect(document, whose, plan)
+    return document
+
+
 def _without_record(fields: Fields) -> Checked:
     # Old SDKs stand an empty body behind a 204 only (docs/upstream.md section 7).
     if fields.plan.method == "DELETE":
@@ -115,14 +123,27 @@ def _without_record(fields: Fields) -> Checked:
     return Checked(fields.answer.status, document, fields.leaving(document))
 
 
-def _shows_nothing(document: Any, plan: Plan, *, is_bare: bool) -> bool:
+def _written_out(document: Any, status: int, route: Route, plan: Plan, *, is_bare: bool) -> Any | Refusal:
+    """Return what a read answered, with nothing spelled in one way: as an empty list, or as no such record."""
+    enveloped = {"data": document} if is_bare and is_nothing(document) else document
+    if route.is_tail or not tells_nothing(status, enveloped):
+        return document
+    # The path ends with the record's id, and no filter makes a list of what is below it.
+    if route.names_a_record and plan.query == plan.asked:
+        return Refusal(Code.RECORD_NOT_FOUND, "upstream answered no record")
+    return [] if is_bare else with_list(status, document)
+
+
+def _shows_nothing(document: Any, route: Route, plan: Plan, *, is_bare: bool) -> bool:
     """Tell whether a write answered no record; what holds anything else is no such answer, but for a deletion."""
     if document is None:
         return True
     if is_bare or not isinstance(document, dict):
         return False
     is_deletion = plan.method == "DELETE"
-    return document.get("data") is None and (is_deletion or document.keys() <= _BESIDE_RECORDS)
+    data = document.get("data")
+    shows_none = data is None or (data == [] and route.names_a_record)
+    return shows_none and (is_deletion or document.keys() <= _BESIDE_RECORDS)
 
 
 def _document(headers: Headers, body: bytes, limit: int, links: LinkRewriter) -> Any | Refusal:

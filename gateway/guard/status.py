@@ -27,6 +27,8 @@ def unable(status: int, headers: Headers) -> Refusal | None:
         return Refusal(Code.THROTTLED, "upstream answered 429", retry_after=retry_after(headers) or 1)
     if status == 503:  # noqa: PLR2004
         return Refusal(Code.UPSTREAM_UNAVAILABLE, "upstream answered 503", retry_after=retry_after(headers))
+    if status == 508:  # noqa: PLR2004 - so does a gateway behind us, or we ourselves, that met the request before
+        return Refusal(Code.FORWARDING_LOOP, "upstream answered 508")
     return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {status}") if status >= 500 else None  # noqa: PLR2004
 
 

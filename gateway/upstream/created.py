@@ -68,7 +68,8 @@ class Creations:
     ) -> bool:
         whose = Whose(customer_id, match.parameters)
         asking = Request(trace.request_id, "GET", target.path, _HEADERS, "-", 0.0)
-        plan = scope.make_plan(match.route, access, whose, asking, target, None, snapshot.forwarded)
+        asked = (match.route, access, whose, asking, target, None)
+        plan = scope.make_plan(*asked, snapshot.forwarded, snapshot.public, snapshot.pseudonym)
         if isinstance(plan, Refusal):
             return False
         for parent in plan.parents:

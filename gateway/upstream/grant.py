@@ -4,6 +4,8 @@ It knows one request and its answer; when to ask is credential.py's.
 """
 
 import base64
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import quote_plus, urlencode
@@ -16,7 +18,7 @@ from gateway.carrying.pool import ConnectionPool
 from gateway.vocab.messages import Answer, Headers
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, number, parse_answer
-from gateway.wire.headers import first
+from gateway.wire.headers import first, wait_asked
 
 # A grant is a few hundred bytes; anything larger is no grant.
 _MAX_GRANT: Final = 64 * 1024
@@ -46,10 +48,11 @@ class Grant:
 class ClientCredentials:
     """Obtains grants. Without `authentication` the form is tried before Basic, and what was good first the next time.
 
-    `default_life`, in seconds, is that of a bearer whose grant does not say it (section 5.1 lets it).
+    `default_life`, in seconds, is that of a bearer whose grant does not say it (section 5.1 lets it). `now` is epoch
+    time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - where, who, how, and what is not said
         self,
         pool: ConnectionPool,
         path: str,
@@ -57,12 +60,14 @@ class ClientCredentials:
         client_secret: SecretStr,
         authentication: Authentication | None,
         default_life: float,
+        now: Callable[[], float],
     ) -> None:
         self._pool: Final = pool
         self._path: Final = path
         self._client_id: Final = client_id
         self._client_secret: Final = client_secret
         self._default_life: Final = default_life
+        self._now: Final = now
         self._ways: tuple[Authentication, ...] = ("form", "basic") if authentication is None else (authentication,)
 
     async def __call__(self) -> Grant | Refusal:
@@ -76,7 +81,10 @@ class ClientCredentials:
                 self._ways = (way, *(other for other in self._ways if other != way))
                 return _read(answer, self._default_life)
             # Of two the one that was tried first is more likely the one that counts.
-            refusal = refusal or Refusal(Code.CREDENTIAL_UNAVAILABLE, f"token endpoint answered {answer.status}")
+            wait = math.ceil(wait_asked(answer.headers, self._now())) or None
+            refusal = refusal or Refusal(
+                Code.CREDENTIAL_UNAVAILABLE, f"token endpoint answered {answer.status}", retry_after=wait
+            )
             if answer.status not in _WANTS_ANOTHER:
                 break
         return refusal or Refusal(Code.CREDENTIAL_UNAVAILABLE)

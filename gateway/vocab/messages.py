@@ -152,7 +152,8 @@ class Plan(Struct, frozen=True):
     `asked` is the query as the client sent it. `narrowed` says that path or filter already restrict the answer to the
     customer, so that a foreign record in it is the upstream's fault and not a guess of the client. `referred` is what
     the looked-up `parents` refer to, as (relationship name, id) and (type, id). `conditions` are the header lines that
-    make the request conditional, as the client sent them.
+    make the request conditional, as the client sent them. `key` is the line by which the upstream knows a repeat of
+    this very write; it goes with no other request.
     """
 
     method: str
@@ -165,6 +166,7 @@ class Plan(Struct, frozen=True):
     narrowed: bool = False
     referred: frozenset[tuple[str, str]] = frozenset()
     conditions: Headers = ()
+    key: Headers = ()
 
 
 class Reply(Struct, frozen=True):

@@ -97,6 +97,14 @@ class HeadLimits:
     lines: int = 200
 
 
+class IdempotencyKey(StrEnum):
+    """What becomes of a client's Idempotency-Key on a write."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    REQUIRED = "required"
+    OFF = "off"
+
+
 class Endpoint(StrEnum):
     """Paths that the gateway answers itself."""
 
@@ -132,7 +140,18 @@ class Route:
     answer_headers: frozenset[str] = frozenset()
     closes_on_violation: bool = False
     is_alike: bool = False
+    idempotency_key: IdempotencyKey = IdempotencyKey.OFF
     endpoint: Endpoint | None = None
+
+    @property
+    def is_tail(self) -> bool:
+        """Whether the path ends with any number of segments, so that nobody knows what it names."""
+        return self.path.endswith("...}")
+
+    @property
+    def names_a_record(self) -> bool:
+        """Whether the path ends with the id of one record."""
+        return self.path.endswith("}") and not self.is_tail
 
 
 Perform = Callable[[Plan], Awaitable[Checked | Refusal]]

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import zlib
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 from pydantic import StringConstraints, TypeAdapter
@@ -22,6 +22,8 @@ MAX_DEPTH = 32
 # Python makes no int of more digits (sys.set_int_max_str_digits), nor does msgspec.
 _MAX_DIGITS = 4300
 _BOM = b"\xef\xbb\xbf"
+UNENCODED: Final = ("accept-encoding", "identity")
+"""What a refusal of a compressed body says that would be taken (RFC 9110 section 15.5.16)."""
 # A negative zero among integers, which msgspec reads as 0. Nearly no answer has one, and all are looked through for it:
 # fixed letters, each kind spelled out, are found by pydantic's engine (Rust's) twenty times faster than by Python's.
 _MAY_BE_MINUS_ZERO = TypeAdapter(
@@ -86,8 +88,10 @@ def parse_request(raw: bytes, content_type: str | None, encoding: str | None) ->
     Refuses other content types and any content encoding (BODY_TYPE), and duplicate keys, other encodings than UTF-8,
     a byte order mark, nesting below MAX_DEPTH, numbers beyond every double, NaN and lone surrogates (BODY_MALFORMED).
     """
-    if not is_json(content_type) or encoding not in {None, "", "identity"}:
-        return Refusal(Code.BODY_TYPE, "not plain application/json", source="body")
+    if not is_json(content_type):
+        return Refusal(Code.BODY_TYPE, "not application/json", source="body", accepts=("accept", "application/json"))
+    if encoding not in {None, "", "identity"}:
+        return Refusal(Code.BODY_TYPE, "encoded body", source="body", accepts=UNENCODED)
     try:
         text = raw.decode("utf-8", "strict")
         document = _strict.decode(text)

@@ -5,7 +5,9 @@ Nothing here knows tokens or routes.
 
 import re
 from collections.abc import Collection
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import Final
 
 from gateway.vocab.messages import Headers
 
@@ -13,7 +15,8 @@ CUSTOMER_TOKEN = "x-moltin-customer-token"  # noqa: S105 - the name of a header,
 
 # What the API's SDKs send and an upstream may act upon (docs/upstream.md section 5), and the representation headers.
 # Left out on purpose: Idempotency-Key, because all customers share our bearer, and a key of one would be answered with
-# the reply to another; X-MOLTIN-AUTH-STORE, which switches the store; EP-Internal-Search-Ast-*, which replaces the
+# the reply to another (idempotency.py has what goes up instead);
+# X-MOLTIN-AUTH-STORE, which switches the store; EP-Internal-Search-Ast-*, which replaces the
 # parsed filter; EP-Account-Management-Authentication-Token, which would combine with our bearer; every X-Forwarded-*,
 # X-Original-* and X-HTTP-Method-Override, by which somebody decides on something else than what we matched.
 FORWARDED = frozenset({
@@ -58,7 +61,9 @@ OWN_ANSWER_FIELDS = _NOT_RELAYED | OF_BYTES | {
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # It stands in lines of logs and heads: nothing that a shell, a page or a table could take for its own.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
-_VIA = {protocol: ("via", f"{protocol} customer-token-gateway") for protocol in ("1.0", "1.1")}
+GATEWAY: Final = "customer-token-gateway"
+# RFC 9110 section 7.6.3: comments may stand behind a member, and say nothing.
+_COMMENT = re.compile(r"\([^()]*\)")
 # What speaks of the very bytes of a body (RFC 9110 section 8, RFC 9530).
 _OF_CONTENT = frozenset({
     "accept-ranges", "content-digest", "content-disposition", "content-encoding", "content-language", "content-md5",
@@ -90,9 +95,20 @@ def first(headers: Headers, name: str) -> str | None:
     return None
 
 
-def via(protocol: str) -> tuple[str, str]:
+@lru_cache(maxsize=16)
+def via(protocol: str, pseudonym: str = GATEWAY) -> tuple[str, str]:
     """Return our own Via line (RFC 9110 section 7.6.3) for a request that came in this version of HTTP, 1.0 or 1.1."""
-    return _VIA[protocol]
+    return "via", f"{protocol} {pseudonym}"
+
+
+def came_through(headers: Headers, pseudonym: str) -> bool:
+    """Tell whether a request has been forwarded by whoever has this pseudonym: a member of its Via lines names it."""
+    for name, value in headers:
+        if name == "via" and pseudonym in value.lower():
+            members = [member.split() for member in _COMMENT.sub("", value.lower()).split(",")]
+            if any(len(words) > 1 and words[1] == pseudonym for words in members):
+                return True
+    return False
 
 
 def request_id(headers: Headers) -> str | None:
@@ -112,6 +128,11 @@ def _named_in_connection(headers: Headers) -> frozenset[str]:
     """Return the fields that Connection declares to be hop-by-hop (RFC 9110 section 7.6.1)."""
     lines = [value for key, value in headers if key == "connection"]
     return frozenset(part.strip().lower() for value in lines for part in value.split(","))
+
+
+def ends_here(headers: Headers, name: str) -> bool:
+    """Tell whether Connection names a field, so that it is for us alone."""
+    return name in _named_in_connection(headers)
 
 
 def for_upstream(headers: Headers, allowed: Collection[str]) -> Headers:
@@ -156,6 +177,18 @@ def retry_after(headers: Headers) -> str | None:
     """Return an upstream's Retry-After as it came: seconds or a date (RFC 9110 section 10.2.3); else None."""
     lines = values(headers, "retry-after")
     return lines[0] if len(lines) == 1 and _RETRY_AFTER.fullmatch(lines[0]) else None
+
+
+def wait_asked(headers: Headers, now: float) -> float:
+    """Return for how many seconds an upstream asks to wait, at `now` in epoch seconds; 0 where it does not."""
+    said = retry_after(headers)
+    if said is None or said.isdecimal():
+        return float(said or 0)
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - now)
+    except ValueError:
+        # A day that no month has.
+        return 0.0
 
 
 def of_refusal(status: int, headers: Headers) -> Headers:

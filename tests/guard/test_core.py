@@ -178,6 +178,47 @@ def test_a_write_that_shows_something_else_is_not_understood() -> None:
     assert judged(201, b"", method="POST", access=bare) == Checked(201, {"data": None})
 
 
+ONE = Route("order", "/v2/orders/{oid}", frozenset({"GET"}), {}, query=QUERY)
+MANY = Plan("GET", "/v2/orders")
+A_FILTER = Plan("GET", "/v2/orders", query=(("filter", "eq(customer_id,c1)"),))
+BARE = Access(guards=(Owner(pointer="/customer_id", bare=True),))
+
+
+@pytest.mark.parametrize(
+    ("route", "plan", "access", "body", "expected"),
+    [
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null}', {"data": []}, id="a list"),
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null,"errors":null}', {"data": []}, id="no errors, as Go says"),
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null,"errors":[{}]}', Code.UPSTREAM_INVALID, id="errors"),
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null,"id":"o1"}', Code.UPSTREAM_INVALID, id="a record beside it"),
+        pytest.param(ROUTE, MANY, BARE, b"null", [], id="a bare list"),
+        pytest.param(ONE, MANY, GUARDED, b'{"data":null}', Code.RECORD_NOT_FOUND, id="no record"),
+        pytest.param(ONE, MANY, GUARDED, b'{"data":[]}', Code.RECORD_NOT_FOUND, id="no record, in PHP"),
+        pytest.param(ONE, MANY, BARE, b"[]", Code.RECORD_NOT_FOUND, id="no bare record, in PHP"),
+        pytest.param(ONE, MANY, BARE, b"null", Code.RECORD_NOT_FOUND, id="no bare record"),
+        pytest.param(ONE, A_FILTER, GUARDED, b'{"data":[]}', {"data": []}, id="a list below a parameter"),
+    ],
+)
+def test_nothing_is_an_empty_list_or_no_record(
+    route: Route, plan: Plan, access: Access, body: bytes, expected: object
+) -> None:
+    """Null for a list is an empty one; for a record it is none, which is nobody's, and breaks no isolation."""
+    answer = judge(route, access, plan, WHOSE, Answer(200, (JSON_TYPE,), body), LINKS)
+    if isinstance(expected, Code):
+        assert isinstance(answer, Refusal)
+        assert (answer.code, answer.violation) == (expected, False)
+    else:
+        assert isinstance(answer, Checked)
+        assert answer.document == expected
+
+
+def test_a_write_by_id_that_shows_nothing_in_php_is_one() -> None:
+    """The change happened; a creation may answer a list that is empty."""
+    for method, route, document in (("PUT", ONE, None), ("POST", ROUTE, [])):
+        answer = judge(route, GUARDED, Plan(method, "/v2/x"), WHOSE, Answer(200, (JSON_TYPE,), b'{"data":[]}'), LINKS)
+        assert answer == Checked(200, {"data": document})
+
+
 # Explained client errors
 
 

@@ -61,6 +61,7 @@ STAGES = (
             Code.BODY_FIELD_FORBIDDEN,
             Code.BODY_FIELD_UNKNOWN,
             Code.BODY_FIELD_INVALID,
+            Code.IDEMPOTENCY_KEY_MISSING,
             Code.CONDITION_FORBIDDEN,
             Code.RECORD_NOT_FOUND,
         ),
@@ -114,7 +115,7 @@ BESIDE = (
         (Code.EMAIL_TAKEN, Code.REGISTRATION_PENDING, Code.STORE_UNAVAILABLE),
         asks_upstream=True,
     ),
-    Stage("anywhere", "at any moment", (Code.DRAINING, Code.INTERNAL)),
+    Stage("anywhere", "at any moment", (Code.DRAINING, Code.INTERNAL, Code.FORWARDING_LOOP)),
 )
 
 # Pixels.
