@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -19,6 +20,7 @@ from gateway.vocab.events import (
     PasswordQueue,
     RequestDone,
     RouteClosed,
+    WorkerLost,
 )
 
 # What leaves room on a line for the rest; a path comes from a client.
@@ -79,7 +81,9 @@ def _told(event: Event) -> str | None:
             return f"everything waited for {event.seconds:.1f} s: {_plain(event.where)}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
-        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue():
+        case ConnectionsRefused():
+            return f"closed {event.count} connections: there are {event.limit} already"
+        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue() | WorkerLost():
             return None
         case _:
             assert_never(event)

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.ops.outlet import Outlet
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -23,6 +24,7 @@ from gateway.vocab.events import (
     PasswordQueue,
     RequestDone,
     RouteClosed,
+    WorkerLost,
 )
 from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
@@ -151,7 +153,7 @@ class EventLog:
             with self._counting:
                 self._lost += lost
 
-    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901 - a case for each event
+    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901, PLR0912 - a case for each event
         fields: dict[str, Any]
         match event:
             case RequestDone():
@@ -178,6 +180,11 @@ class EventLog:
             case LoopBlocked():
                 fields = {"seconds": round(event.seconds, 3), "where": _short(event.where)}
                 name = "loop_blocked"
+            case WorkerLost():
+                fields = {"worker": event.worker, "why": event.why, "detail": _short(event.detail)}
+                name = "worker_lost"
+            case ConnectionsRefused():
+                name, fields = "connections_refused", {"count": event.count, "limit": event.limit}
             case Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:

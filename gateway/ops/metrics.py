@@ -20,6 +20,7 @@ from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -31,6 +32,7 @@ from gateway.vocab.events import (
     PasswordQueue,
     RequestDone,
     RouteClosed,
+    WorkerLost,
 )
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.refusals import Code
@@ -38,6 +40,7 @@ from gateway.vocab.refusals import Code
 _CALLERS: Final = frozenset(CallerKind)
 _CODES: Final = frozenset(Code.__members__)
 _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "failed"})
+_WHYS: Final = frozenset({"silent", "died", "unready"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -134,10 +137,18 @@ class Metrics:
             "Times that one step kept the event loop for more than 0.25 s.",
             registry=registry,
         )
+        self._workers_lost: Final = Counter(
+            "gateway_workers_lost_total", "Workers that ended without being told, or hung.", ("why",), registry=registry
+        )
+        self._refused: Final = Counter(
+            "gateway_connections_refused_total",
+            "Connections of clients beyond the limit, closed at once.",
+            registry=registry,
+        )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
-    def __call__(self, event: Event) -> None:  # noqa: C901 - a case for each event
+    def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case for each event
         """Count the event."""
         match event:
             case RequestDone():
@@ -159,6 +170,10 @@ class Metrics:
                 self._faults.labels(self._fault(event.what)).inc()
             case LoopBlocked():
                 self._blocked.inc()
+            case WorkerLost():
+                self._workers_lost.labels(_known(event.why, _WHYS)).inc()
+            case ConnectionsRefused():
+                self._refused.inc(event.count)
             case Lifecycle():
                 pass
             case _:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.server.connection import ClientConnection
+from gateway.server.crowd import Crowd
 from gateway.server.edge import Edge
 from gateway.server.port import close_to_new, dual_stack, waiting
 
@@ -22,10 +23,11 @@ _LOOK_EVERY = 0.01
 
 
 class Listener:
-    """The port that clients connect to."""
+    """The port that clients connect to; `most` may be connected at once."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, most: int | None = None) -> None:
         self._edge = edge
+        self._crowd = Crowd(edge.emit, most)
         self._connections: set[ClientConnection] = set()
         self._server: asyncio.Server | None = None
         self._is_empty: asyncio.Event | None = None
@@ -89,7 +91,9 @@ class Listener:
             for connection in tuple(self._connections):
                 connection.cut_off()
 
-    def _make(self) -> ClientConnection:
+    def _make(self) -> asyncio.BaseProtocol:
+        if self._crowd.is_full(len(self._connections)):
+            return self._crowd.make()
         return ClientConnection(self._edge, self)
 
     # Connections call these.

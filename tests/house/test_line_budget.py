@@ -17,6 +17,7 @@ ANSWERS = {
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
+    "gateway/cli/supervisor.py": "one supervisor: how it starts, hears, judges and buries its workers, seen together",
     "gateway/server/exchange.py": "one request: all that may become of it, and all its ways to end, seen together",
 }
 # Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. Measured
