@@ -31,12 +31,12 @@ from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import Handed, make_admin
-from gateway.server.descriptors import share
+from gateway.server.descriptors import Exhaustion, share
 from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
 from gateway.server.port import dual_stack, takes_one_family
-from gateway.stores import CredentialStore, Mark, StoreFileLost, StoreUnavailable, at_own_risk, open_store, upgrade
+from gateway.stores import CredentialStore, Mark, StoreUnavailable, at_own_risk, is_usable, open_store, upgrade
 from gateway.stores.thread import StoreThread
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
@@ -119,6 +119,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
         heads = HeadLimits(**dict(config.limits.head))
         descriptors = share(config.upstream.connections)
         pool = ConnectionPool(config.upstream.url, timeouts, descriptors.upstream, outbox, heads)
+        pool.on_failed = Exhaustion(emit, clock)
         stack.push_async_callback(pool.close)
         options = config.upstream.credential
         credential = ServerCredential(
@@ -152,7 +153,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
         async def ready() -> dict[str, bool | str]:
             return {
                 "credential": credential.is_good,
-                "store": store is None or await _is_usable(store),
+                "store": store is None or await is_usable(store),
                 "not_draining": not edge.is_draining,
             }
 
@@ -172,13 +173,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.callback(renewing.cancel)
         watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
         stack.callback(watching.cancel)
-        for address in (listen, admin):
-            if takes_one_family(address.host):
-                emit(Lifecycle("IPv6 only", f"{address}: this system has no socket for both families"))
-        if descriptors.note:
-            emit(Lifecycle("few descriptors", descriptors.note))
-        for name in insecure_settings(config):
-            emit(Lifecycle("insecure setting", name))
+        _note(config, (listen, admin), descriptors.note, emit)
         gateway = Gateway(
             _bound(listener.addresses, listen),
             admin if shared_ports else _bound(admin_runner.addresses, admin),
@@ -193,6 +188,17 @@ async def running(  # noqa: PLR0913 - what a process may be given
         emit(Lifecycle("started", f"public {gateway.listen}, admin {gateway.admin}, version {__version__}"))
         yield gateway
         emit(Lifecycle("stopped"))
+
+
+def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: Emit) -> None:
+    """Tell at start of what an operator may not have meant."""
+    for address in addresses:
+        if takes_one_family(address.host):
+            emit(Lifecycle("IPv6 only", f"{address}: this system has no socket for both families"))
+    if descriptors:
+        emit(Lifecycle("few descriptors", descriptors))
+    for name in insecure_settings(config):
+        emit(Lifecycle("insecure setting", name))
 
 
 async def _passwords(
@@ -256,17 +262,6 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
         Endpoint.LOGIN: api.issue_customer_token,
         Endpoint.JWKS: api.publish_keys,
     }
-
-
-async def _is_usable(store: CredentialStore) -> bool | str:
-    try:
-        await store.ping()
-    except StoreFileLost as lost:
-        # Whatever needs no password goes on, and no other replica would have the file: it is no reason to leave.
-        return str(lost)
-    except StoreUnavailable:
-        return False
-    return True
 
 
 def _tell_lost(loop: asyncio.AbstractEventLoop, emit: Emit, text: str) -> None:

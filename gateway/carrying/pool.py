@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections import deque
 from socket import IPPROTO_TCP, SOCK_STREAM
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohappyeyeballs
 import yarl
@@ -15,6 +15,9 @@ from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
 from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Connections made at once: a cold start must not knock an upstream over.
 _DIALS_MOST = 32
@@ -95,6 +98,8 @@ class ConnectionPool:
     ) -> None:
         base = yarl.URL(url)
         self.timeouts: Final = timeouts
+        # Told why a connection could not be made.
+        self.on_failed: Callable[[Exception], None] = lambda _: None
         self._address: Final = (base.host or "", base.port or 0)
         self._ssl: Final = ssl.create_default_context() if base.scheme == "https" else None
         self._host: Final = ("Host", base.host_port_subcomponent or "")
@@ -230,7 +235,8 @@ class ConnectionPool:
         except TimeoutError:
             # Whoever it was made for has waited as long and been told; the others have their own time.
             return
-        except (OSError, RuntimeError, ValueError):
+        except (OSError, RuntimeError, ValueError) as error:
+            self.on_failed(error)
             # RuntimeError is uvloop's word for some; ValueError says that a name cannot be one, or has no address.
             # It was made for whoever waits longest. Those behind may yet get one that is in use now.
             place = self._next()

@@ -25,7 +25,7 @@ def claimed(address: Address) -> Iterator[tuple[Address, list[socket.socket]]]:
     with ExitStack() as stack:
         port, held = address.port, []
         for family, place in _places(address):
-            one = stack.enter_context(_claim(family, (place[0], port, *place[2:])))
+            one = stack.enter_context(_claim(family, (place[0], port, *place[2:]), both=address.host == "::"))
             port = one.getsockname()[1]
             held.append(one)
         yield Address(address.host, port), held
@@ -55,14 +55,14 @@ def _places(address: Address) -> Iterator[tuple[int, tuple[object, ...]]]:
         yield family, place
 
 
-def _bound(family: int, place: tuple[object, ...]) -> socket.socket:
+def _bound(family: int, place: tuple[object, ...], *, both: bool = False) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         # Connections of a gateway that was here before may still rest in TIME_WAIT.
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            both = place[0] == "::" and socket.has_dualstack_ipv6()
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
+            only = 0 if both and socket.has_dualstack_ipv6() else 1
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
         one.bind(place)
     except BaseException:
         one.close()
@@ -70,14 +70,14 @@ def _bound(family: int, place: tuple[object, ...]) -> socket.socket:
     return one
 
 
-def _claim(family: int, place: tuple[object, ...]) -> socket.socket:
+def _claim(family: int, place: tuple[object, ...], *, both: bool) -> socket.socket:
     """Return a socket that is bound, lets workers join it, and lets nobody take the port who does not share it.
 
     Of two that claim at once both may bind, but only one may listen: that decides, for a moment. Meanwhile the socket
     that stays takes the place, and once it does not allow SO_REUSEADDR any more nobody binds beside it who does not set
     SO_REUSEPORT; and a gateway that claims does not set it at first.
     """
-    with _bound(family, place) as gate:
+    with _bound(family, place, both=both) as gate:
         if sys.platform.startswith("linux"):
             gate.listen(0)
         gate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -1,6 +1,7 @@
 """The admin port of a gateway with several workers: its supervisor takes the connections, for no worker hangs there.
 
-It answers `/live` itself and hands every other connection to a worker that is well.
+It answers `/live` itself, from the moment that a worker serves - until then it is not started -, and hands every other
+connection to a worker that is well.
 """
 
 import selectors
@@ -15,16 +16,22 @@ _PATIENCE = 5.0
 # Those that have said nothing yet; for one more the oldest goes.
 _WAITING_MOST = 32
 _END_OF_HEAD = b"\r\n\r\n"
+_UNAVAILABLE = b"503 Service Unavailable"
 _LIVE = b'{"status":"live"}'
+_STARTING = b'{"status":"starting"}'
 _NOT_READY = b'{"status":"not ready","conditions":{"workers":false}}'
 
 
 class Desk:
-    """Takes the connections of `listening`. `hand` gives one to a worker and tells whether there was any."""
+    """Takes the connections of `listening`. `hand` gives one to a worker and tells whether there was any.
+
+    Whoever has it says when the gateway `is_started`.
+    """
 
     def __init__(
         self, listening: list[socket.socket], selector: selectors.BaseSelector, hand: Callable[[socket.socket], bool]
     ) -> None:
+        self.is_started = False
         self._listening = listening
         self._selector = selector
         self._hand = hand
@@ -87,9 +94,12 @@ class Desk:
         method, _, rest = head.partition(b"\r\n")[0].partition(b" ")
         path = rest.partition(b" ")[0].partition(b"?")[0]
         if path == b"/live" and method in {b"GET", b"HEAD"}:
-            _reply(connection, head, b"200 OK", _LIVE)
+            if self.is_started:
+                _reply(connection, head, b"200 OK", _LIVE)
+            else:
+                _reply(connection, head, _UNAVAILABLE, _STARTING)
         elif not self._hand(connection):
-            _reply(connection, head, b"503 Service Unavailable", _NOT_READY)
+            _reply(connection, head, _UNAVAILABLE, _NOT_READY)
 
     def _drop_oldest(self) -> None:
         if self._waiting:

@@ -26,6 +26,8 @@ from gateway.ops.metrics import forget, share
 
 GRACE: Final = 1.5
 """How much longer than the drain a process may take to end, in seconds, before it is killed."""
+# What is cut ends as fast as it can; only what hangs is killed.
+_CUT: Final = 5.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 # What shall find each process with its own way to take it.
 _BLOCKED: Final = (*_SIGNALS, signal.SIGHUP, signal.SIGCHLD)
@@ -42,6 +44,7 @@ _START: Final = 20.0
 _TURN: Final = 0.5
 _LOOK: Final = 0.05
 _NEWS_MOST: Final = 100
+_CAUSE_MOST: Final = 500
 
 
 @dataclass(slots=True, eq=False)
@@ -104,7 +107,7 @@ class Crew:
         again = self._told is not None and number == signal.SIGINT
         if self._told is None or again:
             self._told = number
-            self._ends_at = time.monotonic() + GRACE + (0.0 if again else self._drain)
+            self._ends_at = time.monotonic() + (_CUT if again else self._drain + GRACE)
         for pid in tuple(self._workers):
             _signal(pid, signal.SIGINT if again else signal.SIGTERM)
 
@@ -155,21 +158,30 @@ class Crew:
         for number, place in self._places.items():
             if self._told is None and place.due is not None and place.due <= self._clock:
                 place.due = None
-                self._start(number, work, shared)
+                try:
+                    self._start(number, work, shared)
+                except OSError as error:
+                    # No room for another process, or no descriptor: that may pass.
+                    self._succeed(number, None, f"the system gives no process: {error.strerror}")
 
     def _start(self, number: int, work: Callable[[Membership], int], shared: str) -> None:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         ours.setblocking(False)  # noqa: FBT003 - the name of the parameter is the method's
         # A worker shall not take a signal as if it were this process.
         signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
-        pid = os.fork()
-        if pid == 0:
+        try:
+            pid = os.fork()
+            if pid == 0:
+                ours.close()
+                self._live(number, work, shared, its)
+            worker = self._workers[pid] = _Worker(number, pid, ours, self._clock)
+            self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker))
+        except OSError:
             ours.close()
-            self._live(number, work, shared, its)
-        its.close()
-        worker = self._workers[pid] = _Worker(number, pid, ours, self._clock)
-        self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+            raise
+        finally:
+            its.close()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
         # A signal that came before did not find it.
         if self._told is not None:
             _signal(pid, signal.SIGTERM)
@@ -220,13 +232,15 @@ class Crew:
             if message[:1] in {BEAT, READY}:
                 worker.heard = self._clock
             if message[:1] == READY:
-                worker.ready = self._clock
+                if self._desk is not None:
+                    self._desk.is_started = True
+                worker.ready = self._clock if worker.ready is None else worker.ready
                 self._places[worker.number].unready = 0
                 self._cause = None
                 if self._replacing == worker.number:
                     self._replacing = None
             elif message[:1] == FAULT:
-                worker.cause = message[1:].decode()
+                worker.cause = message[1:].decode(errors="replace")[:_CAUSE_MOST]
 
     def _bury(self, shared: str) -> None:
         """Take those that are dead from the list, and say when their successors are due."""
@@ -248,27 +262,29 @@ class Crew:
             forget(shared, worker.number)
             ended = os.waitstatus_to_exitcode(status)
             if self._told is None:
-                self._succeed(worker, ended)
+                how = f"signal {-ended}" if ended < 0 else f"exit code {ended}"
+                self._succeed(worker.number, worker, worker.cause or how)
             elif ended not in _STOPPED:
                 self._code = 1
 
-    def _succeed(self, worker: _Worker, ended: int) -> None:
-        place = self._places[worker.number]
-        if worker.ready is not None and self._clock - worker.ready >= _SETTLED:
+    def _succeed(self, number: int, worker: _Worker | None, how: str) -> None:
+        """Say when the successor of a worker is due that ended, or never was, and have it told of."""
+        place = self._places[number]
+        ready = None if worker is None else worker.ready
+        if ready is not None and self._clock - ready >= _SETTLED:
             place.falls = 0
         place.due = self._clock + min(_PAUSE_MOST, _PAUSE * 2**place.falls)
         place.falls = min(place.falls + 1, 10)
-        how = worker.cause or (f"signal {-ended}" if ended < 0 else f"exit code {ended}")
-        if worker.is_killed:
+        why = "unready" if ready is None else "died"
+        if worker is not None and worker.is_killed:
             why, how = "silent", "its event loop stood still for longer than server.heartbeat"
-        else:
-            why = "unready" if worker.ready is None else "died"
-        self._news.append(LOST + json.dumps({"worker": worker.number, "why": why, "detail": how}).encode())
-        if worker.ready is not None:
+        self._news.append(LOST + json.dumps({"worker": number, "why": why, "detail": how}).encode())
+        if ready is not None:
             return
         place.unready += 1
         if self._cause is None:
-            self._cause = worker.cause or f"worker {worker.number} ended before it was ready: {how}"
+            is_told = worker is not None and worker.cause
+            self._cause = how if is_told else f"worker {number} ended before it was ready: {how}"
         if all(one.unready >= _TRIES for one in self._places.values()) and not self._serving():
             self._code = 1
             self.stop(signal.SIGTERM)

@@ -3,9 +3,13 @@
 Where it is met, uvloop lets clients go without a word to anybody, and no upstream, store or probe gets a socket either.
 """
 
+import errno
 import os
 import resource
+from collections.abc import Callable
 from typing import Final, NamedTuple
+
+from gateway.vocab.events import Emit, Failed
 
 # Admin connections, the store's files and their logs, the files of metrics, name look-ups, and what is closed late.
 _KEPT_BACK: Final = 96
@@ -14,6 +18,9 @@ _SMALL: Final = 512
 # With less there is no gateway.
 _LEAST: Final = 16
 _OPEN: Final = "/proc/self/fd"
+# What has none goes on having none for a while; one event in so many seconds says so.
+_TOLD_EVERY: Final = 1.0
+_EXHAUSTED: Final = {errno.EMFILE: "the process (EMFILE)", errno.ENFILE: "the machine (ENFILE)"}
 
 
 class Share(NamedTuple):
@@ -51,3 +58,19 @@ def _in_use() -> int:
     except OSError:
         # Not on every system. Standard streams, the loop's own, and what listens.
         return 16
+
+
+class Exhaustion:
+    """Tells of errors that say that there is no descriptor left. Call it with any error."""
+
+    def __init__(self, emit: Emit, clock: Callable[[], float]) -> None:
+        self._emit = emit
+        self._clock = clock
+        self._told_at = -_TOLD_EVERY
+
+    def __call__(self, error: Exception) -> None:
+        """Take an error."""
+        whose = _EXHAUSTED.get(error.errno or 0) if isinstance(error, OSError) else None
+        if whose is not None and self._clock() - self._told_at >= _TOLD_EVERY:
+            self._told_at = self._clock()
+            self._emit(Failed("", "descriptors", f"none is left to {whose}: no connection to the upstream"))

@@ -16,10 +16,10 @@ __all__ = [
     "CredentialStore",
     "Mark",
     "Registration",
-    "StoreFileLost",
     "StoreUnavailable",
     "at_own_risk",
     "check_url",
+    "is_usable",
     "mark_of",
     "open_store",
     "upgrade",
@@ -78,6 +78,18 @@ def open_store(url: str, opened: Mark | None = None, tell: Tell = lambda _: None
     if kind is None:
         raise ValueError("no store has the scheme of this URL")
     return kind.make(url, opened, tell)
+
+
+async def is_usable(store: CredentialStore) -> bool | str:
+    """Tell whether a store can be used; a text says why nothing can be written until a restart."""
+    try:
+        await store.ping()
+    except StoreFileLost as lost:
+        # Whatever needs no password goes on, and no other replica would have the file: it is no reason to leave.
+        return str(lost)
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def mark_of(url: str) -> Mark | None:

@@ -13,13 +13,15 @@ _WAITS_MOST: Final = 5.0
 
 
 class StoreThread:
-    """One thread, which does one thing after the other."""
+    """One thread, which does one thing after the other. It begins with the first, and again after `close`."""
 
     def __init__(self) -> None:
-        self._executor: Final = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._executor: ThreadPoolExecutor | None = None
 
     async def run(self, do: Callable[[], _T], within: float | None = _WAITS_MOST) -> _T:
         """Have it do something; StoreUnavailable where that has not ended `within` so many seconds."""
+        if self._executor is None:
+            self._executor = ThreadPoolExecutor(1, thread_name_prefix="store")
         done = asyncio.get_running_loop().run_in_executor(self._executor, do)
         try:
             async with asyncio.timeout(within):
@@ -29,4 +31,6 @@ class StoreThread:
 
     def close(self) -> None:
         """Let it end with what it is doing, without a wait."""
-        self._executor.shutdown(wait=False)
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False)

@@ -69,6 +69,7 @@ class FileWatch:
 
         The last connection that is closed removes the log: this one lasts as long as the store.
         """
+        self._lost = None
         if self._opened is not None:
             check_same(self._path, self._opened)
         url = f"file:{quote(str(self._path))}?mode=rw"

@@ -17,6 +17,7 @@ ANSWERS = {
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
+    "gateway/ops/metrics.py": "every number that is counted, with its words for the scraper: one list",
     "gateway/cli/supervisor.py": "one supervisor: how it starts, hears, judges and buries its workers, seen together",
     "gateway/server/exchange.py": "one request: all that may become of it, and all its ways to end, seen together",
 }
@@ -29,9 +30,10 @@ ANSWERS = {
 # What the API says and what shops send getting through - statuses and redirects (380), conditions, tags and lines of
 # answers (400), numbers and targets as they came (135), what SDKs and browsers send (270), registrations that are read
 # back (300), connections as real ones end (250) - is another 1,700.
+# Workers that are watched, ports and files that are ours alone and connections within the limit of descriptors are 290.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 10_600
+CORE = 10_890
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -1,11 +1,13 @@
 """How the descriptors of a process are divided."""
 
+import errno
 import math
 import resource
 
 import pytest
 
-from gateway.server.descriptors import Share, share
+from gateway.server.descriptors import Exhaustion, Share, share
+from gateway.vocab.events import Event, Failed
 
 
 @pytest.mark.parametrize("limit", [64, 128, 256, 1024, 4096, 65536])
@@ -30,3 +32,17 @@ def test_without_a_limit_there_is_none(limit: int) -> None:
     """Where the system limits nothing, neither does this."""
     assert share(256, limit=limit) == Share(None, 256)
     assert not math.isinf(share(256).upstream)
+
+
+def test_descriptors_that_run_out_are_told_of() -> None:
+    """An error that says so is an event, once a second; others are none."""
+    told: list[Event] = []
+    seconds = iter((0.0, 0.0, 0.5, 1.5, 1.5))
+    exhaustion = Exhaustion(told.append, lambda: next(seconds))
+    for number in (errno.EMFILE, errno.ECONNREFUSED, errno.ENFILE, errno.ENFILE):
+        exhaustion(OSError(number, "text"))
+    exhaustion(ValueError("no name"))
+    assert told == [
+        Failed("", "descriptors", f"none is left to the {whose}: no connection to the upstream")
+        for whose in ("process (EMFILE)", "machine (ENFILE)")
+    ]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.stores import StoreFileLost, StoreUnavailable, open_store, upgrade
+from gateway.stores import StoreUnavailable, open_store, upgrade
+from gateway.stores.ports import StoreFileLost
 from gateway.stores.watch import FileWatch, check_same, mark, network_file_system
 
 Harm = Callable[[Path], object]
