@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gateway.cli.screen import Screen
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -85,6 +86,7 @@ def test_what_goes_wrong_is_told() -> None:
         RouteClosed("order"),
         CredentialFailed("status 401", 2.0),
         Failed("r-1", "guard", "KeyError at core.py:7"),
+        ConnectionsRefused(7, 600),
         Lifecycle("drain deadline", "requests in flight were cut off"),
     )
     assert lines == [
@@ -92,6 +94,7 @@ def test_what_goes_wrong_is_told() -> None:
         "closed route order: an answer of the API would have broken isolation",
         "the API gives the gateway no bearer: status 401; next try in 2 s",
         "failed: guard: KeyError at core.py:7",
+        "closed 7 connections: there are 600 already",
         "requests in flight were cut off",
     ]
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -25,6 +26,7 @@ from gateway.vocab.events import (
     LoginDone,
     PasswordQueue,
     RequestDone,
+    WorkerLost,
 )
 from gateway.vocab.messages import Trace
 
@@ -90,6 +92,11 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
         Failed("r-1", "guard", "KeyError at core.py:7"),
         {"event": "failed", "id": "r-1", "what": "guard", "error": "KeyError at core.py:7"},
     ),
+    (
+        WorkerLost(1, "died", "signal 9"),
+        {"event": "worker_lost", "worker": 1, "why": "died", "detail": "signal 9"},
+    ),
+    (ConnectionsRefused(7, 600), {"event": "connections_refused", "count": 7, "limit": 600}),
     (Lifecycle("ready", "2 routes"), {"event": "lifecycle", "state": "ready", "detail": "2 routes"}),
 ]
 

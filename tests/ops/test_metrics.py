@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ops.metrics import Metrics, forget
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -20,6 +21,7 @@ from gateway.vocab.events import (
     LoginDone,
     PasswordQueue,
     RequestDone,
+    WorkerLost,
 )
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code
@@ -116,6 +118,9 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds",), 50),
     (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "outcome=failed"), 1),
     (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
+    (WorkerLost(1, "silent", "text"), ("gateway_workers_lost_total", "why=silent"), 1),
+    (WorkerLost(1, "CANARY", "text"), ("gateway_workers_lost_total", "why=-"), 1),
+    (ConnectionsRefused(7, 600), ("gateway_connections_refused_total",), 7),
     (Lifecycle("ready"), ("gateway_password_queue_depth",), 0),
 ]
 
