@@ -8,7 +8,7 @@ import ssl
 from collections import deque
 from itertools import islice
 from socket import IPPROTO_TCP, SOCK_STREAM
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohappyeyeballs
 import yarl
@@ -22,6 +22,9 @@ from gateway.carrying.tunnel import Tunnel, UntunnelledError
 from gateway.vocab.events import Emit, ShareSpent
 from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Connections made at once: a cold start must not knock an upstream over.
 _DIALS_MOST = 32
@@ -110,6 +113,8 @@ class ConnectionPool:
     ) -> None:
         base = yarl.URL(url)
         self.timeouts: Final = timeouts
+        # Told why a connection could not be made.
+        self.on_failed: Callable[[Exception], None] = lambda _: None
         self._address: Final = (base.host or "", base.port or 0)
         self._ssl: Final = ssl.create_default_context() if base.scheme == "https" else None
         self._host: Final = ("Host", base.host_port_subcomponent or "")
@@ -294,6 +299,7 @@ class ConnectionPool:
             # Whoever it was made for has waited as long and been told; the others have their own time.
             return
         except (OSError, RuntimeError, ValueError) as error:
+            self.on_failed(error)
             # RuntimeError is uvloop's word for some; ValueError says that a name cannot be one, or has no address.
             # It was made for whoever waits longest. Those behind may yet get one that is in use now.
             place = self._next()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -24,6 +25,7 @@ from gateway.vocab.events import (
     RouteClosed,
     ShareSpent,
     Throttled,
+    WorkerLost,
 )
 
 # What leaves room on a line for the rest; a path comes from a client.
@@ -72,7 +74,7 @@ def _line(at: float, text: str) -> str:
     return f"{datetime.fromtimestamp(at, UTC).astimezone():%H:%M:%S} {text}\n"
 
 
-def _told(event: Event) -> str | None:  # noqa: C901 - a case for each event
+def _told(event: Event) -> str | None:  # noqa: C901, PLR0911 - a case for each event
     match event:
         case GuardViolated():
             return f"withheld an answer of the API on route {event.route}: it may not have been the caller's"
@@ -92,6 +94,8 @@ def _told(event: Event) -> str | None:  # noqa: C901 - a case for each event
             return f"closed a connection of {_plain(event.peer)}: PROXY header {event.reason}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
+        case ConnectionsRefused():
+            return f"closed {event.count} connections: there are {event.limit} already"
         case (
             RequestDone()
             | CredentialRenewed()
@@ -100,6 +104,7 @@ def _told(event: Event) -> str | None:  # noqa: C901 - a case for each event
             | NoProxyTrusted()
             | ShareSpent()
             | Throttled()
+            | WorkerLost()
         ):
             return None
         case _:

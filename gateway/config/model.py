@@ -380,6 +380,12 @@ class Server(Closed):
     )
     keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
     drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
+    heartbeat: Duration = Field(
+        default="20s",
+        ge=0.5,
+        validate_default=True,
+        description="How long one of several workers may stand still before it is killed and replaced.",
+    )
     half_closed: int | None = Field(
         default=None,
         ge=0,

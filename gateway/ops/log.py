@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.ops.outlet import Outlet
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -28,6 +29,7 @@ from gateway.vocab.events import (
     RouteClosed,
     ShareSpent,
     Throttled,
+    WorkerLost,
 )
 from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
@@ -196,6 +198,11 @@ class EventLog:
             case NoProxyTrusted():
                 comes = f"{event.header} comes and is ignored" if event.header else "where a proxy stands in front"
                 name, fields = "no_proxy_trusted", {"detail": f"{comes}: {_AS_ONE}"}
+            case WorkerLost():
+                fields = {"worker": event.worker, "why": event.why, "detail": _short(event.detail)}
+                name = "worker_lost"
+            case ConnectionsRefused():
+                name, fields = "connections_refused", {"count": event.count, "limit": event.limit}
             case Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:

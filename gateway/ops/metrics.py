@@ -20,6 +20,7 @@ from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -36,6 +37,7 @@ from gateway.vocab.events import (
     RouteClosed,
     ShareSpent,
     Throttled,
+    WorkerLost,
 )
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.refusals import Code
@@ -47,6 +49,7 @@ _REASONS: Final = frozenset({"untrusted", "malformed", "too_large", "late"})
 _SHARES: Final = frozenset({"route", "client", "relays", "all"})
 _WORK: Final = frozenset({"registration", "password_change"})
 _COUNTED_BY: Final = frozenset({"address", "email", "customer"})
+_WHYS: Final = frozenset({"silent", "died", "unready"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -161,6 +164,14 @@ class Metrics:
             ("reason",),
             registry=registry,
         )
+        self._workers_lost: Final = Counter(
+            "gateway_workers_lost_total", "Workers that ended without being told, or hung.", ("why",), registry=registry
+        )
+        self._refused: Final = Counter(
+            "gateway_connections_refused_total",
+            "Connections of clients beyond the limit, closed at once.",
+            registry=registry,
+        )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
@@ -192,6 +203,10 @@ class Metrics:
                 self._blocked.inc()
             case ProxyHeaderRefused():
                 self._proxy_headers.labels(_known(event.reason, _REASONS)).inc()
+            case WorkerLost():
+                self._workers_lost.labels(_known(event.why, _WHYS)).inc()
+            case ConnectionsRefused():
+                self._refused.inc(event.count)
             case NoProxyTrusted() | Lifecycle() | EmailShared():
                 pass
             case _:

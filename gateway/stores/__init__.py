@@ -7,10 +7,25 @@ open one, nor does a gateway whose upstream keeps the passwords.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gateway.stores.location import check_sqlite, scheme_of
-from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
+from gateway.stores.location import check_sqlite, scheme_of, sqlite_path
+from gateway.stores.ports import CredentialStore, Registration, StoreFileLost, StoreUnavailable
+from gateway.stores.watch import Mark, check_same, mark, network_file_system
 
-__all__ = ["STORES", "CredentialStore", "Registration", "StoreUnavailable", "check_url", "open_store", "upgrade"]
+__all__ = [
+    "STORES",
+    "CredentialStore",
+    "Mark",
+    "Registration",
+    "StoreUnavailable",
+    "at_own_risk",
+    "check_url",
+    "is_usable",
+    "mark_of",
+    "open_store",
+    "upgrade",
+]
+
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +33,13 @@ class Kind:
     """A kind of store: `check_url` says what is wrong with a URL, `make` returns the store, not yet open."""
 
     check_url: Callable[[str], str | None]
-    make: Callable[[str], CredentialStore]
+    make: Callable[[str, Mark | None, Tell], CredentialStore]
 
 
-def _sql(url: str) -> CredentialStore:
+def _sql(url: str, opened: Mark | None, tell: Tell) -> CredentialStore:
     from gateway.stores.sql import SqlCredentialStore  # noqa: PLC0415 - see above
 
-    return SqlCredentialStore(url)
+    return SqlCredentialStore(url, opened, tell)
 
 
 STORES: Mapping[str, Kind] = {
@@ -49,8 +64,11 @@ def check_url(url: str) -> str | None:
     return kind.check_url(url)
 
 
-def open_store(url: str) -> CredentialStore:
+def open_store(url: str, opened: Mark | None = None, tell: Tell = lambda _: None) -> CredentialStore:
     """Make the store that a checked URL names; it connects with its own `open`.
+
+    `opened` is what other processes of this gateway have open: nothing else is opened then. `tell` hears, from a thread
+    of the store, when its files are lost.
 
     Raises:
         ValueError: no store has this scheme.
@@ -59,11 +77,40 @@ def open_store(url: str) -> CredentialStore:
     kind = STORES.get(scheme_of(url))
     if kind is None:
         raise ValueError("no store has the scheme of this URL")
-    return kind.make(url)
+    return kind.make(url, opened, tell)
 
 
-def upgrade(url: str) -> None:
-    """Bring the database that a checked URL names to the newest revision; see `schema.upgrade`."""
+async def is_usable(store: CredentialStore) -> bool | str:
+    """Tell whether a store can be used; a text says why nothing can be written until a restart."""
+    try:
+        await store.ping()
+    except StoreFileLost as lost:
+        # Whatever needs no password goes on, and no other replica would have the file: it is no reason to leave.
+        return str(lost)
+    except StoreUnavailable:
+        return False
+    return True
+
+
+def mark_of(url: str) -> Mark | None:
+    """Return which file a checked URL names; None where there is none yet. Raises OSError."""
+    return mark(sqlite_path(url))
+
+
+def at_own_risk(url: str) -> str | None:
+    """Say why the place of a store is one at the operator's own risk; None where it is not."""
+    found = network_file_system(sqlite_path(url))
+    return found and f"the SQLite file is on a network file system ({found}): never open it from a second host"
+
+
+def upgrade(url: str, opened: Mark | None = None) -> None:
+    """Bring the database that a checked URL names to the newest revision; see `schema.upgrade`.
+
+    Another process has done so where it is `opened`: then it is only seen to that it is the same. Raises OSError.
+    """
+    if opened is not None:
+        check_same(sqlite_path(url), opened)
+        return
     from gateway.stores.schema import upgrade as upgrade_sql  # noqa: PLC0415 - see above
 
     upgrade_sql(url)

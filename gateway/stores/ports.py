@@ -13,6 +13,10 @@ class StoreUnavailable(Exception):  # noqa: N818  # it names a state, as the ref
     """The store cannot be used at the moment. Its text is one line for operators and holds no value of any row."""
 
 
+class StoreFileLost(StoreUnavailable):
+    """The store's files are not the ones that were opened: what is written would be lost. It ends with a restart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
     """The intent to create a customer, kept until the upstream did so.

@@ -4,10 +4,10 @@ It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from functools import partial
 from sqlite3 import Error
-from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.sqlite import Insert, insert
@@ -18,9 +18,8 @@ from gateway.stores import sqlite
 from gateway.stores.location import sqlite_path
 from gateway.stores.ports import Registration, StoreUnavailable
 from gateway.stores.schema import credentials, emails, registrations
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from gateway.stores.thread import StoreThread
+from gateway.stores.watch import FileWatch, Mark
 
 _POOL_SIZE = 5
 """Connections, each with a thread of its own: one writes, the others read."""
@@ -32,19 +31,22 @@ _PARAMETER_LIMIT = 32_766
 class SqlCredentialStore:
     """`CredentialStore` in the SQLite file that the URL names."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._path: Path | None = None
+    def __init__(self, url: str, opened: Mark | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Make it, not yet open. `opened` is the file that other processes have open; `tell` hears once of its loss."""
+        self._path = sqlite_path(url)
+        self._watch = FileWatch(self._path, opened, tell)
+        self._thread = StoreThread()
         self._engine: AsyncEngine | None = None
         # SQLite lets one writer in and makes the others poll; in this process they queue here instead, in order.
         self._writer = asyncio.Lock()
 
     async def open(self) -> None:
         """Connect, and prove that the file can be read and written."""
-        self._path = await asyncio.to_thread(sqlite_path, self._url)
         try:
-            await asyncio.to_thread(sqlite.check_opens, self._path)
-        except Error as error:
+            # Opened before a driver with a thread of its own tries: that would outlive the event loop.
+            await self._thread.run(self._watch.open, within=None)
+        except (Error, OSError) as error:
+            await self.close()
             raise sqlite.unavailable(error) from error
         self._engine = create_async_engine(
             sqlite.engine_url("sqlite+aiosqlite", self._path),
@@ -65,11 +67,14 @@ class SqlCredentialStore:
     async def close(self) -> None:
         """Let go of all connections; a second call does nothing."""
         engine, self._engine = self._engine, None
-        if engine is not None:
-            try:
+        try:
+            if engine is not None:
                 await engine.dispose()
-            except (SQLAlchemyError, OSError) as error:
-                raise sqlite.unavailable(error) from error
+            await self._thread.run(self._watch.close)
+        except (SQLAlchemyError, OSError, Error) as error:
+            raise sqlite.unavailable(error) from error
+        finally:
+            self._thread.close()
 
     async def ping(self) -> None:
         """Prove that the file can be read and written."""
@@ -77,7 +82,7 @@ class SqlCredentialStore:
             await connection.execute(select(credentials.c.customer_id).limit(1))
             await connection.rollback()
         # The lock lives in shared memory, which may be granted after the disk went read-only or the file was moved.
-        if self._path is None or not await asyncio.to_thread(sqlite.is_writable, self._path):
+        if not await self._thread.run(partial(sqlite.is_writable, self._path)):
             raise StoreUnavailable(sqlite.NOT_WRITABLE)
 
     async def password_hash(self, customer_id: str) -> str | None:
@@ -248,6 +253,7 @@ class SqlCredentialStore:
         except TimeoutError as error:
             raise StoreUnavailable("SQLite: other writes take too long") from error
         try:
+            await self._thread.run(self._watch.check)
             async with self._engine.connect() as connection:
                 yield await connection.execution_options(**sqlite.WRITING)
                 await connection.commit()

@@ -91,14 +91,6 @@ def looking(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def check_opens(path: Path) -> None:
-    """Raise sqlite3.Error where the file cannot be opened; to be called before it is open in this process.
-
-    A driver with a thread of its own would leave that behind, to speak to an event loop that may be closed by then.
-    """
-    sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True).close()
-
-
 def engine_url(driver: str, path: Path) -> URL:
     """Return the URL SQLAlchemy connects to.
 

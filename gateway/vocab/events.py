@@ -131,6 +131,23 @@ class NoProxyTrusted:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """Another worker ended or was ended. `why` is silent, died (after it had served) or unready (it never did)."""
+
+    worker: int
+    why: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsRefused:
+    """So many connections of clients were closed as soon as they were made: there were `limit` already."""
+
+    count: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The process changed its state: started, ready, draining, stopped, or a notice at start."""
 
@@ -153,6 +170,8 @@ Event = (
     | LoopBlocked
     | ProxyHeaderRefused
     | NoProxyTrusted
+    | WorkerLost
+    | ConnectionsRefused
     | Lifecycle
 )
 Emit = Callable[[Event], None]

@@ -1,6 +1,8 @@
 """All connections to one upstream: who gets one, who waits, for how long, and what the addresses of a name are for."""
 
 import asyncio
+import errno
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -650,3 +652,19 @@ def test_a_new_connection_that_fails_leaves_those_in_use_alone(make: Callable[[]
 
     run(make, lambda _: answers[0], act)
     assert upstream.connections == 1
+
+
+async def test_why_there_is_no_connection_is_told() -> None:
+    """Without a descriptor the request is refused, and whoever watches hears of it; afterwards all is well."""
+    upstream, told = Upstream(), list[Exception]()
+    async with pooled(upstream) as pool:
+        pool.on_failed = told.append
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            refused = await sent(pool).done()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert refused.refusal == NO_CONNECTION
+        assert [error.errno for error in told if isinstance(error, OSError)] == [errno.EMFILE]
+        assert (await sent(pool).done()).told == WHOLE

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gateway.cli.screen import Screen
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -89,6 +90,7 @@ def test_what_goes_wrong_is_told() -> None:
         CredentialFailed("status 401", 2.0),
         Failed("r-1", "guard", "KeyError at core.py:7"),
         ProxyHeaderRefused("203.0.113.7", "late"),
+        ConnectionsRefused(7, 600),
         Lifecycle("drain deadline", "requests in flight were cut off"),
     )
     assert lines == [
@@ -97,6 +99,7 @@ def test_what_goes_wrong_is_told() -> None:
         "the API gives the gateway no bearer: status 401; next try in 2 s",
         "failed: guard: KeyError at core.py:7",
         "closed a connection of 203.0.113.7: PROXY header late",
+        "closed 7 connections: there are 600 already",
         "requests in flight were cut off",
     ]
 

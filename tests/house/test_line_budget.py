@@ -20,6 +20,7 @@ ANSWERS = {
     "gateway/flow.py": "the one page: the way of a request, stage by stage",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
+    "gateway/cli/supervisor.py": "one supervisor: how it starts, hears, judges and buries its workers, seen together",
     "gateway/server/exchange.py": "one request: all that may become of it, and all its ways to end, seen together",
 }
 # Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. Measured
@@ -32,9 +33,10 @@ ANSWERS = {
 # answers (400), numbers and targets as they came (135), what SDKs and browsers send (270), registrations that are read
 # back (300), connections as real ones end (250) - is another 1,700; who a client is (proxies that are trusted, PROXY
 # protocol) is 450, and that nobody takes more than a share another 450.
+# Workers that are watched, ports and files that are ours alone and connections within the limit of descriptors are 290.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 12_200
+CORE = 12_600
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

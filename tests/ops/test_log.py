@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -27,6 +28,7 @@ from gateway.vocab.events import (
     PasswordQueue,
     ProxyHeaderRefused,
     RequestDone,
+    WorkerLost,
 )
 from gateway.vocab.messages import Trace
 
@@ -103,6 +105,11 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
             "detail": "Forwarded comes and is ignored: all requests count as one client; set server.trusted_proxies",
         },
     ),
+    (
+        WorkerLost(1, "died", "signal 9"),
+        {"event": "worker_lost", "worker": 1, "why": "died", "detail": "signal 9"},
+    ),
+    (ConnectionsRefused(7, 600), {"event": "connections_refused", "count": 7, "limit": 600}),
     (Lifecycle("ready", "2 routes"), {"event": "lifecycle", "state": "ready", "detail": "2 routes"}),
 ]
 

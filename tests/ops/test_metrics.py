@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ops.metrics import Metrics, forget
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -24,6 +25,7 @@ from gateway.vocab.events import (
     RequestDone,
     ShareSpent,
     Throttled,
+    WorkerLost,
 )
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code
@@ -124,6 +126,9 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
     (ProxyHeaderRefused("x", "late"), ("gateway_proxy_header_refused_total", "reason=late"), 1),
     (NoProxyTrusted(), ("gateway_password_queue_depth",), 0),
+    (WorkerLost(1, "silent", "text"), ("gateway_workers_lost_total", "why=silent"), 1),
+    (WorkerLost(1, "CANARY", "text"), ("gateway_workers_lost_total", "why=-"), 1),
+    (ConnectionsRefused(7, 600), ("gateway_connections_refused_total",), 7),
     (Lifecycle("ready"), ("gateway_password_queue_depth",), 0),
 ]
 
