@@ -3,13 +3,11 @@
 It checks single values; what must fit together across the file is in check.py.
 """
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     SecretStr,
@@ -18,77 +16,27 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.config.id_pattern import compile_id_pattern
-from gateway.config.origin import Origin
-from gateway.config.proxies import TrustedNetworks
+from gateway.config.clientside import CorsOptions, GatewayLimits, Server
 from gateway.config.secret import ClientId, ClientSecret
+from gateway.config.texts import (
+    Closed,
+    Flag,
+    Method,
+    Path,
+    Template,
+    answerable,
+    base_url,
+    forwardable,
+    id_pattern_text,
+    optional_base_url,
+    reason_text,
+)
 from gateway.config.units import Duration, Size
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
-from gateway.routing import parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab.policy import IdempotencyKey, Passwords
-from gateway.wire.headers import OWN_ANSWER_FIELDS, OWN_FIELDS
-
-
-class Closed(BaseModel):
-    """Base of all sections: unknown keys are faults, values are frozen and never echoed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=False)
-
-
-def _template(path: str) -> str:
-    parse_template(path)
-    return path
-
-
-def _base_url(url: str) -> str:
-    if not re.fullmatch(r"https?://[A-Za-z0-9._\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", url):
-        raise ValueError("a URL is http:// or https://, a host, perhaps a path; no user, query or fragment")
-    return url.rstrip("/")
-
-
-def _optional_base_url(url: str) -> str:
-    return _base_url(url) if url else ""
-
-
-def _id_pattern(text: str) -> str:
-    compile_id_pattern(text)
-    return text
-
-
-def _header_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
-        raise ValueError("a header name is letters, digits and hyphens")
-    return name.lower()
-
-
-def _forwardable(name: str) -> str:
-    name = _header_name(name)
-    if name in OWN_FIELDS or name.startswith(("x-forwarded-", "access-control-")):
-        raise ValueError("the gateway speaks for itself in this header; it cannot be passed on")
-    return name
-
-
-def _answerable(name: str) -> str:
-    name = _header_name(name)
-    if name in OWN_ANSWER_FIELDS or name.startswith("access-control-"):
-        raise ValueError("the gateway speaks for itself in this header of its replies; it cannot be passed on")
-    return name
-
-
-def _reason(text: str) -> str:
-    words = " ".join(text.split())
-    if not words:
-        raise ValueError("write in a few words why this is no leak")
-    return words
-
-
-Template = Annotated[str, AfterValidator(_template)]
-Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(_template)]
-Flag = Annotated[bool, Field(strict=True)]
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Timeouts(Closed):
@@ -171,7 +119,7 @@ class Proxy(Closed):
 class Upstream(Closed):
     """The commerce API behind the gateway."""
 
-    url: Annotated[str, AfterValidator(_base_url)] = Field(description="Base URL of the API.")
+    url: Annotated[str, AfterValidator(base_url)] = Field(description="Base URL of the API.")
     credential: Credential = Field(description="How the gateway obtains its own bearer.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
     proxy: Proxy | None = Field(default=None, description="A proxy through which the API is reached.")
@@ -192,15 +140,15 @@ class Upstream(Closed):
         validate_default=True,
         description="How long a record, looked up and found to be the caller's, needs no second look; 0s looks always.",
     )
-    link_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
+    link_origins: tuple[Annotated[str, AfterValidator(base_url)], ...] = Field(
         default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
     )
-    redirect_origins: tuple[Annotated[str, AfterValidator(_base_url)], ...] = Field(
+    redirect_origins: tuple[Annotated[str, AfterValidator(base_url)], ...] = Field(
         default=(),
         description="Other origins to which the API may redirect clients of open routes. Clients repeat the customer"
         " token there, so an origin that is not listed gets 301 to 303 only, and only clients without such a token.",
     )
-    forward_headers: tuple[Annotated[str, AfterValidator(_forwardable)], ...] = Field(
+    forward_headers: tuple[Annotated[str, AfterValidator(forwardable)], ...] = Field(
         default=(), description="Request headers that pass besides the built-in list."
     )
 
@@ -324,7 +272,7 @@ class Customers(Closed):
     verify: Literal["store", "upstream"] = Field(
         default="store", description="Who keeps the passwords: the gateway's store, or the upstream itself."
     )
-    id_pattern: Annotated[str, AfterValidator(_id_pattern)] = Field(
+    id_pattern: Annotated[str, AfterValidator(id_pattern_text)] = Field(
         default="[A-Za-z0-9_-]{1,64}",
         description="What a whole customer id looks like: a regular expression whose matching ends soon on every text.",
     )
@@ -340,90 +288,6 @@ class Customers(Closed):
     )
     throttle: Throttle = Field(default_factory=Throttle, description="Limits of logins, registrations and changes.")
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
-
-
-class CorsOptions(Closed):
-    """Which browser applications may call."""
-
-    origins: tuple[Origin, ...] = Field(
-        default=(),
-        description="Allowed origins, such as https://shop.example or capacitor://localhost, or * for any.",
-    )
-    headers: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
-        default=(), description="Request headers that pages may send besides those of the API's SDKs."
-    )
-    expose: tuple[Annotated[str, AfterValidator(_header_name)], ...] = Field(
-        default=(),
-        description="Headers of answers that pages may read besides those that the API's answers are about, such as"
-        " Location, Link and ETag, and what routes list under `answer_headers`.",
-    )
-    max_age: Duration = Field(default="10m", validate_default=True, description="How long a preflight may be kept.")
-
-
-class Server(Closed):
-    """The clients' side."""
-
-    hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-\[\]:]+$")], ...] = Field(
-        default=(),
-        description="Names, such as gateway.internal:8080, by which clients may call the gateway in targets in absolute"
-        " form, besides that of `public_url`; with neither, the one in their Host line.",
-    )
-    request_id: Literal["keep", "replace"] = Field(
-        default="keep",
-        description="What becomes of a client's X-Request-Id: kept, if it is 1 to 64 letters, digits or ._~+-, or"
-        " replaced by one of the gateway's; then the log holds both.",
-    )
-    pseudonym: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = Field(
-        default=None,
-        description="Who the gateway is in Via, by which it knows a request that comes back to it (508). Without it, a"
-        " name made of `upstream.url`, the client id there, `public_url`, issuer and audience: that of all replicas.",
-    )
-    keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
-    drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")
-    heartbeat: Duration = Field(
-        default="20s",
-        ge=0.5,
-        validate_default=True,
-        description="How long one of several workers may stand still before it is killed and replaced.",
-    )
-    half_closed: int | None = Field(
-        default=None,
-        ge=0,
-        le=10_000,
-        description="Clients, per worker, that may wait for an answer after they closed their sending side; of more it"
-        " ends the request. Without it, a quarter of `upstream.connections`.",
-    )
-    trusted_proxies: TrustedNetworks = Field(
-        default=(),
-        description="Networks of the proxies in front, such as 10.0.0.0/8, as a list or as one text with commas. Whose"
-        " request it is, for throttles, shares, log and API, is the right-most address in `client_address_header` that"
-        " is not in them; without them it is the address that connects, and clients behind one proxy count as one.",
-    )
-    client_address_header: Literal["X-Forwarded-For", "Forwarded"] = Field(
-        default="X-Forwarded-For",
-        description="The one header in which those proxies say who connected to them; any other is ignored. Forwarded"
-        " is RFC 7239's.",
-    )
-    proxy_protocol: Literal["off", "required"] = Field(
-        default="off",
-        description="required: each connection begins with a header of the PROXY protocol, version 1 or 2, from one of"
-        " `trusted_proxies`, or is closed without an answer; `client_address_header` counts only where the address in"
-        " it is one of them as well.",
-    )
-
-
-class HeadLimits(Closed):
-    """How large the head of a request, or of an answer of the API, may be; larger ones answer 431, or 502."""
-
-    line: Size = Field(default="32KiB", ge=1024, le=1024 * 1024, validate_default=True, description="One line.")
-    total: Size = Field(default="64KiB", ge=1024, le=16 * 1024 * 1024, validate_default=True, description="All of it.")
-    lines: int = Field(default=200, ge=10, le=10_000, description="Lines.")
-
-
-class GatewayLimits(Closed):
-    """Sizes of what belongs to no route."""
-
-    head: HeadLimits = Field(default_factory=HeadLimits, description="Heads.")
 
 
 class Log(Closed):
@@ -538,7 +402,7 @@ class Route(Closed):
     )
     limits: Limits = Field(default_factory=Limits, description="Sizes and times.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")
-    answer_headers: tuple[Annotated[str, AfterValidator(_answerable)], ...] = Field(
+    answer_headers: tuple[Annotated[str, AfterValidator(answerable)], ...] = Field(
         default=(),
         description="Headers of the upstream that leave with judged answers, besides the media type, ETag,"
         " Last-Modified, Location, Preference-Applied, and Link, X-Total-Count and Content-Range of a list, which leave"
@@ -549,7 +413,7 @@ class Route(Closed):
         description="After an answer that would have broken isolation: refuse it, or also close the route (503) until"
         " this worker is restarted; then whoever can make the API answer wrongly can close it.",
     )
-    insecure_unproven: Annotated[str, AfterValidator(_reason)] | None = Field(
+    insecure_unproven: Annotated[str, AfterValidator(reason_text)] | None = Field(
         default=None,
         description="Why this route may stay although nothing proves that it keeps customers' records apart. `gateway"
         " check` shows it, and the log at start.",
@@ -561,7 +425,7 @@ class Config(Closed):
 
     version: Literal[1] = Field(description="Version of this format.")
     upstream: Upstream = Field(description="The commerce API behind the gateway.")
-    public_url: Annotated[str, AfterValidator(_optional_base_url)] = Field(
+    public_url: Annotated[str, AfterValidator(optional_base_url)] = Field(
         default="", description="The gateway's own URL; links of the upstream become this, or path-only without it."
     )
     tokens: Tokens = Field(description="The tokens that the gateway mints.")

@@ -36,8 +36,6 @@ CLIENT_GONE = 499
 # turn, and only a write tells that the client takes no more.
 _AT_ONCE = 256 * 1024
 _TOO_LARGE = Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
-
-
 _TAKING: Final = (State.GATHERING, State.RELAYING)
 
 

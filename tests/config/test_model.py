@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
+from gateway.config.clientside import CorsOptions
 from gateway.config.load import models_in
-from gateway.config.model import Access, Closed, Config, CorsOptions, Customers, Route, Rules, Upstream
+from gateway.config.model import Access, Config, Customers, Route, Rules, Upstream
+from gateway.config.texts import Closed
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.owner import Owner
 from gateway.guard.rules.redact import Redact

@@ -6,10 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.config.check import findings
+from gateway.config.clientside import Server
 from gateway.config.effective import dump
 from gateway.config.faults import ConfigError
 from gateway.config.load import load
-from gateway.config.model import Config, Server
+from gateway.config.model import Config
 from tests.config.writing import minimal
 from tests.gateways import MOLTIN, environment
 

@@ -18,6 +18,8 @@ ANSWERS = {
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/decision.py": "what is decided of a request and of an open answer: the pure half of flow.py",
     "gateway/flow.py": "the one page: the way of a request, stage by stage",
+    "gateway/wiring.py": "the only place that knows every concrete class: one page, in the order of starting",
+    "gateway/carrying/pool.py": "one pool: who may have a connection, who waits, and how new ones are made",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
     "gateway/cli/supervisor.py": "one supervisor: how it starts, hears, judges and buries its workers, seen together",

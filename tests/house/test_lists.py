@@ -34,6 +34,8 @@ EXCUSED = {
     "gateway/cli/proving.py": "tests/verify runs the command, also as a process of its own",
     "gateway/cli/routing_file.py": "tests/cli/test_table.py reads files with and without faults",
     "gateway/cli/showcase.py": "the tour of the README runs it; tests/process/test_demo.py reads what it prints",
+    "gateway/config/texts.py": "tests/config/test_model.py reads each text through a section",
+    "gateway/config/clientside.py": "tests/config/test_model.py and test_proxies.py read its sections",
     "gateway/config/effective.py": "tests/cli/test_app.py dumps, tests/config/test_proof.py names what is insecure",
     "gateway/server/client.py": "what an exchange wants of a connection: a protocol without code",
     "gateway/cli/serve.py": "starts processes; tests/process runs it with its signals",
