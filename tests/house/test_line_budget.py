@@ -28,10 +28,10 @@ ANSWERS = {
 # carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
 # did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
 # Keeping what the upstream says - its statuses, its redirects, where what was made is - is 370. That nobody takes more
-# than a share - of connections, of the queue, of password work - is 300.
+# than a share - of connections, of the queue, of password work - is 420.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 9_900
+CORE = 10_600
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
