@@ -1,5 +1,6 @@
 """Password work that is no login: how much of it, under what, and what a client sees."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,11 @@ def events() -> list[Event]:
 @pytest.fixture
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher, events: list[Event]) -> Keeper:
     """Give a keeper of few registrations and changes, on a real store and upstream."""
+    return made(backend, store, hasher, events)
+
+
+def made(backend: Backend, store: CredentialStore, hasher: PasswordHasher, events: list[Event]) -> Keeper:
+    """Make one."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[A-Za-z0-9-]+"))
     admission = Admission(throttle(), lambda: 0.0, events.append)
     return Keeper(store, hasher, directory, registrar(directory, store, hasher, now), admission, events.append)
@@ -139,6 +145,25 @@ async def test_registrations_from_an_address_end(keeper: Keeper, upstream: Comme
     assert events == [Throttled("registration", "address")]
     for number in range(20):
         assert (await registered(keeper, f"t{number}@example.com", Trace()))[0] is not Code.THROTTLED
+
+
+async def test_where_no_password_can_be_computed_the_api_is_not_asked(
+    backend: Backend, store: CredentialStore, upstream: Commerce
+) -> None:
+    """A registration is refused at once, and counts for nothing."""
+    sizes = {"workers": 1, "queue_limit": 1, "memory_kib": 64 * 1024, "time_cost": 16, "parallelism": 1}
+    slow = PasswordHasher(**sizes, emit=lambda _: None)
+    keeper = made(backend, store, slow, [])
+    waiting = asyncio.ensure_future(slow.hash("canary-flood"))
+    # One turn of the loop, in which it takes the only place.
+    await asyncio.sleep(0)
+    asked = len(upstream.requests)
+    for _ in range(9):
+        assert await registered(keeper, "ann@example.com") == (Code.OVERLOADED, 1)
+    assert len(upstream.requests) == asked
+    await waiting
+    assert (await registered(keeper, "ann@example.com"))[0] is Code.UPSTREAM_UNREACHABLE
+    slow.close()
 
 
 async def test_what_cannot_be_registered_is_not_counted(keeper: Keeper) -> None:
