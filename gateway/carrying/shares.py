@@ -9,6 +9,7 @@ what the ones before have left, and the tenth nothing. Where little is free a ro
 it only: ten leave enough for all others to go on.
 """
 
+from collections import defaultdict
 from enum import StrEnum
 from typing import Final
 
@@ -52,8 +53,9 @@ class Shares:
         self._relays_most: Final = most if relays_most is None else relays_most
         self._route_factor: Final = factors.route
         self._client_factor: Final = factors.client
-        # Only those that hold something, so that clients who went away cost nothing.
-        self._by_route: Final[dict[str, int]] = {}
+        self._sparing: Final = _SPARING / factors.route
+        self._by_route: Final[defaultdict[str, int]] = defaultdict(int)
+        # Only those that hold something: routes are few, clients who went away must cost nothing.
         self._by_client: Final[dict[str, int]] = {}
         self._taken = 0
         self._relays = 0
@@ -62,15 +64,20 @@ class Shares:
         """Return whose share is used up so that this call may have no more; None where it may."""
         free = self._most - self._taken
         relays = self._relays_most - self._relays
-        held = self._by_route.get(call.route)
-        if held is not None and held >= self._most_of_route(free, relays, relayed=call.relayed):
+        relayed, route, client = call.relayed, call.route, call.client
+        held = self._by_route.get(route)
+        # Nearly always it holds less than it may where little is free, and needs no second look.
+        if (
+            held
+            and held * self._sparing >= (relays if relayed and relays < free else free)
+            and held >= self._most_of_route(free, relays, relayed=relayed)
+        ):
             return Share.ROUTE
-        if call.relayed and relays <= 0:
+        if relayed and relays <= 0:
             return Share.RELAYS
-        held = self._by_client.get(call.client)
-        if held is not None and held >= self._client_factor * free:
+        if client and client in self._by_client and self._by_client[client] >= self._client_factor * free:
             return Share.CLIENT
-        return Share.ALL if free <= 0 and not call.route else None
+        return Share.ALL if free <= 0 and not route else None
 
     def room(self, route: str, most: int, *, relayed: bool) -> int:
         """Return how many more calls of a route may have one if nobody else takes any; `most` is enough."""
@@ -91,7 +98,7 @@ class Shares:
         self._relays += call.relayed
         route, client = call.route, call.client
         if route:
-            self._by_route[route] = self._by_route.get(route, 0) + 1
+            self._by_route[route] += 1
         if client:
             self._by_client[client] = self._by_client.get(client, 0) + 1
 
@@ -100,9 +107,13 @@ class Shares:
         self._taken -= 1
         self._relays -= call.relayed
         if call.route:
-            _less(self._by_route, call.route)
+            self._by_route[call.route] -= 1
         if call.client:
-            _less(self._by_client, call.client)
+            left = self._by_client[call.client] - 1
+            if left:
+                self._by_client[call.client] = left
+            else:
+                del self._by_client[call.client]
 
     def _most_of_route(self, free: int, relays: int, *, relayed: bool) -> float:
         """Return how many a route may hold with so many free, of all and of the relays'."""
@@ -110,11 +121,3 @@ class Shares:
         if relayed and _SCARCE * relays <= self._relays_most:
             most = min(most, relays / _SPARING)
         return self._route_factor * most
-
-
-def _less(counts: dict[str, int], key: str) -> None:
-    left = counts[key] - 1
-    if left:
-        counts[key] = left
-    else:
-        del counts[key]

@@ -224,7 +224,7 @@ class RegistrationThrottle(Closed):
         description="Per client IP address (IPv6: its /64), trusted clients excepted. While no proxy is trusted"
         " addresses in private and loopback space, where a proxy may stand for many, are not counted.",
     )
-    email: Bucket = Field(default=Bucket(burst=10, per_minute=10), description="Per e-mail address.")
+    email: Bucket = Field(default=Bucket(burst=20, per_minute=10), description="Per e-mail address.")
 
 
 class Throttle(Closed):

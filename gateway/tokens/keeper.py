@@ -85,6 +85,9 @@ class Keeper:
         if isinstance(fields, Refusal) or "email" not in fields:
             # It is refused without any work.
             return None
+        if "password" in fields and (crowded := self._hasher.crowded()) is not None:
+            # At once: a look-up for each of a flood would be the API's share in it.
+            return crowded
         keys = {"address": trace.counts_for, "email": fields["email"]}
         return self._admission.refusal(Work.REGISTRATION, keys)
 

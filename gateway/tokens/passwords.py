@@ -128,6 +128,12 @@ class PasswordHasher:
         """
         return await self._run(lambda: self._verify(password, stored), is_login=is_login)
 
+    def crowded(self) -> Refusal | None:
+        """Return what work that is no login's would be refused with now: before anybody is asked anything for it."""
+        if self._closed:
+            return Refusal(Code.DRAINING)
+        return None if self._turns.is_open_to_others else _full()
+
     def needs_rehash(self, stored: str) -> bool:
         """Say whether the stored hash has other parameters than new ones get."""
         try:
@@ -153,7 +159,7 @@ class PasswordHasher:
             return Refusal(Code.OVERLOADED) if abandoned.is_set() else work()
 
         if not self._turns.join(Turn(job, computation, is_login=is_login)):
-            return Refusal(Code.OVERLOADED, detail="the password queue is full", retry_after=1)
+            return _full()
         self._emit(PasswordQueue(self._turns.depth))
         self._begin()
         try:
@@ -218,6 +224,10 @@ class PasswordHasher:
         except VerificationError:
             return Refusal(Code.OVERLOADED, detail="argon2 could not verify", retry_after=1)
         return False
+
+
+def _full() -> Refusal:
+    return Refusal(Code.OVERLOADED, detail="the password queue is full", retry_after=1)
 
 
 def _is_affordable(stored: str) -> bool:

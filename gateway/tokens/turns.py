@@ -65,13 +65,18 @@ class Turns:
     def join(self, turn: Turn) -> bool:
         """Take a place for a computation; False where there is none for it."""
         kind = self._kind(turn)
-        if self.depth >= self._most or kind.depth >= kind.most:
+        if not self._has_place(kind):
             return False
         if not kind.waiting:
             # Whoever was away has saved nothing up.
             kind.clock = max(kind.clock, min((other.clock for other in self._kinds if other.waiting), default=0.0))
         kind.waiting.append(turn)
         return True
+
+    @property
+    def is_open_to_others(self) -> bool:
+        """Whether there is a place for what is no login's."""
+        return self._has_place(self._others)
 
     def next(self) -> Turn | None:
         """Give whose turn it is, if a thread is free; it runs until `done`."""
@@ -95,6 +100,9 @@ class Turns:
         for kind in self._kinds:
             while kind.waiting:
                 yield kind.waiting.popleft().outcome
+
+    def _has_place(self, kind: _Kind) -> bool:
+        return self.depth < self._most and kind.depth < kind.most
 
     def _kind(self, turn: Turn) -> _Kind:
         return self._logins if turn.is_login else self._others

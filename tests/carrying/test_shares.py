@@ -88,7 +88,7 @@ def test_who_is_nobody_is_held_to_no_share() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 3)), max_size=200))
 def test_what_is_given_back_is_as_if_never_taken(steps: list[tuple[bool, int, int]]) -> None:
-    """After any history only what is held now counts, and nothing is kept of those who hold nothing."""
+    """After any history only what is held now counts, and nothing is kept of clients who hold nothing."""
     shares, held = Shares(16, Factors()), list[Call]()
     for takes, route, client in steps:
         call = of(f"r{route}" if route else "", f"c{client}" if client else "")
@@ -107,7 +107,8 @@ def vars_of(shares: Shares) -> list[object]:
     """Return what is counted, and what follows from it."""
     routes = ["", *(f"r{number}" for number in range(1, 5))]
     spent = [shares.spent(of(route, f"c{number}")) for route in routes for number in range(4)]
-    counted = {name: value for name, value in vars(shares).items() if isinstance(value, (dict, int))}
+    counted: dict[str, Any] = {key: value for key, value in vars(shares).items() if isinstance(value, (dict, int))}
+    counted["_by_route"] = {route: held for route, held in counted["_by_route"].items() if held}
     return [*spent, *(shares.room(route, 32, relayed=False) for route in routes), counted]
 
 

@@ -1,6 +1,8 @@
 """Password work that is no login: how much of it, under what, and what a client sees."""
 
+import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +22,9 @@ from gateway.vocab.policy import Passwords
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
 from tests.fakes.commerce import Commerce
-from tests.gateways import Answer, Site
-from tests.tokens.accounts import ANN, OTHER, change, customer, register, registrar, token_of
+from tests.gateways import Answer
+from tests.gateways import site as run_site
+from tests.tokens.accounts import ANN, OTHER, change, customer, register, registrar
 
 LIMITS = {
     Work.REGISTRATION: {"address": Limit(3, 6), "email": Limit(2, 6)},
@@ -93,6 +96,11 @@ def events() -> list[Event]:
 @pytest.fixture
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher, events: list[Event]) -> Keeper:
     """Give a keeper of few registrations and changes, on a real store and upstream."""
+    return made(backend, store, hasher, events)
+
+
+def made(backend: Backend, store: CredentialStore, hasher: PasswordHasher, events: list[Event]) -> Keeper:
+    """Make one."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[A-Za-z0-9-]+"))
     admission = Admission(throttle(), lambda: 0.0, events.append)
     return Keeper(store, hasher, registrar(directory, store, hasher, now), admission, events.append)
@@ -139,6 +147,25 @@ async def test_registrations_from_an_address_end(keeper: Keeper, upstream: Comme
         assert (await registered(keeper, f"t{number}@example.com", Trace()))[0] is not Code.THROTTLED
 
 
+async def test_where_no_password_can_be_computed_the_api_is_not_asked(
+    backend: Backend, store: CredentialStore, upstream: Commerce
+) -> None:
+    """A registration is refused at once, and counts for nothing."""
+    sizes = {"workers": 1, "queue_limit": 1, "memory_kib": 64 * 1024, "time_cost": 16, "parallelism": 1}
+    slow = PasswordHasher(**sizes, emit=lambda _: None)
+    keeper = made(backend, store, slow, [])
+    waiting = asyncio.ensure_future(slow.hash("canary-flood"))
+    # One turn of the loop, in which it takes the only place.
+    await asyncio.sleep(0)
+    asked = len(upstream.requests)
+    for _ in range(9):
+        assert await registered(keeper, "ann@example.com") == (Code.OVERLOADED, 1)
+    assert len(upstream.requests) == asked
+    await waiting
+    assert (await registered(keeper, "ann@example.com"))[0] is Code.UPSTREAM_UNREACHABLE
+    slow.close()
+
+
 async def test_what_cannot_be_registered_is_not_counted(keeper: Keeper) -> None:
     """It costs nothing."""
     for _ in range(20):
@@ -171,18 +198,37 @@ def again(answer: Answer) -> int:
     return int(answer.headers["Retry-After"])
 
 
-async def test_a_flood_of_registrations_locks_nobody_out(site: Site) -> None:
+CONFIG = """extends: moltin.yaml
+customers:
+  throttle:
+    registrations: {email: {burst: 10, per_minute: 0.1}}
+    password_changes: {burst: 10, per_minute: 0.1}
+"""
+
+
+async def test_a_flood_of_registrations_locks_nobody_out(upstream: Commerce, tmp_path: Path) -> None:
     """Whoever registers somebody's e-mail again and again gets 429 in the end; the customer logs in and changes it."""
-    assert (await register(site, ANN)).status == 201
-    answers = [await register(site, ANN, OTHER) for _ in range(12)]
-    assert {(answer.status, answer.code) for answer in answers[:9]} == {(409, "EMAIL_TAKEN")}
-    assert {(answer.status, answer.code) for answer in answers[9:]} == {(429, "THROTTLED")}
-    assert 1 <= again(answers[-1]) <= 6
-    token = await token_of(site, ANN, "canary-ann-password")
-    login = await site.login(ANN, "canary-ann-password")
-    customer_id = login.json()["data"]["customer_id"]
-    changes = [await change(site, token, customer_id, password=f"canary-new-{number}") for number in range(12)]
-    assert [answer.status for answer in changes] == [200] * 10 + [429] * 2
-    assert 1 <= again(changes[-1]) <= 6
-    assert (await change(site, token, customer_id, name="Ann Again")).status == 200
-    assert (await site.login(ANN, "canary-new-9")).status == 201
+    async with run_site(upstream, tmp_path, config=CONFIG) as site:
+        assert (await register(site, ANN)).status == 201
+        answers = [await register(site, ANN, OTHER) for _ in range(12)]
+        assert {(answer.status, answer.code) for answer in answers[:9]} == {(409, "EMAIL_TAKEN")}
+        assert {(answer.status, answer.code) for answer in answers[9:]} == {(429, "THROTTLED")}
+        assert 500 < again(answers[-1]) <= 600
+        login = await site.login(ANN, "canary-ann-password")
+        customer_id, token = (login.json()["data"][name] for name in ("customer_id", "token"))
+        changes = [await change(site, token, customer_id, password=f"canary-new-{number}") for number in range(12)]
+        assert [answer.status for answer in changes] == [200] * 10 + [429] * 2
+        assert 500 < again(changes[-1]) <= 600
+        assert (await change(site, token, customer_id, name="Ann Again")).status == 200
+        assert (await site.login(ANN, "canary-new-9")).status == 201
+
+
+async def test_what_a_trusted_client_sends_counts_for_no_address(upstream: Commerce, tmp_path: Path) -> None:
+    """It logs in many from one address; a storefront's logins from there are counted."""
+    config = "extends: moltin.yaml\ncustomers: {throttle: {address: {burst: 2, per_minute: 0.1}}}\n"
+    async with run_site(upstream, tmp_path, config=config) as site:
+        for number in range(6):
+            data = {"type": "token", "email": f"{number}@example.com", "password": "canary-wrong"}
+            assert (await site.trusted("POST", "/v2/customers/tokens", json={"data": data})).code == "LOGIN_FAILED"
+        codes = [(await site.login(f"{number}@example.com", "canary-wrong")).code for number in range(3)]
+        assert codes == ["LOGIN_FAILED", "LOGIN_FAILED", "THROTTLED"]
