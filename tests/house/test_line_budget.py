@@ -26,8 +26,7 @@ ANSWERS = {
 # carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
 # did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
 # Keeping what the upstream says - its statuses, its redirects, where what was made is - is 370.
-# What people write - nothing as PHP and Go spell it, origins, secrets -, keys of repeats and the way through a proxy are
-# 360.
+# What people write (nothing as PHP and Go spell it, origins, secrets), keys of repeats and a proxy on the way are 360.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
 CORE = 9_960
