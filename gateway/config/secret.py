@@ -13,15 +13,21 @@ _BOM: Final = "\ufeff"
 _VISIBLE: Final = re.compile(r"[\x20-\x7e]*")
 
 
-def _bared(given: Any) -> Any:
-    if not isinstance(given, str):
-        return given
+def bared(given: str) -> str:
+    """Return a secret, or an id, without what stands around it in files and variables.
+
+    Raises ValueError, which shows nothing of it, for what no client can send.
+    """
     text = given.removeprefix(_BOM).rstrip("\r\n")
     if _VISIBLE.fullmatch(text) is None:
         # Neither the character nor its place is told: it is part of the secret.
         what = "has more than one line" if "\n" in text else "holds a character that is no visible ASCII"
         raise ValueError(f"{what}, which no client can send (RFC 6749, appendix A); give it as one line of plain text")
     return text
+
+
+def _bared(given: Any) -> Any:
+    return bared(given) if isinstance(given, str) else given
 
 
 ClientId = Annotated[str, BeforeValidator(_bared), Field(min_length=1)]
