@@ -7,11 +7,12 @@ differently, and none of them depends on whether the account exists.
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
-from gateway.stores.ports import CredentialStore, StoreUnavailable
+from gateway.stores.ports import CredentialStore, StoreFileLost, StoreUnavailable
 from gateway.tokens.directory import Directory
 from gateway.tokens.email import canonical
 from gateway.tokens.intents import is_recoverable
@@ -73,7 +74,9 @@ class StoreVerifier:
                     return refusal
                 if not await self._store.settle(recoverable.id, found.customer_id, recoverable.password_hash):
                     return Refusal(Code.LOGIN_FAILED, "another password was set meanwhile")
-            await self._strengthen(found.customer_id, password, stored)
+            with suppress(StoreFileLost):
+                # A login needs nothing that could not be written.
+                await self._strengthen(found.customer_id, password, stored)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
         return found.customer_id
