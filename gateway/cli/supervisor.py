@@ -282,6 +282,9 @@ class Crew:
         if ready is not None:
             return
         place.unready += 1
+        if self._replacing == number and why != "silent":
+            # It is no want of time that keeps this one from serving: whoever else hangs needs not wait for it.
+            self._replacing = None
         if self._cause is None:
             is_told = worker is not None and worker.cause
             self._cause = how if is_told else f"worker {number} ended before it was ready: {how}"

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
-from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
+from gateway.stores.ports import CredentialStore, Registration, StoreFileLost, StoreUnavailable
 from gateway.tokens.directory import NOBODYS_ID, Directory, Found
 from gateway.tokens.email import canonical, trimmed
 from gateway.tokens.intents import is_awaited, is_recoverable
@@ -92,9 +92,11 @@ class StoreVerifier:
             refusal = await self._settle(intent, found, trace)
             if refusal is not None:
                 return refusal
-        if known != found.customer_id:
-            await self._store.remember(email, found.customer_id)
-        await self._strengthen(found.customer_id, password, stored)
+        with suppress(StoreFileLost):
+            # A login needs nothing that could not be written.
+            if known != found.customer_id:
+                await self._store.remember(email, found.customer_id)
+            await self._strengthen(found.customer_id, password, stored)
         return found.customer_id
 
     def _is_of(self, intent: Registration | None, found: Found, stored: str | None) -> bool:

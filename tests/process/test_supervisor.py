@@ -146,6 +146,17 @@ async def test_workers_that_cannot_begin_while_one_serves(environ: dict[str, str
     assert [line.partition(":")[0] for line in served.errors] == ["the store cannot be used"]
 
 
+async def test_workers_that_hang_and_cannot_be_replaced(environ: dict[str, str], tmp_path: Path) -> None:
+    """Where all stand still and no successor can begin, the whole ends with the cause instead of serving nobody."""
+    async with serving(environ, config=extended(tmp_path, QUICK), workers=2) as served:
+        for pid in children(served.pid):
+            os.kill(pid, signal.SIGSTOP)
+        (tmp_path / "store.db").rename(tmp_path / "moved.db")
+        assert await served.ended() == 1
+        served.admin = ""
+    assert [line.partition(":")[0] for line in served.errors] == ["the store cannot be used"]
+
+
 async def test_the_admin_port_of_several_workers(environ: dict[str, str]) -> None:
     """Every page of it is answered, in pieces too; each connection serves one request."""
     async with serving(environ, workers=2) as served:
