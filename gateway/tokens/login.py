@@ -7,6 +7,7 @@ differently, and none of them depends on whether the account exists.
 
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from gateway.carrying.call import Call
