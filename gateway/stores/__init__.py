@@ -9,16 +9,21 @@ from dataclasses import dataclass
 
 from gateway.stores.location import check_sqlite, scheme_of
 from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
+from gateway.stores.postgres_url import check_postgres
 
 __all__ = ["STORES", "CredentialStore", "Registration", "StoreUnavailable", "check_url", "open_store", "upgrade"]
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of store: `check_url` says what is wrong with a URL, `make` returns the store, not yet open."""
+    """A kind of store: `check_url` says what is wrong with a URL, `make` returns the store, not yet open.
+
+    `upgrade` brings the database to the newest revision, or says that it is not there, where it may not.
+    """
 
     check_url: Callable[[str], str | None]
     make: Callable[[str], CredentialStore]
+    upgrade: Callable[[str, bool], None]
 
 
 def _sql(url: str) -> CredentialStore:
@@ -27,8 +32,27 @@ def _sql(url: str) -> CredentialStore:
     return SqlCredentialStore(url)
 
 
+def _postgres(url: str) -> CredentialStore:
+    from gateway.stores.sql_postgres import PostgresCredentialStore  # noqa: PLC0415 - see above
+
+    return PostgresCredentialStore(url)
+
+
+def _upgrade_sqlite(url: str, may_migrate: bool) -> None:  # noqa: FBT001 - the list's way to call it
+    from gateway.stores.schema import upgrade  # noqa: PLC0415 - see above
+
+    upgrade(url, may_migrate=may_migrate)
+
+
+def _upgrade_postgres(url: str, may_migrate: bool) -> None:  # noqa: FBT001 - the list's way to call it
+    from gateway.stores.schema_postgres import upgrade  # noqa: PLC0415 - see above
+
+    upgrade(url, may_migrate=may_migrate)
+
+
 STORES: Mapping[str, Kind] = {
-    "sqlite": Kind(check_sqlite, _sql),
+    "sqlite": Kind(check_sqlite, _sql, _upgrade_sqlite),
+    "postgresql": Kind(check_postgres, _postgres, _upgrade_postgres),
 }
 
 
@@ -62,8 +86,11 @@ def open_store(url: str) -> CredentialStore:
     return kind.make(url)
 
 
-def upgrade(url: str) -> None:
-    """Bring the database that a checked URL names to the newest revision; see `schema.upgrade`."""
-    from gateway.stores.schema import upgrade as upgrade_sql  # noqa: PLC0415 - see above
+def upgrade(url: str, *, may_migrate: bool = True) -> None:
+    """Bring the database that a checked URL names to the newest revision; see `schema.upgrade`.
 
-    upgrade_sql(url)
+    Raises:
+        StoreUnavailable: it cannot be had, is another application's, or is behind where it may not be changed.
+
+    """
+    STORES[scheme_of(url)].upgrade(url, may_migrate)

@@ -1,23 +1,24 @@
-"""The credential store in an SQL database, through SQLAlchemy; SQLite for now.
+"""The credential store in an SQL database, through SQLAlchemy: the queries, and the SQLite file.
 
-It does not create tables: `schema.upgrade` does, before the event loop serves.
+What is PostgreSQL's own is in `sql_postgres`. It does not create tables: `schema.upgrade` does, before the event loop
+serves.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from sqlite3 import Error
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import Table, delete, func, literal, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.stores import sqlite
 from gateway.stores.location import sqlite_path
 from gateway.stores.ports import Registration, StoreUnavailable
-from gateway.stores.schema import credentials, emails, registrations
+from gateway.stores.schema import Words, credentials, emails, registrations
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,9 @@ _PARAMETER_LIMIT = 32_766
 
 class SqlCredentialStore:
     """`CredentialStore` in the SQLite file that the URL names."""
+
+    # Each dialect has its own, with the same ways to meet a row that is there.
+    _insert: Callable[[Table], Any] = staticmethod(insert)
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -103,7 +107,7 @@ class SqlCredentialStore:
         """Store the customer's password hash in place of any other."""
         values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
         statement = (
-            insert(credentials)
+            self._insert(credentials)
             .values(customer_id=customer_id, **values)
             .on_conflict_do_update(index_elements=[credentials.c.customer_id], set_=values)
         )
@@ -136,7 +140,7 @@ class SqlCredentialStore:
             emails.c.deadline.is_(None), emails.c.deadline <= now, emails.c.deadline > now + 2 * (deadline - now)
         )
         statement = (
-            insert(emails)
+            self._insert(emails)
             .values(email=email, **values)
             .on_conflict_do_update(index_elements=[emails.c.email], set_=values, where=is_free)
         )
@@ -164,11 +168,11 @@ class SqlCredentialStore:
     async def remember(self, email: str, customer_id: str) -> None:
         """Keep whom the upstream showed with this e-mail."""
         async with self._write() as connection:
-            await connection.execute(_remember(email, customer_id))
+            await connection.execute(self._remember(email, customer_id))
 
     async def begin(self, registration: Registration) -> bool:
         """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
-        statement = insert(registrations).values(_row(registration)).on_conflict_do_nothing()
+        statement = self._insert(registrations).values(_row(registration)).on_conflict_do_nothing()
         async with self._write() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
@@ -177,6 +181,16 @@ class SqlCredentialStore:
         async with self._read() as connection:
             row = (await connection.execute(select(registrations).where(registrations.c.email == email))).one_or_none()
         return None if row is None else Registration(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+
+    async def standing(self, email: str) -> tuple[Registration | None, str | None]:
+        """Return what `pending` and `known` would, in one round trip."""
+        asked = select(literal(email, Words()).label("email")).subquery()
+        places = asked.outerjoin(registrations, registrations.c.email == asked.c.email)
+        places = places.outerjoin(emails, emails.c.email == asked.c.email)
+        query = select(emails.c.customer_id.label("known"), *registrations.c).select_from(places)
+        async with self._read() as connection:
+            known, *row = (await connection.execute(query)).one()
+        return (None if row[0] is None else Registration(*row)), known
 
     async def replace(self, old_id: str, registration: Registration) -> bool:
         """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
@@ -195,7 +209,7 @@ class SqlCredentialStore:
             await connection.execute(update(registrations).where(mine).values(customer_id=customer_id))
             email = await connection.scalar(select(registrations.c.email).where(mine))
             if email is not None:
-                await connection.execute(_remember(email, customer_id))
+                await connection.execute(self._remember(email, customer_id))
 
     async def settle(self, registration_id: str, customer_id: str, password_hash: str) -> bool:
         """End the registration and give the customer its password, in one step, unless the customer has one already.
@@ -203,7 +217,7 @@ class SqlCredentialStore:
         Returns whether the password now stored is this one.
         """
         fresh = (
-            insert(credentials)
+            self._insert(credentials)
             .values(customer_id=customer_id, password_hash=password_hash, updated_at=func.current_timestamp())
             .on_conflict_do_nothing()
         )
@@ -256,12 +270,10 @@ class SqlCredentialStore:
         finally:
             self._writer.release()
 
-
-def _remember(email: str, customer_id: str | None) -> Insert:
-    values = {"customer_id": customer_id}
-    return (
-        insert(emails).values(email=email, **values).on_conflict_do_update(index_elements=[emails.c.email], set_=values)
-    )
+    def _remember(self, email: str, customer_id: str | None) -> Any:
+        values = {"customer_id": customer_id}
+        fresh = self._insert(emails).values(email=email, **values)
+        return fresh.on_conflict_do_update(index_elements=[emails.c.email], set_=values)
 
 
 def _row(registration: Registration) -> dict[str, str | float | None]:

@@ -1,11 +1,13 @@
 """Fixtures of the store tests, and the collection of the conformance suite."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.stores import STORES, CredentialStore, open_store, upgrade
+from tests.postgres import Makes, Server, new_database, servers
 
 pytest.register_assert_rewrite("conformance", "tests.stores.conformance")
 
@@ -18,11 +20,25 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
     return module
 
 
+@pytest.fixture(scope="session")
+def makes() -> Iterator[Makes]:
+    """Give what makes PostgreSQL servers."""
+    with servers() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def server(makes: Makes) -> Server:
+    """Give the PostgreSQL server that tests share which leave it running."""
+    return makes.server()
+
+
 @pytest.fixture(params=sorted(STORES))
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of an empty database, for every store in the list."""
-    urls = {"sqlite": f"sqlite:///{tmp_path}/store.db"}
-    empty = urls[request.param]
+    empty = f"sqlite:///{tmp_path}/store.db"
+    if request.param == "postgresql":
+        empty = asyncio.run(new_database(request.getfixturevalue("server")))
     upgrade(empty)
     return empty
 

@@ -34,6 +34,14 @@ asyncio.run(main())
 """
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """URL of an empty file."""
+    empty = f"sqlite:///{tmp_path}/store.db"
+    upgrade(empty)
+    return empty
+
+
 async def start_writer(url: str, name: str, rows: int, end: str) -> asyncio.subprocess.Process:
     """Start another process that writes rows, and prints the number of each once it is acknowledged."""
     return await asyncio.create_subprocess_exec(
@@ -215,7 +223,7 @@ async def test_failure_names_no_values(tmp_path: Path) -> None:
         ("", "not a URL"),
         ("store.db", "not a URL"),
         ("sqlite://u:canary@h:port/x", "names a file only"),
-        ("postgresql://u:canary@h/x", "no store has the scheme 'postgresql'"),
+        ("mysql://u:canary@h/x", "no store has the scheme 'mysql'"),
         ("sqlite+aiosqlite:///canary.db", "the driver is the gateway's choice: write sqlite:"),
         ("sqlite://u:canary@h/x.db", "names a file only"),
         ("sqlite://canary/x.db", "names a file only"),
@@ -245,4 +253,4 @@ def test_sound_url_has_no_fault(url: str) -> None:
 def test_unlisted_store_is_not_opened() -> None:
     """Only schemes in the list make a store."""
     with pytest.raises(ValueError, match="no store has the scheme"):
-        open_store("postgresql://h/x")
+        open_store("mysql://h/x")
