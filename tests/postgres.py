@@ -48,8 +48,20 @@ class Server:
         """Return the URL of a database of this server."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}{options}"
 
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def ask_for_passwords(self) -> None:
+        """Let nobody in any more without the password."""
+        access = self._data / "pg_hba.conf"
+        access.write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        assert self._process is not None
+        self._process.send_signal(signal.SIGHUP)
+
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it takes connections, from whomever."""
         settings = [word for item in _SETTINGS.items() for word in ("-c", "=".join(item))]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the program of the wheel
@@ -59,7 +71,8 @@ class Server:
                 cwd="/",
                 **NOBODY,
             )
-        while self._run("psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-c", "SELECT 1").returncode:
+        # Its status is 0 once connections are taken, also where a password would be asked for.
+        while self._run("pg_isready", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres").returncode:
             assert self._process.poll() is None, self._log.read_text()
 
     def stop(self) -> None:
@@ -84,7 +97,7 @@ class Server:
 
     def close(self) -> None:
         """Leave nothing running."""
-        if self._process is not None and self._process.poll() is None:
+        if self.is_running:
             self.kill()
 
     def _family(self) -> list[int]:

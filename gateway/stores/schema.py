@@ -39,8 +39,8 @@ metadata = MetaData()
 class Words(TypeDecorator[str]):
     """Text of any characters.
 
-    PostgreSQL knows no U+0000 (postgresql.org/docs/current/datatype-character.html): there a backslash and a nought stand
-    for it, and two backslashes for one.
+    PostgreSQL knows no U+0000 (postgresql.org/docs/current/datatype-character.html): there a backslash and a nought
+    stand for it, and two backslashes for one.
     """
 
     impl = Text
