@@ -186,7 +186,7 @@ async def _passwords(
     pattern = compile_id_pattern(customers.id_pattern)
     if customers.verify == "upstream":
         return None, None, None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch)
-    await asyncio.to_thread(upgrade, config.store.url)
+    await asyncio.to_thread(upgrade, config.store.url, may_migrate=config.store.migrate == "auto")
     store = open_store(config.store.url)
     await store.open()
     stack.push_async_callback(store.close)

@@ -72,7 +72,7 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
         # Each worker does it too and finds nothing to do, or to say; what cannot be had is told of once.
         check_parser()
         if config.customers.verify != "upstream":
-            upgrade(config.store.url)
+            upgrade(config.store.url, may_migrate=config.store.migrate == "auto")
         return run_workers(crew, work, listen, admin, count)
     except START_FAULTS as error:
         fail(cannot_start(error, listen, admin))

@@ -20,6 +20,7 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
+from gateway.stores.postgres_url import without_password
 from gateway.vocab.policy import JWKS_PATH, Endpoint, Passwords
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
@@ -42,7 +43,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _clients(config)
     fault = check_url(config.store.url)
     if fault is not None:
-        yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
+        yield ("store", "url"), fault, "write sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE"
     faulty: set[Location] = set()
     for where, what, hint in _routes(config):
         if where[-1] == "path":
@@ -61,6 +62,8 @@ def secret_places(config: Config) -> Iterator[Location]:
     yield SECRETS[0]
     if config.log.customer_key is not None:
         yield SECRETS[1]
+    if without_password(config.store.url) != config.store.url:
+        yield ("store", "url")
     for index in range(len(config.clients.client_credentials)):
         yield ("clients", "client_credentials", index, "secret")
     for index in range(len(config.tokens.keys)):

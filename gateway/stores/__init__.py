@@ -11,7 +11,16 @@ from gateway.stores.location import check_sqlite, scheme_of
 from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
 from gateway.stores.postgres_url import check_postgres
 
-__all__ = ["STORES", "CredentialStore", "Registration", "StoreUnavailable", "check_url", "open_store", "upgrade"]
+__all__ = [
+    "STORES",
+    "CredentialStore",
+    "Registration",
+    "StoreUnavailable",
+    "check_url",
+    "newest",
+    "open_store",
+    "upgrade",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +103,10 @@ def upgrade(url: str, *, may_migrate: bool = True) -> None:
 
     """
     STORES[scheme_of(url)].upgrade(url, may_migrate)
+
+
+def newest() -> str:
+    """Return the revision that `upgrade` brings databases to."""
+    from gateway.stores.schema import revisions  # noqa: PLC0415 - see above
+
+    return max(revisions())

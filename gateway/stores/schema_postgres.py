@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, delete, insert, select, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, Text, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.stores import postgres
@@ -18,10 +18,15 @@ from gateway.stores.schema import APPLICATION_ID, MIGRATE, OLDEST, create, migra
 
 # A migration waits for the other replicas' and may rewrite tables; no customer waits for it.
 _PATIENCE: Final = 120.0
-# What SQLite has in its pragmas: whose tables these are, where they stand, and the oldest revision that may use them.
-_mark = Table(
-    "gateway_store", MetaData(), Column("revision", Integer, nullable=False), Column("oldest", Integer, nullable=False)
+mark = Table(
+    "gateway_store",
+    MetaData(),
+    Column("revision", Integer, nullable=False),
+    Column("oldest", Integer, nullable=False),
+    # Of the rows that `gateway store copy` brought, when it had.
+    Column("copied", Text),
 )
+"""What SQLite has in its pragmas: whose tables these are, where they stand, the oldest revision that may use them."""
 # What belongs to an extension is nobody's.
 _NAMES = """
 SELECT relname::text FROM pg_class
@@ -97,8 +102,8 @@ def look(connection: Connection) -> Stand:
     names = [*connection.scalars(text(_NAMES))]
     if not names:
         return Stand(None, OLDEST)
-    stands = connection.scalars(select(standing)).all() if {_mark.name, standing.name} <= {*names} else []
-    marks = connection.execute(select(_mark)).all() if stands else []
+    stands = connection.scalars(select(standing)).all() if {mark.name, standing.name} <= {*names} else []
+    marks = connection.execute(select(mark)).all() if stands else []
     if len(marks) != 1 or stands != [f"{marks[0].revision:04}"]:
         what = ", ".join(map(repr, names[:3]))
         raise StoreUnavailable(
@@ -131,8 +136,8 @@ def _bring(connection: Connection) -> None:
         return
     if stand.revision is None:
         create(connection)
-        _mark.create(connection)
+        mark.create(connection)
+        connection.execute(insert(mark).values(revision=int(max(revisions())), oldest=OLDEST))
     else:
         migrate(connection)
-        connection.execute(delete(_mark))
-    connection.execute(insert(_mark).values(revision=int(max(revisions())), oldest=OLDEST))
+        connection.execute(update(mark).values(revision=int(max(revisions())), oldest=OLDEST))

@@ -33,6 +33,7 @@ EXCUSED = {
     "gateway/cli/proving.py": "tests/verify runs the command, also as a process of its own",
     "gateway/cli/routing_file.py": "tests/cli/test_table.py reads files with and without faults",
     "gateway/cli/showcase.py": "the tour of the README runs it; tests/process/test_demo.py reads what it prints",
+    "gateway/stores/sql_postgres.py": "the conformance suite runs on it, and tests/stores/test_postgres.py",
     "gateway/config/effective.py": "tests/cli/test_app.py dumps, tests/config/test_proof.py names what is insecure",
     "gateway/cli/serve.py": "starts processes; tests/process runs it with its signals",
     "gateway/server/unfit.py": "what tests/server/test_parser.py has said, in processes of their own",

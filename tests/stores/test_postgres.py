@@ -1,4 +1,4 @@
-"""What is special to PostgreSQL behind the store: servers that stop, die, stand still and change places; TLS, passwords."""
+"""What is special to PostgreSQL behind the store: servers that stop, die, stand still, move; TLS, passwords."""
 
 import asyncio
 import time
@@ -46,6 +46,12 @@ async def opened(url: str) -> AsyncIterator[CredentialStore]:
         yield store
     finally:
         await store.close()
+
+
+async def until_refused(store: CredentialStore) -> None:
+    """Write until a server says that it takes no writes any more; it may still be reading its settings."""
+    while True:
+        await store.set_password("ann", "of the first")
 
 
 async def back(store: CredentialStore) -> float:
@@ -99,7 +105,7 @@ async def test_nothing_acknowledged_is_lost_with_the_server(running: Server, har
                     told.append(f"{name}-{number}")
 
         working = asyncio.gather(*(work(f"worker-{number}") for number in range(8)))
-        while len(told) < 100:
+        while len(told) < 100:  # noqa: ASYNC110 - what is waited for is the work of the others
             await asyncio.sleep(0.01)
         await asyncio.to_thread(harm, running)
         await working
@@ -133,8 +139,7 @@ async def test_the_next_host_is_used_where_one_stands_still_or_takes_no_writes(s
         await ask(running.url(), "ALTER SYSTEM SET default_transaction_read_only = on")
         await ask(running.url(), "SELECT pg_reload_conf()")
         with pytest.raises(StoreUnavailable, match="cannot execute INSERT in a read-only transaction"):
-            while True:
-                await store.set_password("ann", "of the first")
+            await until_refused(store)
         assert await back(store) < BACK
         await store.set_password("ann", "of the second")
         assert await store.password_hash("ann") == "of the second"
@@ -158,7 +163,7 @@ async def test_a_statement_behind_a_lock_ends_here_and_there(server: Server) -> 
         locker = asyncio.ensure_future(
             ask(url, "WITH held AS (SELECT * FROM credentials FOR UPDATE) SELECT pg_sleep(4) FROM held")
         )
-        while not await ask(
+        while not await ask(  # noqa: ASYNC110 - what is waited for is another process
             url, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'WITH held%' AND wait_event = 'PgSleep'"
         ):
             await asyncio.sleep(0.01)
