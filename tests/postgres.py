@@ -16,7 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 NOBODY: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
@@ -177,6 +176,8 @@ class Makes:
 
 async def ask(url: str, query: str, *arguments: object) -> list[Any]:
     """Run SQL in a database of a test's server, and return the rows."""
+    import asyncpg  # noqa: PLC0415 - the tests that start no server wait for no driver
+
     connection = await asyncpg.connect(url, timeout=10)
     try:
         return [tuple(row) for row in await connection.fetch(query, *arguments)]

@@ -1,13 +1,13 @@
 """Fixtures of the store tests, and the collection of the conformance suite."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.stores import STORES, CredentialStore, open_store, upgrade
-from tests.postgres import Makes, Server, new_database, servers
+from tests.postgres import new_database
 
 pytest.register_assert_rewrite("conformance", "tests.stores.conformance")
 
@@ -18,19 +18,6 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
         return None
     module: pytest.Module = pytest.Module.from_parent(parent, path=file_path)
     return module
-
-
-@pytest.fixture(scope="session")
-def makes() -> Iterator[Makes]:
-    """Give what makes PostgreSQL servers."""
-    with servers() as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def server(makes: Makes) -> Server:
-    """Give the PostgreSQL server that tests share which leave it running."""
-    return makes.server()
 
 
 @pytest.fixture(params=sorted(STORES))

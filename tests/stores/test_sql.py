@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
@@ -62,6 +63,16 @@ def umask(value: int) -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def test_a_file_needs_nothing_of_postgresql(tmp_path: Path) -> None:
+    """Who keeps the store in a file does not wait at each start for a driver that is not used."""
+    script = WRITER.replace("asyncio.run(main())", "").replace(
+        "import asyncio, sys", "import asyncio, sys, gateway.wiring"
+    )
+    script += "from gateway.stores import upgrade\nupgrade(sys.argv[1])\nasyncio.run(main())\n"
+    script += "assert not {'asyncpg', 'sqlalchemy.dialects.postgresql'} & {*sys.modules}\n"
+    subprocess.run([sys.executable, "-c", script, f"sqlite:///{tmp_path}/store.db", "row", "1", "close"], check=True)  # noqa: S603 - ours
 
 
 async def test_acknowledged_write_survives_kill(url: str, store: CredentialStore) -> None:
