@@ -108,6 +108,9 @@ def _reason(error: BaseException) -> str:
         return "no answer"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, asyncpg.DataError):
+        # The driver's own, too: their first line quotes the value.
+        return "a value cannot be kept"
     if isinstance(error, asyncpg.PostgresError | asyncpg.TargetServerAttributeNotMatched) and error.args:
         # The first line names tables and roles, the detail below it values.
         return str(error.args[0]).splitlines()[0]
