@@ -230,7 +230,7 @@ async def _passwords(
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
     stack.callback(thread.close)
-    await thread.run(partial(upgrade, url, opened), within=None)
+    await thread.run(partial(upgrade, url, opened, may_migrate=config.store.migrate == "auto"), within=None)
     if risk := await thread.run(partial(at_own_risk, url)):
         emit(Lifecycle("store at your own risk", risk))
     store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))

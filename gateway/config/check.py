@@ -20,6 +20,7 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
+from gateway.stores.postgres_url import without_password
 from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
@@ -42,7 +43,7 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _clients(config)
     fault = check_url(config.store.url)
     if fault is not None:
-        yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
+        yield ("store", "url"), fault, "write sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE"
     if config.server.proxy_protocol == "required" and not config.server.trusted_proxies:
         hint = "add trusted_proxies: with the networks of your load balancers, such as [10.0.0.0/8]"
         yield ("server", "proxy_protocol"), "nobody is trusted to speak it", hint
@@ -66,6 +67,8 @@ def secret_places(config: Config) -> Iterator[Location]:
         yield ("upstream", "proxy", "password")
     if config.log.customer_key is not None:
         yield SECRETS[1]
+    if without_password(config.store.url) != config.store.url:
+        yield ("store", "url")
     for index, client in enumerate(config.clients.client_credentials):
         place: Location = ("clients", "client_credentials", index)
         if client.secret is not None:

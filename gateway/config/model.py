@@ -13,6 +13,7 @@ from pydantic import (
     SecretStr,
     Tag,
     create_model,
+    field_serializer,
     model_validator,
 )
 
@@ -36,6 +37,7 @@ from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
+from gateway.stores.postgres_url import without_password
 from gateway.vocab.policy import IdempotencyKey, Passwords
 
 
@@ -168,7 +170,20 @@ class Tokens(Closed):
 class Store(Closed):
     """Where passwords are kept."""
 
-    url: str = Field(description="SQLAlchemy URL without driver, such as sqlite:////data/gateway.db.")
+    url: str = Field(
+        description="sqlite:////data/gateway.db, or postgresql://USER@HOST/DATABASE for replicas that share it; of"
+        " several hosts HOST1:PORT1,HOST2:PORT2. After a question mark: password_file, passfile, sslmode, sslrootcert,"
+        " sslcert, sslkey, target_session_attrs."
+    )
+    migrate: Literal["auto", "never"] = Field(
+        default="auto",
+        description="auto: a start makes the tables, or brings them to its release. never: it only looks, as a role"
+        " that owns no tables may, and `gateway store migrate` makes them.",
+    )
+
+    @field_serializer("url", when_used="json")
+    def _masked(self, url: str) -> str:
+        return without_password(url)
 
 
 class ImplicitClient(Closed):

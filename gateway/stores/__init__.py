@@ -6,9 +6,11 @@ open one, nor does a gateway whose upstream keeps the passwords.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from gateway.stores.location import check_sqlite, scheme_of, sqlite_path
 from gateway.stores.ports import CredentialStore, Registration, StoreFileLost, StoreUnavailable
+from gateway.stores.postgres_url import check_postgres
 from gateway.stores.watch import Mark, check_same, mark, network_file_system
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "check_url",
     "is_usable",
     "mark_of",
+    "newest",
     "open_store",
     "upgrade",
 ]
@@ -30,10 +33,16 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of store: `check_url` says what is wrong with a URL, `make` returns the store, not yet open."""
+    """A kind of store: `check_url` says what is wrong with a URL, `make` returns the store, not yet open.
+
+    `upgrade` brings the database to the newest revision, or says that it is not there, where it may not; `path` is that
+    of a store in a file.
+    """
 
     check_url: Callable[[str], str | None]
     make: Callable[[str, Mark | None, Tell], CredentialStore]
+    upgrade: Callable[[str, bool], None]
+    path: Callable[[str], Path] | None
 
 
 def _sql(url: str, opened: Mark | None, tell: Tell) -> CredentialStore:
@@ -42,8 +51,28 @@ def _sql(url: str, opened: Mark | None, tell: Tell) -> CredentialStore:
     return SqlCredentialStore(url, opened, tell)
 
 
+def _postgres(url: str, opened: Mark | None, tell: Tell) -> CredentialStore:
+    del opened, tell  # no file is lost
+    from gateway.stores.sql_postgres import PostgresCredentialStore  # noqa: PLC0415 - see above
+
+    return PostgresCredentialStore(url)
+
+
+def _upgrade_sqlite(url: str, may_migrate: bool) -> None:  # noqa: FBT001 - the list's way to call it
+    from gateway.stores.schema import upgrade  # noqa: PLC0415 - see above
+
+    upgrade(url, may_migrate=may_migrate)
+
+
+def _upgrade_postgres(url: str, may_migrate: bool) -> None:  # noqa: FBT001 - the list's way to call it
+    from gateway.stores.schema_postgres import upgrade  # noqa: PLC0415 - see above
+
+    upgrade(url, may_migrate=may_migrate)
+
+
 STORES: Mapping[str, Kind] = {
-    "sqlite": Kind(check_sqlite, _sql),
+    "sqlite": Kind(check_sqlite, _sql, _upgrade_sqlite, sqlite_path),
+    "postgresql": Kind(check_postgres, _postgres, _upgrade_postgres, None),
 }
 
 
@@ -93,24 +122,36 @@ async def is_usable(store: CredentialStore) -> bool | str:
 
 
 def mark_of(url: str) -> Mark | None:
-    """Return which file a checked URL names; None where there is none yet. Raises OSError."""
-    return mark(sqlite_path(url))
+    """Return which file a checked URL names; None where there is none, or none yet. Raises OSError."""
+    path = STORES[scheme_of(url)].path
+    return mark(path(url)) if path else None
 
 
 def at_own_risk(url: str) -> str | None:
     """Say why the place of a store is one at the operator's own risk; None where it is not."""
-    found = network_file_system(sqlite_path(url))
-    return found and f"the SQLite file is on a network file system ({found}): never open it from a second host"
+    path = STORES[scheme_of(url)].path
+    found = path and network_file_system(path(url))
+    return f"the SQLite file is on a network file system ({found}): never open it from a second host" if found else None
 
 
-def upgrade(url: str, opened: Mark | None = None) -> None:
+def upgrade(url: str, opened: Mark | None = None, *, may_migrate: bool = True) -> None:
     """Bring the database that a checked URL names to the newest revision; see `schema.upgrade`.
 
-    Another process has done so where it is `opened`: then it is only seen to that it is the same. Raises OSError.
-    """
-    if opened is not None:
-        check_same(sqlite_path(url), opened)
-        return
-    from gateway.stores.schema import upgrade as upgrade_sql  # noqa: PLC0415 - see above
+    Another process has done so where a file is `opened`: then it is only seen to that it is the same. Raises OSError.
 
-    upgrade_sql(url)
+    Raises:
+        StoreUnavailable: it cannot be had, is another application's, or is behind where it may not be changed.
+
+    """
+    kind = STORES[scheme_of(url)]
+    if opened is not None and kind.path is not None:
+        check_same(kind.path(url), opened)
+        return
+    kind.upgrade(url, may_migrate)
+
+
+def newest() -> str:
+    """Return the revision that `upgrade` brings databases to."""
+    from gateway.stores.schema import revisions  # noqa: PLC0415 - see above
+
+    return max(revisions())

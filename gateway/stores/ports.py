@@ -88,6 +88,9 @@ class CredentialStore(Protocol):
     async def pending(self, email: str) -> Registration | None:
         """Return the registration under way for this canonical e-mail."""
 
+    async def standing(self, email: str) -> tuple[Registration | None, str | None]:
+        """Return what `pending` and `known` would, in one round trip."""
+
     async def replace(self, old_id: str, registration: Registration) -> bool:
         """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
 

@@ -70,8 +70,7 @@ class StoreVerifier:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
 
     async def _verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
-        intent = await self._store.pending(email)
-        known = await self._store.known(email)
+        intent, known = await self._store.standing(email)
         if intent is not None and intent.customer_id is not None:
             known = intent.customer_id
         # Whoever is known is asked for by id as well, because lists may be behind; for all others nobody is.

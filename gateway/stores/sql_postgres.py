@@ -1,0 +1,81 @@
+"""The credential store in PostgreSQL, which many replicas share.
+
+The queries are those of `sql`; here is what is PostgreSQL's own. It does not create tables: `schema_postgres.upgrade`
+does.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from sqlalchemy import any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.stores import postgres
+from gateway.stores.ports import StoreUnavailable
+from gateway.stores.postgres_url import read_place
+from gateway.stores.schema import Words, credentials
+from gateway.stores.sql import Queries
+
+
+class PostgresCredentialStore(Queries):
+    """`CredentialStore` in the PostgreSQL database that the URL names."""
+
+    _insert = staticmethod(insert)
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._place = read_place(url)
+
+    async def open(self) -> None:
+        """Connect, and prove that the database can be read and written."""
+        self._engine = postgres.make_engine(self._place)
+        try:
+            await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of all connections; a second call does nothing."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            try:
+                await engine.dispose()
+            except postgres.FAILURES as error:
+                raise postgres.unavailable(error) from None
+
+    async def ping(self) -> None:
+        """Prove that the database can be read and that the role may write; one round trip."""
+        may = (func.has_table_privilege(credentials.name, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE"))
+        async with self._read() as connection:
+            read_only, *rights = (
+                await connection.execute(select(func.current_setting("transaction_read_only"), *may))
+            ).one()
+        if read_only != "off" or not all(rights):
+            raise StoreUnavailable("PostgreSQL: the role or the server may not write")
+
+    async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the customers that have a password."""
+        # One parameter, however many they are: each number of them would be a statement of its own to prepare.
+        wanted = bindparam("wanted", list(frozenset(customer_ids)), ARRAY(Words()))
+        query = select(credentials.c.customer_id).where(credentials.c.customer_id == any_(wanted))
+        async with self._read() as connection:
+            return frozenset(await connection.scalars(query))
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        # No transaction around a single SELECT: it would be two more round trips.
+        async with postgres.lent(self._opened(), "AUTOCOMMIT") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        async with postgres.lent(self._opened(), "READ COMMITTED") as connection:
+            yield connection
+            await connection.commit()
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            raise StoreUnavailable("PostgreSQL: the store is not open")
+        return self._engine
