@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -80,24 +80,27 @@ class Server:
 
     def kill(self) -> None:
         """Kill it, as the kernel would that has no memory left: the first process and all its children."""
-        for pid in self._family():
-            os.kill(pid, signal.SIGKILL)
+        self._tell_all(signal.SIGKILL)
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
         """Let it stand still: the kernel still takes connections for it, and nobody answers."""
-        for pid in self._family():
-            os.kill(pid, signal.SIGSTOP)
+        self._tell_all(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        for pid in self._family():
-            os.kill(pid, signal.SIGCONT)
+        self._tell_all(signal.SIGCONT)
 
     def close(self) -> None:
         """Leave nothing running."""
         if self.is_running:
             self.kill()
+
+    def _tell_all(self, number: int) -> None:
+        for pid in self._family():
+            # Whoever served a connection that was closed may end at any time.
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _family(self) -> list[int]:
         assert self._process is not None
