@@ -60,6 +60,10 @@ customers:
   throttle:
     account: {burst: 100000, per_minute: 100000}
     address: {burst: 100000, per_minute: 100000}
+    registrations:
+      address: {burst: 100000, per_minute: 100000}
+      email: {burst: 100000, per_minute: 100000}
+    password_changes: {burst: 100000, per_minute: 100000}
 """
 
 PROBE = "/v2/currencies/probe"
