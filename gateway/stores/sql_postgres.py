@@ -1,7 +1,6 @@
 """The credential store in PostgreSQL, which many replicas share.
 
-The queries are those of `sql`; here is what is PostgreSQL's own. It does not create tables: `schema_postgres.upgrade`
-does.
+The queries are those of `queries`; here is what is PostgreSQL's own. `schema_postgres.upgrade` creates the tables.
 """
 
 from collections.abc import AsyncIterator, Collection
@@ -14,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from gateway.stores import postgres
 from gateway.stores.ports import StoreUnavailable
 from gateway.stores.postgres_url import read_place
+from gateway.stores.queries import Queries
 from gateway.stores.schema import Words, credentials
-from gateway.stores.sql import Queries
 
 
 class PostgresCredentialStore(Queries):
