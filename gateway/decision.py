@@ -401,9 +401,11 @@ def check_body(request: Request, route: Route, access: Access) -> Refusal | None
     wanted = scope.needs_document(route, access)
     if request.method in _BODILESS or (request.method == "DELETE" and not access.is_open and not wanted):
         return Refusal(Code.BODY_UNEXPECTED)
-    if wanted or wire_headers.content_coding(request.headers) is None:
+    coding = wire_headers.content_coding(request.headers)
+    if wanted or coding is None:
         return None
     # Its header goes with it on open routes. Elsewhere it does not, and the body would be read as something else.
-    if access.is_open and not wire_headers.ends_here(request.headers, "content-encoding"):
+    passes = access.is_open and not wire_headers.ends_here(request.headers, "content-encoding")
+    if passes and wire_headers.is_registered_coding(coding):
         return None
     return Refusal(Code.BODY_TYPE, "encoded body", accepts=UNENCODED)

@@ -159,7 +159,9 @@ class Keeper:
         checked: Checked | Refusal = Checked(200)
         # Who asks with a customer token has logged in with the e-mail that is kept: nobody else is known to be able to.
         if not is_change or (whose.customer_id is None and "email" not in fields):
-            checked = await perform(reading(plan, plan.path))
+            # Where nothing is written upstream, it is the reading that the condition is held to.
+            looked = reading(plan, plan.path)
+            checked = await perform(looked if is_change else replace(looked, conditions=plan.conditions))
             if not isinstance(checked, Checked) or checked.status >= 300:  # noqa: PLR2004 - HTTP's own number
                 return checked
             if _shows(checked.document, customer_id) and not _can_log_in(checked.document):

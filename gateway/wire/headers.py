@@ -212,11 +212,23 @@ def is_json(content_type: str | None) -> bool:
     return "charset" not in parameters or re.search(r'charset\s*=\s*"?utf-?8"?\s*(;|$)', parameters) is not None
 
 
+_CODINGS: Final = frozenset({
+    "aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "x-compress", "x-gzip",
+    "zstd",
+})  # fmt: skip
+"""iana.org/assignments/http-parameters: what is no coding of a body, as `chunked`, only looks like its framing."""
+
+
 def content_coding(headers: Headers) -> str | None:
     """Return how the body is coded, or None where it is not; several codings are one text that no reader knows."""
     codings = [value.strip().lower() for value in values(headers, "content-encoding")]
     named = ", ".join(coding for coding in codings if coding not in {"", "identity"})
     return named or None
+
+
+def is_registered_coding(coding: str) -> bool:
+    """Tell whether what `content_coding` says names content codings that there are: IANA's registry has no others."""
+    return all(one.strip() in _CODINGS for one in coding.split(","))
 
 
 def is_part(status: int, headers: Headers) -> bool:

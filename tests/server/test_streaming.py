@@ -44,7 +44,10 @@ async def quick(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_slow_relays_do_not_keep_logins_and_guarded_routes_waiting(upstream: Commerce, tmp_path: Path) -> None:
     """Uploads that stall hold their share of the connections: a login and a customer's orders go on at once."""
-    config = "extends: moltin.yaml\nupstream: {connections: 4, timeouts: {connect: 300ms}}\n"
+    config = (
+        "extends: moltin.yaml\nupstream:\n  connections: 4\n  timeouts: {connect: 300ms}\n"
+        "  # What relays leave is to be seen, not what a route does.\n  shares: {route: 1000}\n"
+    )
     async with run_site(upstream, tmp_path, config=config) as site, AsyncExitStack() as stack:
         bearer = await site.bearer()
         head = f"POST {CART}/items HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n"
@@ -55,7 +58,7 @@ async def test_slow_relays_do_not_keep_logins_and_guarded_routes_waiting(upstrea
             await upstream.wait(lambda: len([r for r in upstream.unfinished if r.path == f"{CART}/items"]) == count)  # noqa: B023 - awaited here
         for method in ("GET", "HEAD"):
             answer = await site.public(method, "/v2/products")
-            assert answer.status == 504
+            assert answer.status == 503
         assert (await site.customer(RON.email, "GET", "/v2/orders")).status == 200
         assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
 
