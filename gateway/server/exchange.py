@@ -375,10 +375,9 @@ class Exchange:
         if self._request.method == "HEAD":
             # What the upstream would say to a GET is not known where it was asked by HEAD.
             body, length = b"", length if self._head is None else UNSAID
-        # A head that cannot be written is a bug, of which nothing has been said yet.
-        head = self._reply_head(outcome.status, outcome.headers, length)
+        # Where its head cannot be written nothing has been said yet.
+        self._leaving += (self._reply_head(outcome.status, outcome.headers, length), body)
         self._reply_status, self._written = outcome.status, len(body)
-        self._leaving += (head, body)
         self._end()
 
     def _write_without_body(self, head: Relayed) -> None:
