@@ -31,6 +31,7 @@ from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, GuardViolated, RouteClosed
 from gateway.vocab.messages import (
+    READS,
     Answer,
     Body,
     CallerKind,
@@ -51,7 +52,6 @@ from gateway.wire.cors import SCOPED_VARY, is_preflight
 from gateway.wire.counting import counting
 from gateway.wire.headers import first
 
-_BODILESS = frozenset({"GET", "HEAD"})
 # An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
 _SMALL_UPLOAD = 64 * 1024
 # What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
@@ -168,7 +168,7 @@ class Flow:
             return partial(self._kept, self._keeper, mode, snapshot, admission, trace, planned)
         if planned.document is not None:
             return self._forwarded(snapshot, admission, trace, planned, encode(planned.document))
-        if not body.expected or body.consumed or planned.method in _BODILESS:
+        if not body.expected or body.consumed or planned.method in READS:
             return self._forwarded(snapshot, admission, trace, planned, b"")
         limit = admission.route.stream_limit
         if limit is not None and body.length is not None and body.length > limit:

@@ -4,7 +4,7 @@ It looks at no record: whose the record is must be known before anything is said
 """
 
 from gateway.guard.envelope import explained
-from gateway.vocab.messages import Answer, Checked, Headers, Plan
+from gateway.vocab.messages import READS, Answer, Checked, Headers, Plan
 from gateway.vocab.policy import Access
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
@@ -14,7 +14,6 @@ from gateway.wire.headers import first, of_refusal, retry_after
 ERROR_LIMIT = 256 * 1024
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 """The redirects that clients follow (Fetch standard, "redirect status")."""
-_READS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = frozenset({204, 205})
 
 
@@ -35,7 +34,7 @@ def unable(status: int, headers: Headers) -> Refusal | None:
 def judged_status(answer: Answer, access: Access, plan: Plan) -> Checked | Refusal:
     """Return what leaves of an answer to a judged request that is no success with a document."""
     status = answer.status
-    if status in _NO_CONTENT and not answer.body and plan.method not in _READS:
+    if status in _NO_CONTENT and not answer.body and plan.method not in READS:
         return Checked(204)
     if (refusal := unable(status, answer.headers)) is not None:
         return refusal
@@ -46,7 +45,7 @@ def judged_status(answer: Answer, access: Access, plan: Plan) -> Checked | Refus
         return Refusal(Code.RECORD_NOT_FOUND, f"upstream answered {status}")
     if status >= 400:  # noqa: PLR2004
         return refused(answer, None if access.is_open else plan)
-    if plan.method in _READS:
+    if plan.method in READS:
         return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
     return Refusal(Code.WRITE_UNCONFIRMED, f"upstream answered {status} to a write")
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 from pydantic import BaseModel, ConfigDict
 
 from gateway.scope.names import fold
-from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
+from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.client_address import forwarding_lines
@@ -19,7 +19,6 @@ from gateway.wire.nothing import tells_nothing
 from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
 
-_BODILESS = frozenset({"GET", "HEAD"})
 _NAME = itemgetter(0)
 # A client may not choose how the upstream reads a filter that we composed: the older parser knows no quotes.
 _CHOOSES_FILTER_PARSER = frozenset({"ep-disable-beta-filtering"})
@@ -94,7 +93,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         draft = narrowed
     buffered = is_buffered(route, access)
     method = "GET" if buffered and request.method == "HEAD" else request.method
-    sends_body = request.method not in _BODILESS
+    sends_body = request.method not in READS
     passing = _passing(forwarded, draft.query == query, sends_body)
     if sends_body and access.is_open and document is None and content_coding(request.headers) is not None:
         passing |= _OF_CODED_BODIES

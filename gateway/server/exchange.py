@@ -12,10 +12,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from gateway import decision
+from gateway import relay
 from gateway.carrying.call import UNACCEPTED, Call, Carrier, Upload, Uploads
 from gateway.carrying.fetch import is_announced_above
-from gateway.decision import Decided, Later, Ready, Relayed, Snapshot
+from gateway.decision import Decided, Later, Ready, Snapshot
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
 from gateway.server.client import Client
@@ -51,7 +51,7 @@ class Exchange:
     _headers: Headers = ()
     _limit = 0
     _size = 0
-    _head: Relayed | None = None
+    _head: relay.Relayed | None = None
     _rewriting: Rewriting | None = None
     # Of the reply, which has begun when it has a status: what waits to be written.
     _reply_status: int | None = None
@@ -193,7 +193,7 @@ class Exchange:
             self._release()
             self._go_on(self._edge.flow.rejected(self._ready))
             return
-        if not self._ready.buffered and (whole := decision.without_range(self._ready, status, headers)) is not None:
+        if not self._ready.buffered and (whole := relay.without_range(self._ready, status, headers)) is not None:
             self._release()
             self._go_on(whole)
             return
@@ -224,7 +224,7 @@ class Exchange:
             self._write_without_body(self._head)
 
     def _begin_relay(self, status: int, headers: Headers) -> Refusal | None:
-        head = decision.relayed(self._snapshot, self._ready, self._request, status, headers)
+        head = relay.relayed(self._snapshot, self._ready, self._request, status, headers)
         if isinstance(head, Refusal):
             return head
         self._head = head
@@ -271,7 +271,7 @@ class Exchange:
             self._pass_on(self._rewriting.end())
         if self._reply_status is None:
             lines = () if self._head is None else self._head.headers
-            self._reply(decision.empty(self._request.method, self._answer_status, lines))
+            self._reply(relay.empty(self._request.method, self._answer_status, lines))
             return
         if self._is_chunked:
             self._write(self._answer_status, b"0\r\n\r\n")
@@ -304,9 +304,9 @@ class Exchange:
             return self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace)
         if head.inflates and not head.is_error:
             if not answer.body:
-                return decision.empty(self._request.method, answer.status, head.headers)
-            return decision.inflated(self._snapshot, head, answer, self._limit)
-        return decision.error_reply(answer)
+                return relay.empty(self._request.method, answer.status, head.headers)
+            return relay.inflated(self._snapshot, head, answer, self._limit)
+        return relay.error_reply(answer)
 
     # The client's body
 
@@ -380,7 +380,7 @@ class Exchange:
         self._reply_status, self._written = outcome.status, len(body)
         self._end()
 
-    def _write_without_body(self, head: Relayed) -> None:
+    def _write_without_body(self, head: relay.Relayed) -> None:
         """Relay an answer that has no body by HTTP's own rules; that to a HEAD may say how long it would be."""
         length = 0
         if self._request.method == "HEAD":
@@ -398,7 +398,7 @@ class Exchange:
         self._written += len(piece)
         self._write(self._answer_status, *parts)
 
-    def _relayed_head(self, head: Relayed) -> bytes:
+    def _relayed_head(self, head: relay.Relayed) -> bytes:
         self._is_chunked = head.length is None and not self._closing.is_old
         return self._reply_head(self._answer_status, head.headers, None if head.length is None else int(head.length))
 

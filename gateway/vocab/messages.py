@@ -21,6 +21,9 @@ Headers = tuple[tuple[str, str], ...]
 Query = tuple[tuple[str, str], ...]
 """Query parameters in order, decoded once."""
 
+READS = frozenset({"GET", "HEAD"})
+"""Methods that ask for a record and change none; their requests have no body."""
+
 
 class CallerKind(StrEnum):
     """Who asks: the holder of an implicit bearer, a logged-in customer, or a holder of client credentials."""

@@ -16,7 +16,6 @@ ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
     "gateway/ops/metrics.py": "every metric with what it counts, and how those of several workers add up: one list",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
-    "gateway/decision.py": "what is decided of a request and of an open answer: the pure half of flow.py",
     "gateway/flow.py": "the one page: the way of a request, stage by stage",
     "gateway/wiring.py": "the only place that knows every concrete class: one page, in the order of starting",
     "gateway/carrying/pool.py": "one pool: who may have a connection, who waits, and how new ones are made",
