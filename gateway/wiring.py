@@ -21,10 +21,12 @@ from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
 from gateway.carrying.shares import Factors
 from gateway.carrying.tunnel import Tunnel, tunnel
+from gateway.config.apiside import Proxy
 from gateway.config.compile import key_ring, snapshot
+from gateway.config.customers import Bucket
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
-from gateway.config.model import Bucket, Config, Proxy
+from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch

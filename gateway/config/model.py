@@ -17,7 +17,9 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.config.apiside import Upstream
 from gateway.config.clientside import CorsOptions, GatewayLimits, Server
+from gateway.config.customers import Customers
 from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.texts import (
     Closed,
@@ -26,9 +28,6 @@ from gateway.config.texts import (
     Path,
     Template,
     answerable,
-    base_url,
-    forwardable,
-    id_pattern_text,
     optional_base_url,
     reason_text,
 )
@@ -39,120 +38,6 @@ from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.stores.postgres_url import without_password
 from gateway.vocab.policy import IdempotencyKey, Passwords
-
-
-class Timeouts(Closed):
-    """Limits of one exchange with the upstream."""
-
-    connect: Duration = Field(default="3s", validate_default=True, description="Until connected, pool wait included.")
-    first_byte: Duration = Field(default="30s", validate_default=True, description="Until the answer begins.")
-    idle: Duration = Field(default="30s", validate_default=True, description="Between two pieces of a body.")
-    total: Duration = Field(default="1h", validate_default=True, description="For the whole exchange.")
-
-
-class Credential(Closed):
-    """The gateway's own client at the upstream."""
-
-    client_id: ClientId = Field(description="Client id.")
-    client_secret: ClientSecret = Field(description="Client secret; from ${env:...} or ${file:...}.")
-    path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
-    authentication: Literal["form", "basic"] | None = Field(
-        default=None,
-        description="Where the endpoint wants id and secret: in the form or in Authorization: Basic. Without it the"
-        " form is tried first, and the other where it answers 400 or 401.",
-    )
-    default_life: Duration = Field(
-        default="5m",
-        gt=0,
-        validate_default=True,
-        description="Life of a bearer whose grant does not say it (expires_in).",
-    )
-
-
-class Shares(Closed):
-    """How much of the connections one route or one client may hold, so that none takes what all need.
-
-    A call beyond it waits, at most `timeouts.connect`, and holds up no other route; it answers 503 `OVERLOADED` then,
-    or at once where as much as may already waits.
-    """
-
-    route: float = Field(
-        default=1.0,
-        gt=0,
-        le=1_000_000,
-        description="How many times as many connections as are free a route may hold, at least one: with 1 a route that"
-        " hangs has half of all, ten of them ten elevenths together.",
-    )
-    client: float = Field(
-        default=1 / 3,
-        gt=0,
-        le=1_000_000,
-        description="The same for a client's address (IPv6: its /64), trusted clients excepted: with a third one has a"
-        " quarter of all. While no proxy is trusted it is off for addresses in private and loopback space, where a"
-        " proxy may stand for many.",
-    )
-    queue: int = Field(
-        default=2048,
-        ge=1,
-        le=100_000,
-        description="Calls that may wait for a connection, per worker; as many again that are relayed. A route may have"
-        " `route` times as many of them as are free.",
-    )
-
-
-class Proxy(Closed):
-    """A proxy on the way to the API (HTTP CONNECT); what the environment says (HTTP_PROXY) is not read."""
-
-    url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._\-\[\]:]+/?$")] = Field(
-        description="Its address, such as http://proxy.internal:3128; TLS, if any, goes through it to the API."
-    )
-    username: ClientId | None = Field(default=None, description="Name at the proxy, sent with Basic (RFC 7617).")
-    password: ClientSecret | None = Field(default=None, description="Its password; from ${env:...} or ${file:...}.")
-
-    @model_validator(mode="after")
-    def _names_both(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("write username: and password:, or neither")
-        if self.username is not None and ":" in self.username:
-            raise ValueError("a name at a proxy has no colon (RFC 7617 section 2)")
-        return self
-
-
-class Upstream(Closed):
-    """The commerce API behind the gateway."""
-
-    url: Annotated[str, AfterValidator(base_url)] = Field(description="Base URL of the API.")
-    credential: Credential = Field(description="How the gateway obtains its own bearer.")
-    timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
-    proxy: Proxy | None = Field(default=None, description="A proxy through which the API is reached.")
-    connections: int = Field(
-        default=256,
-        ge=1,
-        le=10_000,
-        description="Connections open at once, per worker; what is relayed at a client's pace can have three quarters.",
-    )
-    connection_life: Duration = Field(
-        default="5m",
-        validate_default=True,
-        description="How old a connection may be that is used again; for the next one the name is looked up anew.",
-    )
-    shares: Shares = Field(default_factory=Shares, description="Who may hold how many connections.")
-    owner_memory: Duration = Field(
-        default="1s",
-        validate_default=True,
-        description="How long a record, looked up and found to be the caller's, needs no second look; 0s looks always.",
-    )
-    link_origins: tuple[Annotated[str, AfterValidator(base_url)], ...] = Field(
-        default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
-    )
-    redirect_origins: tuple[Annotated[str, AfterValidator(base_url)], ...] = Field(
-        default=(),
-        description="Other origins to which the API may redirect clients of open routes. Clients repeat the customer"
-        " token there, so an origin that is not listed gets 301 to 303 only, and only clients without such a token.",
-    )
-    forward_headers: tuple[Annotated[str, AfterValidator(forwardable)], ...] = Field(
-        default=(), description="Request headers that pass besides the built-in list."
-    )
 
 
 class Tokens(Closed):
@@ -222,87 +107,6 @@ class Clients(Closed):
     path: Path = Field(default="/oauth/access_token", description="Where bearers are issued.")
     implicit: tuple[ImplicitClient, ...] = Field(default=(), description="Clients of the implicit grant: public.")
     client_credentials: tuple[SecretClient, ...] = Field(default=(), description="Clients with a secret: trusted.")
-
-
-class Bucket(Closed):
-    """A token bucket: `burst` attempts at once, then `per_minute`."""
-
-    burst: int = Field(ge=1, description="Attempts at once.")
-    per_minute: float = Field(gt=0, description="Attempts given back each minute.")
-
-
-class RegistrationThrottle(Closed):
-    """How many registrations are accepted, per worker, whether or not the customer is known; beyond it 429."""
-
-    address: Bucket = Field(
-        default=Bucket(burst=20, per_minute=20),
-        description="Per client IP address (IPv6: its /64), trusted clients excepted. While no proxy is trusted"
-        " addresses in private and loopback space, where a proxy may stand for many, are not counted.",
-    )
-    email: Bucket = Field(default=Bucket(burst=20, per_minute=10), description="Per e-mail address.")
-
-
-class Throttle(Closed):
-    """How much password work is accepted, per worker. Each kind has buckets of its own."""
-
-    account: Bucket = Field(
-        default=Bucket(burst=10, per_minute=10),
-        description="Failed logins per e-mail address; beyond it every answer is that to a wrong password. An address"
-        " from which the customer has logged in is counted apart.",
-    )
-    address: Bucket = Field(
-        default=Bucket(burst=100, per_minute=100),
-        description="Failed logins per client IP address, trusted clients excepted; beyond it 429.",
-    )
-    registrations: RegistrationThrottle = Field(
-        default_factory=RegistrationThrottle, description="Registrations; what they take is not taken from logins."
-    )
-    password_changes: Bucket = Field(
-        default=Bucket(burst=10, per_minute=10), description="New passwords per customer id; beyond it 429."
-    )
-
-
-class Hashing(Closed):
-    """Argon2id and its pool. The defaults are OWASP's: 19 MiB, 2 passes, 1 lane."""
-
-    memory: Size = Field(default="19MiB", validate_default=True, description="Memory of one computation.")
-    passes: int = Field(default=2, ge=1, le=16, description="Passes over the memory.")
-    lanes: int = Field(default=1, ge=1, le=16, description="Parallel lanes.")
-    workers: int = Field(default=1, ge=1, le=64, description="Computations at once, per worker process.")
-    queue: int = Field(default=16, ge=0, le=10_000, description="Computations that may wait; more answer 503.")
-    login_share: float = Field(
-        default=0.5,
-        ge=0,
-        lt=1,
-        description="Part of `workers` and `queue` that logins keep, and of the turns where others wait too:"
-        " registrations and changes cannot take it, and answer 503 where theirs is used up.",
-    )
-
-
-class Customers(Closed):
-    """Who customers are and how they log in."""
-
-    path: Path = Field(default="/v2/customers", description="The upstream's collection of customers.")
-    login_path: Path = Field(default="/v2/customers/tokens", description="Where customers log in.")
-    verify: Literal["store", "upstream"] = Field(
-        default="store", description="Who keeps the passwords: the gateway's store, or the upstream itself."
-    )
-    id_pattern: Annotated[str, AfterValidator(id_pattern_text)] = Field(
-        default="[A-Za-z0-9_-]{1,64}",
-        description="What a whole customer id looks like: a regular expression whose matching ends soon on every text.",
-    )
-    dialect: Literal["epcc", "query", "jsonapi", "postgrest"] = Field(
-        default="epcc", description="How the upstream spells the filter that finds a customer by e-mail."
-    )
-    filter_parameter: str = Field(default="filter", description="Name of that query parameter.")
-    read_back: Annotated[Duration, Field(ge=0.1, le=5)] = Field(
-        default="5s",
-        validate_default=True,
-        description="How long a customer just created, whom the upstream does not show by id yet, is asked for again;"
-        " at most 5s. Then the reply is 202.",
-    )
-    throttle: Throttle = Field(default_factory=Throttle, description="Limits of logins, registrations and changes.")
-    hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
 
 
 class Log(Closed):

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
+from gateway.config.apiside import Upstream
 from gateway.config.clientside import CorsOptions
+from gateway.config.customers import Customers
 from gateway.config.load import models_in
-from gateway.config.model import Access, Config, Customers, Route, Rules, Upstream
+from gateway.config.model import Access, Config, Route, Rules
 from gateway.config.texts import Closed
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.owner import Owner

@@ -13,7 +13,6 @@ LARGEST_FILE = 500
 # Above this a file is a question; the answer stands here.
 QUESTION = 300
 ANSWERS = {
-    "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
     "gateway/ops/metrics.py": "every metric with what it counts, and how those of several workers add up: one list",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/flow.py": "the one page: the way of a request, stage by stage",

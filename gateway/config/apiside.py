@@ -1,0 +1,123 @@
+"""What a routing file may say of the commerce API: where it is, who the gateway is there, what one may take of it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from gateway.config.secret import ClientId, ClientSecret
+from gateway.config.texts import Closed, Path, base_url, forwardable
+from gateway.config.units import Duration
+
+
+class Timeouts(Closed):
+    """Limits of one exchange with the upstream."""
+
+    connect: Duration = Field(default="3s", validate_default=True, description="Until connected, pool wait included.")
+    first_byte: Duration = Field(default="30s", validate_default=True, description="Until the answer begins.")
+    idle: Duration = Field(default="30s", validate_default=True, description="Between two pieces of a body.")
+    total: Duration = Field(default="1h", validate_default=True, description="For the whole exchange.")
+
+
+class Credential(Closed):
+    """The gateway's own client at the upstream."""
+
+    client_id: ClientId = Field(description="Client id.")
+    client_secret: ClientSecret = Field(description="Client secret; from ${env:...} or ${file:...}.")
+    path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
+    authentication: Literal["form", "basic"] | None = Field(
+        default=None,
+        description="Where the endpoint wants id and secret: in the form or in Authorization: Basic. Without it the"
+        " form is tried first, and the other where it answers 400 or 401.",
+    )
+    default_life: Duration = Field(
+        default="5m",
+        gt=0,
+        validate_default=True,
+        description="Life of a bearer whose grant does not say it (expires_in).",
+    )
+
+
+class Shares(Closed):
+    """How much of the connections one route or one client may hold, so that none takes what all need.
+
+    A call beyond it waits, at most `timeouts.connect`, and holds up no other route; it answers 503 `OVERLOADED` then,
+    or at once where as much as may already waits.
+    """
+
+    route: float = Field(
+        default=1.0,
+        gt=0,
+        le=1_000_000,
+        description="How many times as many connections as are free a route may hold, at least one: with 1 a route that"
+        " hangs has half of all, ten of them ten elevenths together.",
+    )
+    client: float = Field(
+        default=1 / 3,
+        gt=0,
+        le=1_000_000,
+        description="The same for a client's address (IPv6: its /64), trusted clients excepted: with a third one has a"
+        " quarter of all. While no proxy is trusted it is off for addresses in private and loopback space, where a"
+        " proxy may stand for many.",
+    )
+    queue: int = Field(
+        default=2048,
+        ge=1,
+        le=100_000,
+        description="Calls that may wait for a connection, per worker; as many again that are relayed. A route may have"
+        " `route` times as many of them as are free.",
+    )
+
+
+class Proxy(Closed):
+    """A proxy on the way to the API (HTTP CONNECT); what the environment says (HTTP_PROXY) is not read."""
+
+    url: Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._\-\[\]:]+/?$")] = Field(
+        description="Its address, such as http://proxy.internal:3128; TLS, if any, goes through it to the API."
+    )
+    username: ClientId | None = Field(default=None, description="Name at the proxy, sent with Basic (RFC 7617).")
+    password: ClientSecret | None = Field(default=None, description="Its password; from ${env:...} or ${file:...}.")
+
+    @model_validator(mode="after")
+    def _names_both(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("write username: and password:, or neither")
+        if self.username is not None and ":" in self.username:
+            raise ValueError("a name at a proxy has no colon (RFC 7617 section 2)")
+        return self
+
+
+class Upstream(Closed):
+    """The commerce API behind the gateway."""
+
+    url: Annotated[str, AfterValidator(base_url)] = Field(description="Base URL of the API.")
+    credential: Credential = Field(description="How the gateway obtains its own bearer.")
+    timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
+    proxy: Proxy | None = Field(default=None, description="A proxy through which the API is reached.")
+    connections: int = Field(
+        default=256,
+        ge=1,
+        le=10_000,
+        description="Connections open at once, per worker; what is relayed at a client's pace can have three quarters.",
+    )
+    connection_life: Duration = Field(
+        default="5m",
+        validate_default=True,
+        description="How old a connection may be that is used again; for the next one the name is looked up anew.",
+    )
+    shares: Shares = Field(default_factory=Shares, description="Who may hold how many connections.")
+    owner_memory: Duration = Field(
+        default="1s",
+        validate_default=True,
+        description="How long a record, looked up and found to be the caller's, needs no second look; 0s looks always.",
+    )
+    link_origins: tuple[Annotated[str, AfterValidator(base_url)], ...] = Field(
+        default=(), description="Other base URLs by which the API links to itself; rewritten like `url`."
+    )
+    redirect_origins: tuple[Annotated[str, AfterValidator(base_url)], ...] = Field(
+        default=(),
+        description="Other origins to which the API may redirect clients of open routes. Clients repeat the customer"
+        " token there, so an origin that is not listed gets 301 to 303 only, and only clients without such a token.",
+    )
+    forward_headers: tuple[Annotated[str, AfterValidator(forwardable)], ...] = Field(
+        default=(), description="Request headers that pass besides the built-in list."
+    )
