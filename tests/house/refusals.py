@@ -72,6 +72,9 @@ STAGES = (
         "is the record, or its parent, the caller's?",
         (
             Code.RECORD_NOT_FOUND,
+            Code.OVERLOADED,
+            Code.UPSTREAM_UNREACHABLE,
+            Code.UPSTREAM_TIMEOUT,
             Code.UPSTREAM_INVALID,
             Code.UPSTREAM_FAILED,
             Code.THROTTLED,
@@ -82,7 +85,7 @@ STAGES = (
     Stage(
         "6 forward",
         "the plan, and nothing of the client's",
-        (Code.UPSTREAM_UNREACHABLE, Code.UPSTREAM_TIMEOUT, Code.UPSTREAM_INVALID),
+        (Code.OVERLOADED, Code.UPSTREAM_UNREACHABLE, Code.UPSTREAM_TIMEOUT, Code.UPSTREAM_INVALID),
         asks_upstream=True,
     ),
     Stage(
@@ -112,7 +115,7 @@ BESIDE = (
     Stage(
         "registrations",
         "POST /v2/customers",
-        (Code.EMAIL_TAKEN, Code.REGISTRATION_PENDING, Code.STORE_UNAVAILABLE),
+        (Code.EMAIL_TAKEN, Code.REGISTRATION_PENDING, Code.THROTTLED, Code.OVERLOADED, Code.STORE_UNAVAILABLE),
         asks_upstream=True,
     ),
     Stage("anywhere", "at any moment", (Code.DRAINING, Code.INTERNAL, Code.FORWARDING_LOOP)),
