@@ -26,7 +26,7 @@ from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
 from gateway.guard.fields import is_list
 from gateway.scope import core as scope
-from gateway.upstream.backend import Backend
+from gateway.upstream.backend import REJECTED, Backend
 from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, GuardViolated, RouteClosed
@@ -72,7 +72,9 @@ class PasswordKeeper(Protocol):
     ) -> Checked | Refusal:
         """Take the password out of `plan`, `perform` the rest, and keep the password."""
 
-    def showing(self, document: Any, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
+    def showing(
+        self, document: Any, whose: Whose, *, is_written: bool
+    ) -> Callable[[], Awaitable[Refusal | None]] | None:
         """Return what sets `password` to a boolean on every customer in `document`; None where there is none."""
 
 
@@ -202,13 +204,13 @@ class Flow:
     def rejected(self, ready: Ready) -> Refusal | Later:
         """Say how a request goes on whose answer was a 401: it speaks of our credential, never of the client's.
 
-        What changes nothing is sent once more with a fresh one. Anything else is not: nobody can tell for sure that
-        it was not carried out, and it must not be twice.
+        What changes nothing is sent once more with a fresh one. Anything else is the client's to repeat, who knows
+        whether twice does harm: the upstream said that it did not let us in.
         """
         line = ready.headers[-1]
         self._backend.reject(line)
         if ready.is_repeat or ready.plan.method not in SAFE:
-            return Refusal(Code.CREDENTIAL_UNAVAILABLE, "upstream rejected the server credential", retry_after=1)
+            return REJECTED
 
         async def later() -> Decided:
             fresh = await self._backend.credential(line)
@@ -240,7 +242,7 @@ class Flow:
             named = self._creations.named(snapshot, ready, judged, location, trace)
             if isinstance(named, str):
                 judged = replace(judged, headers=(*judged.headers, ("location", named)))
-        showing = None if admission.route.passwords is None else self._showing(judged, admission.whose)
+        showing = None if admission.route.passwords is None else self._showing(judged, admission.whose, plan)
         if showing is None and not callable(named) and not asks:
             return self._judged(judged, admission.route, trace, plan)
 
@@ -250,7 +252,7 @@ class Flow:
                 checked = await self._performed(snapshot, admission, plan, trace, is_proven=True)
             elif callable(named) and (link := await named()) is not None:
                 checked = replace(judged, headers=(*judged.headers, ("location", link)))
-            return self._judged(await self._shown(checked, admission), admission.route, trace, plan)
+            return self._judged(await self._shown(checked, admission, plan), admission.route, trace, plan)
 
         return later
 
@@ -264,7 +266,7 @@ class Flow:
         call = Call(plan.method, wire_target.serialise(plan.path, plan.query), headers, body)
         answer = await self._backend.send(call, admission.route.answer_limit, trace)
         if isinstance(answer, Refusal):
-            return answer
+            return guard.unusable(answer, admission.access, plan)
         judged = (admission.route, admission.access, plan, admission.whose, answer, snapshot.links)
         return guard.judge(*judged, is_proven=is_proven)
 
@@ -288,16 +290,20 @@ class Flow:
             return Refusal(Code.CONDITION_FAILED) if is_refused else done
 
         checked = await keeper.carry(mode, planned, admission.whose, perform, trace)
-        return self._judged(await self._shown(checked, admission), admission.route, trace, planned)
+        return self._judged(await self._shown(checked, admission, planned), admission.route, trace, planned)
 
-    def _showing(self, checked: Checked, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
-        return None if self._keeper is None else self._keeper.showing(checked.document, whose)
+    def _showing(self, checked: Checked, whose: Whose, plan: Plan) -> Callable[[], Awaitable[Refusal | None]] | None:
+        return (
+            None
+            if self._keeper is None
+            else self._keeper.showing(checked.document, whose, is_written=plan.method not in READS)
+        )
 
-    async def _shown(self, checked: Checked | Refusal, admission: Admission) -> Checked | Refusal:
+    async def _shown(self, checked: Checked | Refusal, admission: Admission, plan: Plan) -> Checked | Refusal:
         """Return an answer whose customers show who has a password, on routes that keep them."""
         if isinstance(checked, Refusal) or admission.route.passwords is None:
             return checked
-        showing = self._showing(checked, admission.whose)
+        showing = self._showing(checked, admission.whose, plan)
         return checked if showing is None else await showing() or checked
 
     def _judged(self, checked: Checked | Refusal, route: Route, trace: Trace, plan: Plan) -> Reply | Refusal:

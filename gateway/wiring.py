@@ -235,6 +235,7 @@ async def _passwords(
     await thread.run(partial(upgrade, url, opened, may_migrate=config.store.migrate == "auto"), within=None)
     if risk := await thread.run(partial(at_own_risk, url)):
         emit(Lifecycle("store at your own risk", risk))
+    thread.close()
     store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
     await store.open()
     stack.push_async_callback(store.close)

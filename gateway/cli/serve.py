@@ -59,13 +59,14 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
         if count == 1:
             with unblocked() as log:
                 return run_server(config, listen, admin, log)
-        crew = Crew(config.server.heartbeat, config.server.drain)
         # Each worker does it too and finds nothing to do, or to say; what cannot be had is told of once.
         check_parser()
         if config.customers.verify != "upstream":
             upgrade(config.store.url, may_migrate=config.store.migrate == "auto")
             # A worker that comes later, when somebody has put another file there, does not open that.
             opened = mark_of(config.store.url)
+        # Until here a signal ends the process; from now on it is told to the workers.
+        crew = Crew(config.server.heartbeat, config.server.drain)
         return run_workers(crew, work, listen, admin, count)
     except START_FAULTS as error:
         fail(cannot_start(error, listen, admin))

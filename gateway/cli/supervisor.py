@@ -215,7 +215,7 @@ class Crew:
             wait = min(wait, max(0.0, self._ends_at - time.monotonic()))
         for key, _ in self._selector.select(wait):
             # What one has done may have ended another.
-            if key.fileobj in self._selector.get_map():
+            if self._selector.get_map().get(key.fd) is key:
                 key.data()
         if self._desk is not None:
             self._desk.look()

@@ -12,18 +12,16 @@ from pydantic import BaseModel, ConfigDict
 from gateway.guard.fields import Fields, of_type, read
 from gateway.guard.members import judged_members
 from gateway.guard.status import REDIRECTS, judged_status
-from gateway.vocab.messages import Answer, Checked, Headers, Plan, Whose
+from gateway.vocab.messages import READS, Answer, Checked, Headers, Plan, Whose
 from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
 from gateway.wire.headers import content_coding, first, is_json, is_repeated, media_type
 from gateway.wire.links import LinkRewriter
-from gateway.wire.nothing import is_nothing, tells_nothing, with_list
+from gateway.wire.nothing import BESIDE, is_nothing, tells_nothing, with_list
 
 _WITH_DOCUMENT = frozenset({200, 201, 202})
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
-# What may stand in an answer that holds no record (JSON:API 1.1, "Top Level").
-_BESIDE_RECORDS = frozenset({"data", "jsonapi", "links", "meta"})
 
 
 class GuardOptions(BaseModel):
@@ -64,7 +62,8 @@ def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
     told that the condition did not hold.
     """
     if answer.status in _WITH_DOCUMENT:
-        return _with_document(route, access, plan, whose, answer, links)
+        checked = _with_document(route, access, plan, whose, answer, links)
+        return _of_a_write(checked, plan, access) if isinstance(checked, Refusal) else checked
     if is_proven and answer.status == 304 and plan.method == "GET":  # noqa: PLR2004 - HTTP's own numbers
         return Checked(304, None, Fields(answer, route, plan, links, access.is_open).leaving(None))
     if is_proven and answer.status == 412:  # noqa: PLR2004
@@ -77,6 +76,26 @@ def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
     return judged
 
 
+def unusable(refusal: Refusal, access: Access, plan: Plan) -> Refusal:
+    """Return what is said of a success that has a form which nobody can judge: its status, its type, its size.
+
+    A request can bring that about (Accept, Range, `include`). Where nothing but the answer tells whose the record is,
+    it would tell a stranger's record from none: it is none. JSON that cannot be read is the upstream's own fault, and
+    is told as such.
+    """
+    if plan.method in access.unproven and refusal.code is Code.UPSTREAM_INVALID:
+        return replace(refusal, code=Code.RECORD_NOT_FOUND)
+    return refusal
+
+
+def _of_a_write(refusal: Refusal, plan: Plan, access: Access) -> Refusal:
+    """Return what is said of an answer that is refused: a write happened, whatever was answered to it."""
+    is_write = plan.method not in READS and plan.method not in access.unproven
+    return (
+        replace(refusal, code=Code.WRITE_UNCONFIRMED) if is_write and refusal.code is Code.RECORD_NOT_FOUND else refusal
+    )
+
+
 def _with_document(
     route: Route, access: Access, plan: Plan, whose: Whose, answer: Answer, links: LinkRewriter
 ) -> Checked | Refusal:
@@ -84,6 +103,8 @@ def _with_document(
     if not answer.body and is_write:
         return _without_record(Fields(answer, route, plan, links, access.is_open))
     lines = read(answer, route)
+    if not is_json(first(lines, "content-type")):
+        return unusable(Refusal(Code.UPSTREAM_INVALID, "content type is not JSON"), access, plan)
     document = _document(lines, answer.body, route.answer_limit, links)
     if is_write and not access.is_open and _shows_nothing(document, route, plan, is_bare=access.judges_bare):
         return _without_record(Fields(answer, route, plan, links, access.is_open))
@@ -143,12 +164,10 @@ def _shows_nothing(document: Any, route: Route, plan: Plan, *, is_bare: bool) ->
     is_deletion = plan.method == "DELETE"
     data = document.get("data")
     shows_none = data is None or (data == [] and route.names_a_record)
-    return shows_none and (is_deletion or document.keys() <= _BESIDE_RECORDS)
+    return shows_none and (is_deletion or document.keys() <= BESIDE)
 
 
 def _document(headers: Headers, body: bytes, limit: int, links: LinkRewriter) -> Any | Refusal:
-    if not is_json(first(headers, "content-type")):
-        return Refusal(Code.UPSTREAM_INVALID, "content type is not JSON")
     plain = body if len(headers) == 1 else inflate(body, content_coding(headers), limit)
     return plain if isinstance(plain, Refusal) else parse_answer(links.rewrite(plain))
 

@@ -1,7 +1,7 @@
 """One connection of a client: aiohttp's parser, one request at a time, and how long each may take.
 
 The parser is the only judge of where a request begins and ends; what it cannot read is answered in our own words. It
-decides nothing about a request, not even whether it is one that we speak: that it asks `spoken`.
+decides nothing about a request but whether it is one that we speak.
 """
 
 import asyncio

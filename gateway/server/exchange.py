@@ -16,6 +16,7 @@ from gateway import relay
 from gateway.carrying.call import UNACCEPTED, Call, Carrier, Upload, Uploads
 from gateway.carrying.fetch import is_announced_above
 from gateway.decision import Decided, Later, Ready, Snapshot
+from gateway.guard import core as guard
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
 from gateway.server.client import Client
@@ -168,6 +169,8 @@ class Exchange:
         """Take all of an answer that came at once."""
         self.carrier = None
         if self._ready.buffered and status not in UNACCEPTED:
+            if self._uploading is not None:
+                self._stop_uploading()
             self._trace.upstream_seconds += self._edge.clock() - self._sent_at
             self._sent_at = 0.0
             self._go(State.GATHERING)
@@ -213,15 +216,16 @@ class Exchange:
 
     def _too_large(self) -> None:
         """Give up a body that is too large to be read; errors and redirects say enough without theirs."""
-        if self._head is None and self._answer_status < 400:  # noqa: PLR2004 - HTTP's own number
-            self._reply(_TOO_LARGE)
+        head = self._head
+        if self._answer_status < 400 and (head is None or head.inflates):  # noqa: PLR2004 - HTTP's own number
+            self._reply(guard.unusable(_TOO_LARGE, self._ready.admission.access, self._ready.plan))
             return
         self._pieces.clear()
         self._release()
-        if self._head is None or self._head.is_error:
+        if head is None or head.is_error:
             self._go_on(self._outcome())
         else:
-            self._write_without_body(self._head)
+            self._write_without_body(head)
 
     def _begin_relay(self, status: int, headers: Headers) -> Refusal | None:
         head = relay.relayed(self._snapshot, self._ready, self._request, status, headers)
@@ -333,7 +337,9 @@ class Exchange:
     # The client's pace
 
     def pause(self) -> None:
-        """Wait for the client, for some time."""
+        """Wait for the client, for some time; a reply that is held back has its own."""
+        if self._state is State.HESITATING:
+            return
         seconds = self._edge.timeouts.idle
         if self._state is State.RELAYING:
             if self.carrier is not None:
@@ -344,6 +350,8 @@ class Exchange:
 
     def resume(self) -> None:
         """Go on: the client has caught up."""
+        if self._state is State.HESITATING:
+            return
         self._stop_timer()
         if self._state is State.REPLYING:
             if not self._is_due:

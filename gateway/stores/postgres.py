@@ -119,6 +119,14 @@ def _reason(error: BaseException) -> str:
     return "the connection was lost" if isinstance(error, OSError) else type(error).__name__
 
 
+def _password_in(file: Path) -> str:
+    """Return what stands in a file, but for what editors put around it: a byte order mark, the end of the line."""
+    try:
+        return file.read_text(encoding="utf-8").removeprefix("\ufeff").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise StoreUnavailable("PostgreSQL: the password file is no text in UTF-8") from None
+
+
 async def _connect(place: Place, answer_seconds: float) -> asyncpg.Connection:
     """Return a connection to the first host that answers and is what is asked for.
 
@@ -129,7 +137,7 @@ async def _connect(place: Place, answer_seconds: float) -> asyncpg.Connection:
     password = place.password
     if place.password_file is not None:
         # Read each time: a password that was changed is in the file by then.
-        password = (await asyncio.to_thread(Path(place.password_file).read_text, encoding="utf-8")).strip()
+        password = await asyncio.to_thread(_password_in, Path(place.password_file))
     waiting = list(place.hosts)
     asking: set[asyncio.Task[asyncpg.Connection]] = set()
     failure: BaseException = ConnectionError()

@@ -45,10 +45,6 @@ class Place:
     passfile: str | None
     target: Target
 
-    def __str__(self) -> str:
-        """Name it without user and password."""
-        return f"{','.join(f'{host}:{port}' for host, port in self.hosts)}/{self.database}"
-
 
 def check_postgres(url: str) -> str | None:
     """Say what is wrong with a PostgreSQL URL, without repeating any part of it; None when nothing is."""
@@ -80,7 +76,7 @@ def read_place(url: str) -> Place:
     if target not in get_args(Target):
         raise _FaultError(f"target_session_attrs is one of {', '.join(get_args(Target))}")
     return Place(
-        *(hosts, user, password, unquote(database)),
+        *(hosts, unquote(user), None if password is None else unquote(password), unquote(database)),
         tls=_tls(hosts, options),
         password_file=options.get("password_file"),
         passfile=options.get("passfile"),
@@ -90,13 +86,22 @@ def read_place(url: str) -> Place:
 
 def without_password(url: str) -> str:
     """Return a store's URL with its password masked; any other text as it is."""
-    return re.sub(r"(?<=://)([^/?#:@]*):.*(?=@)", r"\1:**********", url, count=1, flags=re.DOTALL)
+    rest, question, query = url.partition("://")[2].partition("?")
+    authority, slash, database = rest.partition("/")
+    user, password, names = _authority(authority)
+    if password is None:
+        # In a URL that cannot be read whatever stands before an @ may be one.
+        is_read = check_postgres(url) is None
+        return url if is_read else re.sub(r"(?<=://)([^/?:]*):.*(?=@)", r"\1:**********", url, count=1, flags=re.DOTALL)
+    scheme = url.partition("://")[0]
+    return f"{scheme}://{user}:**********@{names}{slash}{database}{question}{query}"
 
 
 def _authority(text: str) -> tuple[str, str | None, str]:
+    """Return user, password and hosts, as they are written."""
     credentials, _, names = text.rpartition("@")
     user, colon, password = credentials.partition(":")
-    return unquote(user), unquote(password) if colon else None, names
+    return user, password if colon else None, names
 
 
 def _options(query: str) -> dict[str, str]:

@@ -135,7 +135,7 @@ class Queries:
             try:
                 return (await connection.execute(statement)).rowcount == 1
             except IntegrityError:
-                # Its id or e-mail is another registration's. SQLite undid the statement.
+                # Its id or e-mail is another registration's, and nothing is done.
                 return False
 
     async def made(self, registration_id: str, customer_id: str | None) -> None:

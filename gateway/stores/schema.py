@@ -22,12 +22,10 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    create_engine,
     insert,
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from gateway.stores import sqlite
 from gateway.stores.location import check_sqlite, sqlite_path
@@ -143,13 +141,7 @@ def upgrade(url: str, *, may_migrate: bool = True) -> None:
                 return
         if not may_migrate:
             raise StoreUnavailable(f"SQLite: the file is not at revision {max(revisions())}: {MIGRATE}")
-        engine = create_engine(
-            sqlite.engine_url("sqlite+pysqlite", path),
-            connect_args=sqlite.connect_arguments(),
-            poolclass=NullPool,
-            hide_parameters=True,
-        )
-        sqlite.prepare(engine)
+        engine = sqlite.sync_engine(path)
         # BEGIN IMMEDIATE lets one process in; the others wait, and then find nothing left to do.
         with engine.execution_options(**sqlite.WRITING).begin() as connection:
             if not _is_ready(connection.exec_driver_sql):

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from sqlite3 import Error
 
 from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.stores import sqlite
 from gateway.stores.location import sqlite_path
@@ -60,6 +60,7 @@ class SqlCredentialStore(Queries):
         sqlite.prepare(self._engine.sync_engine)
         try:
             await self.ping()
+            await self._connect_all(self._engine)
         except BaseException:
             await self.close()
             raise
@@ -75,6 +76,15 @@ class SqlCredentialStore(Queries):
             raise sqlite.unavailable(error) from error
         finally:
             self._thread.close()
+
+    async def _connect_all(self, engine: AsyncEngine) -> None:
+        """Open the whole pool: one that was opened later would read what took the file's place."""
+        try:
+            async with AsyncExitStack() as stack:
+                for _ in range(_POOL_SIZE):
+                    _ = await stack.enter_async_context(engine.connect())
+        except (SQLAlchemyError, OSError) as error:
+            raise sqlite.unavailable(error) from error
 
     async def ping(self) -> None:
         """Prove that the file can be read and written."""

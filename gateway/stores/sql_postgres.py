@@ -14,7 +14,7 @@ from gateway.stores import postgres
 from gateway.stores.ports import StoreUnavailable
 from gateway.stores.postgres_url import read_place
 from gateway.stores.queries import Queries
-from gateway.stores.schema import Words, credentials
+from gateway.stores.schema import Words, credentials, emails, registrations
 
 
 class PostgresCredentialStore(Queries):
@@ -46,12 +46,14 @@ class PostgresCredentialStore(Queries):
 
     async def ping(self) -> None:
         """Prove that the database can be read and that the role may write; one round trip."""
-        may = (func.has_table_privilege(credentials.name, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE"))
+        rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
+        tables = (credentials.name, registrations.name, emails.name)
+        may = (func.has_table_privilege(table, right) for table in tables for right in rights)
         async with self._read() as connection:
-            read_only, *rights = (
+            read_only, *granted = (
                 await connection.execute(select(func.current_setting("transaction_read_only"), *may))
             ).one()
-        if read_only != "off" or not all(rights):
+        if read_only != "off" or not all(granted):
             raise StoreUnavailable("PostgreSQL: the role or the server may not write")
 
     async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
 
 from gateway.stores.ports import StoreUnavailable
 
@@ -89,6 +90,19 @@ def looking(path: Path) -> Iterator[sqlite3.Connection]:
     url = f"file:{quote(str(path))}?mode={mode}"
     with contextlib.closing(sqlite3.connect(url, uri=True, **connect_arguments())) as connection:
         yield connection
+
+
+def sync_engine(path: Path) -> Engine:
+    """Return an engine whose connections wait for the disk, for the command line and the start."""
+    engine = create_engine(
+        engine_url("sqlite+pysqlite", path),
+        connect_args=connect_arguments(),
+        poolclass=NullPool,
+        # An exception would carry hashes and e-mails into a traceback.
+        hide_parameters=True,
+    )
+    prepare(engine)
+    return engine
 
 
 def engine_url(driver: str, path: Path) -> URL:

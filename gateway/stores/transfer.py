@@ -6,15 +6,14 @@ It is for commands: nothing here serves a customer.
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, Table, create_engine, delete, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, Table, delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.pool import NullPool
 
 from gateway.stores import schema, sqlite
 from gateway.stores.location import scheme_of, sqlite_path
@@ -80,12 +79,20 @@ async def _copy(source: str, target: str) -> Mapping[str, int]:
                 )
             for table in _TABLES:
                 await connection.execute(delete(table))
-                for chunk in rows.execute(select(table)).mappings().partitions(_ROWS):
+                for chunk in _chunks(rows, table):
                     await connection.execute(insert(table), [_aware(row) for row in chunk])
             done = await _digest(connection)
             await connection.execute(update(schema_postgres.mark).values(copied=done))
             await connection.commit()
             return await connection.run_sync(_counted)
+
+
+def _chunks(rows: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:
+    try:
+        yield from rows.execute(select(table)).mappings().partitions(_ROWS)
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        # Said here, for around it stands what speaks for PostgreSQL.
+        raise sqlite.unavailable(error) from error
 
 
 def _aware(row: RowMapping) -> dict[str, Any]:
@@ -117,15 +124,9 @@ def _counted(connection: Connection) -> dict[str, int]:
 @contextmanager
 def _source(url: str) -> Iterator[Connection]:
     """Lend a transaction of an SQLite file in which nobody else writes."""
-    engine = create_engine(
-        sqlite.engine_url("sqlite+pysqlite", sqlite_path(url)),
-        connect_args=sqlite.connect_arguments(),
-        poolclass=NullPool,
-        hide_parameters=True,
-    )
-    sqlite.prepare(engine)
+    engine = sqlite.sync_engine(sqlite_path(url))
     try:
-        with engine.execution_options(**sqlite.WRITING).connect() as connection:
+        with engine.execution_options(**sqlite.WRITING).begin() as connection:
             yield connection
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise sqlite.unavailable(error) from error

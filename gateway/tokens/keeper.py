@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.admission import Admission
+from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.directory import is_somebody, record_in
 from gateway.tokens.email import canonical_record
 from gateway.tokens.passwords import PasswordHasher
@@ -17,7 +18,7 @@ from gateway.tokens.registration import Registrar, customer_fields
 from gateway.tokens.silence import reading, shows_nobody, unconfirmed
 from gateway.tokens.throttle import Work
 from gateway.vocab.events import Emit, Failed, describe
-from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
+from gateway.vocab.messages import READS, Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import id_text
@@ -64,20 +65,31 @@ class Keeper:
     async def _carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
     ) -> Checked | Refusal:
+        is_written = False
+
+        async def performed(one: Plan) -> Checked | Refusal:
+            nonlocal is_written
+            done = await perform(one)
+            is_written |= one.method not in READS and isinstance(done, Checked) and done.status < 300  # noqa: PLR2004
+            return done
+
         try:
             match mode:
                 case Passwords.REGISTER:
-                    return self._too_many(plan, trace) or await self._registrar.register(plan, perform, trace)
+                    return self._too_many(plan, trace) or await self._registrar.register(plan, performed, trace)
                 case Passwords.CHANGE:
-                    return await self._change(plan, whose, perform, trace)
+                    return await self._change(plan, whose, performed, trace)
                 case Passwords.FORGET:
-                    return await self._forget(plan, whose, perform)
+                    return await self._forget(plan, whose, performed)
                 case Passwords.SHOW:
                     return await perform(plan)
                 case _:
                     assert_never(mode)
         except StoreUnavailable as error:
-            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+            if not is_written:
+                return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+            # The upstream did its part. A registration is finished by the password's next use; anything else is not.
+            return ACCEPTED if mode is Passwords.REGISTER else Refusal(Code.WRITE_UNCONFIRMED, str(error))
 
     def _too_many(self, plan: Plan, trace: Trace) -> Refusal | None:
         """Count a registration, before anybody is asked whether its e-mail is known: the answer is the same."""
@@ -191,23 +203,30 @@ class Keeper:
             await self._store.forget(_customer_id(whose))
         return checked
 
-    def showing(self, document: Any, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
+    def showing(
+        self, document: Any, whose: Whose, *, is_written: bool
+    ) -> Callable[[], Awaitable[Refusal | None]] | None:
         """Return what sets `password` on every customer in `document`, with one query; None where there is none.
 
         A customer who asks for the own record has a password, or there would be no token: that much is known even
-        while the store is down.
+        while the store is down. Of others nothing is said then where they were written, and they are not read.
         """
         customers = _customers(document)
-        return partial(self._show, customers, whose) if customers else None
+        return partial(self._show, customers, whose, is_written=is_written) if customers else None
 
-    async def _show(self, customers: list[Json], whose: Whose) -> Refusal | None:
+    async def _show(self, customers: list[Json], whose: Whose, *, is_written: bool) -> Refusal | None:
         ids = {customer_id for record in customers if (customer_id := id_text(record.get("id"))) is not None}
         try:
             known = await self._store.with_password(ids)
         except StoreUnavailable as error:
-            if ids != {whose.customer_id}:
+            if ids == {whose.customer_id}:
+                known = frozenset(ids)
+            elif is_written:
+                for record in customers:
+                    record.pop("password", None)
+                return None
+            else:
                 return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
-            known = frozenset(ids)
         for record in customers:
             record["password"] = id_text(record.get("id")) in known
         return None

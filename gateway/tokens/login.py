@@ -8,11 +8,11 @@ differently, and none of them depends on whether the account exists.
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
-from gateway.stores.ports import CredentialStore, Registration, StoreFileLost, StoreUnavailable
+from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
 from gateway.tokens.directory import NOBODYS_ID, Directory, Found
 from gateway.tokens.email import canonical, trimmed
 from gateway.tokens.intents import is_awaited, is_recoverable
@@ -22,9 +22,8 @@ from gateway.upstream.backend import Backend
 from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
 from gateway.vocab.messages import Answer, CallerKind, Headers, Trace
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import encode, inflate, parse_answer
+from gateway.wire.body import encode, read_answer
 from gateway.wire.client_address import forwarding_lines
-from gateway.wire.headers import first
 from gateway.wire.pointer import id_text
 
 # No customer has it, so that asking for it costs what asking for a real one costs.
@@ -92,7 +91,7 @@ class StoreVerifier:
             refusal = await self._settle(intent, found, trace)
             if refusal is not None:
                 return refusal
-        with suppress(StoreFileLost):
+        with suppress(StoreUnavailable):
             # A login needs nothing that could not be written.
             if known != found.customer_id:
                 await self._store.remember(email, found.customer_id)
@@ -158,8 +157,7 @@ class UpstreamVerifier:
             return unable(answer.status, answer.headers) or Refusal(
                 Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}"
             )
-        plain = inflate(answer.body, first(answer.headers, "content-encoding"), _MAX_ANSWER)
-        document: Any = plain if isinstance(plain, Refusal) else parse_answer(plain)
+        document = read_answer(answer, _MAX_ANSWER)
         data = document.get("data") if isinstance(document, dict) else None
         customer_id = id_text(data.get("customer_id")) if isinstance(data, dict) else None
         if customer_id is None or not self._is_customer_id(customer_id):

@@ -14,13 +14,14 @@ from gateway.guard.status import unable
 from gateway.upstream.credential import ServerCredential
 from gateway.vocab.messages import Answer, Lookup, Query, Trace
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import inflate, parse_answer
+from gateway.wire.body import read_answer
 from gateway.wire.headers import first, is_json
 from gateway.wire.target import serialise
 
 # One record with everything included is a few dozen KiB; look-ups of the gateway's own need no more.
 _LOOKUP_LIMIT = 1024 * 1024
 _UNAUTHORIZED = 401
+REJECTED = Refusal(Code.CREDENTIAL_UNAVAILABLE, "upstream rejected the server credential", retry_after=1)
 
 
 class Backend:
@@ -58,7 +59,7 @@ class Backend:
             rejected = line
             if attempt == 1 and call.method not in SAFE:
                 break
-        return Refusal(Code.CREDENTIAL_UNAVAILABLE, "upstream rejected the server credential", retry_after=1)
+        return REJECTED
 
     def credential_in_hand(self) -> tuple[str, str] | None:
         """Return our bearer's header line, without waiting for one."""
@@ -92,8 +93,7 @@ class Backend:
             return Lookup(answer.status, None)
         if not is_json(first(answer.headers, "content-type")):
             return Refusal(Code.UPSTREAM_INVALID, "look-up answered no JSON")
-        plain = inflate(answer.body, first(answer.headers, "content-encoding"), _LOOKUP_LIMIT)
-        document = plain if isinstance(plain, Refusal) else parse_answer(plain)
+        document = read_answer(answer, _LOOKUP_LIMIT)
         return document if isinstance(document, Refusal) else Lookup(200, document)
 
 

@@ -6,6 +6,8 @@ passes the guard of its own route.
 
 from collections.abc import Awaitable, Callable
 
+from msgspec.structs import replace
+
 from gateway.carrying.call import Call
 from gateway.decision import Ready, Snapshot
 from gateway.guard import core as guard
@@ -72,9 +74,13 @@ class Creations:
         plan = scope.make_plan(*asked, snapshot.forwarded, snapshot.public, snapshot.pseudonym)
         if isinstance(plan, Refusal):
             return False
+        referred: frozenset[tuple[str, str]] = frozenset()
         for parent in plan.parents:
-            if isinstance(await self._parents.check(parent, trace), Refusal):
+            refers = await self._parents.check(parent, trace)
+            if isinstance(refers, Refusal):
                 return False
+            referred |= refers
+        plan = replace(plan, referred=referred)
         call = Call("GET", serialise(plan.path, plan.query), (*_HEADERS, ("x-request-id", trace.request_id)))
         answer = await self._backend.send(call, match.route.answer_limit, trace)
         if isinstance(answer, Refusal):

@@ -17,8 +17,8 @@ from gateway.carrying.fetch import fetch
 from gateway.carrying.pool import ConnectionPool
 from gateway.vocab.messages import Answer, Headers
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import inflate, number, parse_answer
-from gateway.wire.headers import first, wait_asked
+from gateway.wire.body import number, read_answer
+from gateway.wire.headers import wait_asked
 
 # A grant is a few hundred bytes; anything larger is no grant.
 _MAX_GRANT: Final = 64 * 1024
@@ -101,8 +101,7 @@ class ClientCredentials:
 
 
 def _read(answer: Answer, default_life: float) -> Grant | Refusal:
-    plain = inflate(answer.body, first(answer.headers, "content-encoding"), _MAX_GRANT)
-    document = plain if isinstance(plain, Refusal) else parse_answer(plain)
+    document = read_answer(answer, _MAX_GRANT)
     if isinstance(document, Refusal):
         return document
     if isinstance(document, dict):

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final, NoReturn
 import msgspec
 from pydantic import StringConstraints, TypeAdapter
 
-from gateway.vocab.messages import Json
+from gateway.vocab.messages import Answer, Json
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import is_json
+from gateway.wire.headers import content_coding, is_json
 
 # Deeper than any API document and far below what a recursive reader behind us stands.
 MAX_DEPTH = 32
@@ -171,6 +171,12 @@ def number(value: object) -> float | None:
 
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 """The content codings that can be undone."""
+
+
+def read_answer(answer: Answer, limit: int) -> Any | Refusal:
+    """Read an answer's body as JSON, its coding undone, of at most `limit` bytes; UPSTREAM_INVALID when it is not."""
+    plain = inflate(answer.body, content_coding(answer.headers), limit)
+    return plain if isinstance(plain, Refusal) else parse_answer(plain)
 
 
 def inflate(raw: bytes, encoding: str | None, limit: int) -> bytes | Refusal:

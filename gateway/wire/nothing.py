@@ -6,8 +6,8 @@ Go writes an empty list as null, and others show `[]` where there is no record.
 from typing import Any, Final
 
 _OK: Final = 200
-# What may stand beside no record without being one (JSON:API 1.1, "Top Level").
-_BESIDE: Final = frozenset({"data", "jsonapi", "links", "meta"})
+BESIDE: Final = frozenset({"data", "jsonapi", "links", "meta"})
+"""What may stand beside no record without being one (JSON:API 1.1, "Top Level")."""
 
 
 def is_nothing(value: object) -> bool:
@@ -34,4 +34,4 @@ def _tells(status: int, document: Any) -> bool:
     if status != _OK or not isinstance(document, dict) or "data" not in document:
         return False
     # Errors, included records, or a record that stands beside the envelope: more than nothing is said.
-    return not any(value for name, value in document.items() if name not in _BESIDE)
+    return not any(value for name, value in document.items() if name not in BESIDE)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -136,6 +137,29 @@ def test_a_read_that_is_neither_a_success_nor_an_error_is_withheld(status: int) 
     assert code(judged(status, {"data": [order()]})) is Code.UPSTREAM_INVALID
 
 
+UNPROVEN = replace(GUARDED, unproven=frozenset({"GET"}))
+
+
+@pytest.mark.parametrize("status", [203, 205, 206, 207, 226, 300, 302, 304, 400, 404, 409, 418])
+def test_a_form_that_a_request_can_bring_about_tells_no_record_from_none(status: int) -> None:
+    """Where only the answer says whose the record is: partial content (Range), a page (Accept), a refusal."""
+    assert code(judged(status, order(FOREIGN), access=UNPROVEN)) is Code.RECORD_NOT_FOUND
+    page = judged(200, b"<order/>", headers=(("content-type", "application/xml"),), access=UNPROVEN)
+    assert code(page) is Code.RECORD_NOT_FOUND
+    assert code(judged(200, b'{"data":[', access=UNPROVEN)) is Code.UPSTREAM_INVALID
+
+
+def test_a_list_that_a_write_answers_owes_no_tag_of_ours() -> None:
+    """A condition of a write was judged before it: what came of it is told."""
+    headers = (JSON_TYPE, ("etag", '"1"'))
+    written = judged(200, {"data": []}, method="POST", headers=headers)
+    assert isinstance(written, Checked)
+    assert not written.owes_tag
+    read = judged(200, {"data": []}, headers=headers)
+    assert isinstance(read, Checked)
+    assert read.owes_tag
+
+
 def test_an_unknown_record_is_as_a_foreign_one() -> None:
     """The upstream's 404 becomes the one refusal that foreign records get."""
     refusal = judged(404, {"errors": [{"detail": "order o1 not found"}]})
@@ -174,7 +198,7 @@ def test_a_write_that_shows_something_else_is_not_understood() -> None:
     for document in (order(FOREIGN), {"errors": [{"title": "no"}]}, {"data": None, "included": {"orders": [order()]}}):
         assert code(judged(201, document, method="POST")) is Code.UPSTREAM_INVALID
     bare = Access(guards=(Owner(pointer="/relationships/customer/data/id", bare=True),))
-    assert code(judged(201, order(FOREIGN), method="POST", access=bare)) is Code.RECORD_NOT_FOUND
+    assert code(judged(201, order(FOREIGN), method="POST", access=bare)) is Code.WRITE_UNCONFIRMED
     assert judged(201, b"", method="POST", access=bare) == Checked(201, {"data": None})
 
 

@@ -23,11 +23,11 @@ ANSWERS = {
     "gateway/cli/supervisor.py": "one supervisor: how it starts, hears, judges and buries its workers, seen together",
     "gateway/server/exchange.py": "one request: all that may become of it, and all its ways to end, seen together",
 }
-# Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. The main job
-# is 5,740; the static proof and the guards of isolation are 1,100, workers and batches 200. Counting the tries of an id
-# pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200. Carrying is
-# as much as aiohttp's client and handler would do - connections, a queue for them, uploads, keep-alive -; the trial of
-# the parser at start is 140. It is to shrink.
+# Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. The main
+# job is 5,740; the static proof and the guards of isolation are 1,100, workers and batches 200. Counting the tries of
+# an id pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200.
+# Carrying is what aiohttp's client and handler would do (connections, a queue for them, uploads, keep-alive); the trial
+# of the parser at start is 140. It is to shrink.
 # What the API says and what shops send getting through - statuses and redirects (380), conditions, tags and lines of
 # answers (400), numbers and targets as they came (135), what SDKs and browsers send (270), registrations that are read
 # back (300), connections as real ones end (250) - is another 1,700; who a client is (proxies that are trusted, PROXY

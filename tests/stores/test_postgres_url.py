@@ -94,16 +94,10 @@ def test_faults_of_a_url_are_named(url: str, fault: str) -> None:
         ("postgresql://ann:can@ary@db.test/shop", "postgresql://ann:**********@db.test/shop"),
         ("postgresql://ann:can/ary?x#y@db.test/shop", "postgresql://ann:**********@db.test/shop"),
         ("postgresql://ann@db.test:5432/shop", "postgresql://ann@db.test:5432/shop"),
+        ("postgresql://an@n@db.test/shop", "postgresql://an@n@db.test/shop"),
         ("sqlite:////data/store.db", "sqlite:////data/store.db"),
     ],
 )
 def test_a_password_is_masked(url: str, shown: str) -> None:
     """Wherever a URL is shown, also one that is wrong; what has no password is shown as it is."""
     assert without_password(url) == shown
-
-
-def test_a_place_names_neither_user_nor_password() -> None:
-    """It is what a message says of a store."""
-    found = read_place("postgresql://ann:canary@one,two:6432/shop")
-    assert str(found) == "one:5432,two:6432/shop"
-    assert "canary" not in repr(found)

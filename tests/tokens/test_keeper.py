@@ -189,7 +189,7 @@ async def test_customer_without_a_proper_id(keeper: Keeper, ident: object) -> No
 async def test_nothing_to_show_asks_nothing(keeper: Keeper, store: CredentialStore, document: object) -> None:
     """Without a customer in the document the store is not asked, and nothing has to be waited for."""
     await store.close()
-    assert keeper.showing(_copy(document), Whose(None)) is None
+    assert keeper.showing(_copy(document), Whose(None), is_written=False) is None
 
 
 async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore) -> None:
@@ -210,7 +210,7 @@ async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore)
 
 
 async def _show(keeper: Keeper, document: Any, whose: Whose) -> Refusal | None:
-    showing = keeper.showing(document, whose)
+    showing = keeper.showing(document, whose, is_written=False)
     assert showing is not None
     return await showing()
 
