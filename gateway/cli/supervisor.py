@@ -69,6 +69,14 @@ class _Place:
     unready: int = 0
 
 
+def take(selector: selectors.BaseSelector, wait: float) -> None:
+    """Call what belongs to each socket that is ready within `wait` seconds, unless another has ended it meanwhile."""
+    for key, _ in selector.select(wait):
+        # By its number: a closed socket cannot be looked up.
+        if selector.get_map().get(key.fd) is key:
+            key.data()
+
+
 class Crew:
     """The workers, each in its place. From the start it is this that takes the signals.
 
@@ -213,10 +221,7 @@ class Crew:
         wait = _LOOK if self._desk is not None and self._desk.is_waiting else self._turn
         if self._ends_at is not None:
             wait = min(wait, max(0.0, self._ends_at - time.monotonic()))
-        for key, _ in self._selector.select(wait):
-            # What one has done may have ended another.
-            if self._selector.get_map().get(key.fd) is key:
-                key.data()
+        take(self._selector, wait)
         if self._desk is not None:
             self._desk.look()
         now = time.monotonic()

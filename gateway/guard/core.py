@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from gateway.guard.fields import Fields, of_type, read
 from gateway.guard.members import judged_members
 from gateway.guard.status import REDIRECTS, judged_status
-from gateway.vocab.messages import READS, Answer, Checked, Headers, Plan, Whose
+from gateway.vocab.messages import Answer, Checked, Headers, Plan, Whose
 from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
@@ -63,7 +63,7 @@ def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
     """
     if answer.status in _WITH_DOCUMENT:
         checked = _with_document(route, access, plan, whose, answer, links)
-        return _of_a_write(checked, plan, access) if isinstance(checked, Refusal) else checked
+        return _of_a_creation(checked, route, plan) if isinstance(checked, Refusal) else checked
     if is_proven and answer.status == 304 and plan.method == "GET":  # noqa: PLR2004 - HTTP's own numbers
         return Checked(304, None, Fields(answer, route, plan, links, access.is_open).leaving(None))
     if is_proven and answer.status == 412:  # noqa: PLR2004
@@ -88,12 +88,15 @@ def unusable(refusal: Refusal, access: Access, plan: Plan) -> Refusal:
     return refusal
 
 
-def _of_a_write(refusal: Refusal, plan: Plan, access: Access) -> Refusal:
-    """Return what is said of an answer that is refused: a write happened, whatever was answered to it."""
-    is_write = plan.method not in READS and plan.method not in access.unproven
-    return (
-        replace(refusal, code=Code.WRITE_UNCONFIRMED) if is_write and refusal.code is Code.RECORD_NOT_FOUND else refusal
-    )
+def _of_a_creation(refusal: Refusal, route: Route, plan: Plan) -> Refusal:
+    """Return what is said of an answer that is refused: something was made, whatever was answered to it.
+
+    Where the path names a record, what is said must be what is said of none.
+    """
+    is_creation = plan.method == "POST" and not route.names_a_record
+    if is_creation and refusal.code is Code.RECORD_NOT_FOUND:
+        return replace(refusal, code=Code.WRITE_UNCONFIRMED)
+    return refusal
 
 
 def _with_document(

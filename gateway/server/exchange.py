@@ -66,13 +66,7 @@ class Exchange:
     _uploading: asyncio.Task[None] | None = None
 
     def __init__(
-        self,
-        client: Client,
-        edge: Edge,
-        request: Request,
-        body: RequestBody,
-        closing: Closing,
-        started: float,
+        self, client: Client, edge: Edge, request: Request, body: RequestBody, closing: Closing, started: float
     ) -> None:
         self._client = client
         self._edge = edge
@@ -98,10 +92,6 @@ class Exchange:
         self._reply(refusal)
 
     @property
-    def _is_endless(self) -> bool:
-        return self._head is not None and self._head.is_endless
-
-    @property
     def has_begun(self) -> bool:
         """Whether any of the reply has been given out."""
         return self._reply_status is not None
@@ -111,7 +101,8 @@ class Exchange:
 
         It cannot where a body breaks off, and will not where it has no end.
         """
-        if self._state is not State.REPLYING and (not self._body.is_over or self._is_endless):
+        is_endless = self._head is not None and self._head.is_endless
+        if self._state is not State.REPLYING and (not self._body.is_over or is_endless):
             return False
         if is_last:
             self._closing = Closing(is_wanted=True, is_needed=self._closing.is_needed, is_old=self._closing.is_old)
@@ -169,8 +160,7 @@ class Exchange:
         """Take all of an answer that came at once."""
         self.carrier = None
         if self._ready.buffered and status not in UNACCEPTED:
-            if self._uploading is not None:
-                self._stop_uploading()
+            self._stop_uploading()
             self._trace.upstream_seconds += self._edge.clock() - self._sent_at
             self._sent_at = 0.0
             self._go(State.GATHERING)
@@ -208,7 +198,8 @@ class Exchange:
                 self._reply(refusal)
                 return
         idle = self._ready.admission.route.idle_limit
-        if self.carrier is not None and (self._is_endless or idle is not None):
+        is_endless = self._head is not None and self._head.is_endless
+        if self.carrier is not None and (is_endless or idle is not None):
             self.carrier.allow_silence(math.inf if idle is None else idle)
         is_to_come = self._state is State.GATHERING and self._ready.plan.method != "HEAD"
         if is_to_come and is_announced_above(self._limit, status, headers):

@@ -260,12 +260,11 @@ class Registrar:
         if shows_nobody(checked):
             return ACCEPTED
         shown = only(checked, email)
-        if not isinstance(shown, Refusal):
-            customer_id = self._directory.read_id(shown.document["data"])
-            if not isinstance(customer_id, Refusal):
-                # Lists may show the customer later: whoever registers the e-mail meanwhile is told that it is taken.
-                with suppress(StoreUnavailable):
-                    await self._store.remember(email, customer_id)
+        customer_id = shown if isinstance(shown, Refusal) else self._directory.read_id(shown.document["data"])
+        if not isinstance(customer_id, Refusal):
+            # Lists may show the customer later: whoever registers the e-mail meanwhile is told that it is taken.
+            with suppress(StoreUnavailable):
+                await self._store.remember(email, customer_id)
         return shown
 
     async def _repeat(self, plan: Plan, found: Found, password: str | None, perform: Perform) -> Checked | Refusal:
@@ -278,10 +277,8 @@ class Registrar:
         if await self._store.password_hash(customer_id) is not None:
             return taken
         is_same = await self._is_same(intent, password)
-        if isinstance(is_same, Refusal):
-            return is_same
-        if not is_same:
-            return taken
+        if is_same is not True:
+            return is_same or taken
         return await self._finish(plan, intent, customer_id, perform)
 
     async def _finish(self, plan: Plan, intent: Registration, customer_id: str, perform: Perform) -> Checked | Refusal:

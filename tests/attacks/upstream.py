@@ -416,8 +416,8 @@ def assert_no_stranger(suffered: Suffered) -> None:
 
 
 def assert_withheld(suffered: Suffered, *statuses: int) -> None:
-    """Check that nothing of an answer left: 404 for a single record, 502 for a list; and that it was counted."""
-    expected = set(statuses) or {502 if suffered.way.is_list else 404}
+    """Check that nothing of an answer left: 404 for a single record, 502 for a list and for what was made; counted."""
+    expected = set(statuses) or {502 if suffered.way.is_list or suffered.way.method == "POST" else 404}
     assert suffered.status in expected, suffered.raw
     assert suffered.violations + suffered.refusals > 0
     assert suffered.status != 404 or suffered.code == "RECORD_NOT_FOUND"
@@ -428,10 +428,17 @@ def assert_failed(suffered: Suffered) -> None:
     assert_withheld(suffered, *FAILED)
 
 
+def assert_unjudged(suffered: Suffered) -> None:
+    """Check for the answer to a success that has a form which nobody can judge: it tells no record from none."""
+    assert_withheld(suffered, *((404,) if suffered.way in UNPROVEN else FAILED))
+
+
 def assert_own_or_failed(suffered: Suffered) -> None:
     """Check that a reply is whole and the caller's, or none at all; nothing between."""
     if suffered.status < 300:
         assert_own(suffered)
+    elif suffered.status == 404:
+        assert_unjudged(suffered)
     else:
         assert_failed(suffered)
 

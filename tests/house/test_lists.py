@@ -43,7 +43,6 @@ EXCUSED = {
     "gateway/config/effective.py": "tests/cli/test_app.py dumps, tests/config/test_proof.py names what is insecure",
     "gateway/server/client.py": "what an exchange wants of a connection: a protocol without code",
     "gateway/cli/serve.py": "starts processes; tests/process runs it with its signals",
-    "gateway/cli/supervisor.py": "starts and ends processes; tests/process/test_supervisor.py stops and kills them",
     "gateway/cli/membership.py": "a worker's side of the supervisor: tests/process/test_supervisor.py",
     "gateway/server/unfit.py": "what tests/server/test_parser.py has said, in processes of their own",
     "gateway/config/tree.py": "tests/config/test_source.py reads every shape of file through it",

@@ -259,6 +259,18 @@ async def test_an_answer_that_cannot_be_judged(pieces: tuple[bytes, ...]) -> Non
         await run.emptied()
 
 
+@pytest.mark.parametrize("is_announced", [True, False])
+async def test_a_packed_answer_of_an_open_route_that_is_too_large(*, is_announced: bool) -> None:
+    """To a client that takes no packed ones it cannot be given whole, and nothing of it is no answer."""
+    packed = b"content-type: application/json\r\ncontent-encoding: gzip\r\n"
+    head = b"HTTP/1.1 200 OK\r\n" + packed + (b"content-length: 9437184\r\n\r\n" if is_announced else b"\r\n")
+    flow = Told(is_open=True)
+    async with stage(flow, answering(head, bytes(9 * MIB), is_kept=False)) as run, run.connected() as client:
+        client.ask("GET", "/a")
+        assert_error(await client.reply(), 502, "UPSTREAM_INVALID")
+        await run.emptied()
+
+
 @pytest.mark.parametrize("framing", ["length", "chunks"])
 async def test_a_relayed_answer_breaks_off(framing: str) -> None:
     """What has begun can only be broken off, so that nobody takes it for whole."""

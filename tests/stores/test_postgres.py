@@ -244,6 +244,14 @@ async def test_a_password_that_was_changed_is_read_again(makes: Makes, tmp_path:
         await asyncio.to_thread(guarded.stop)
         await asyncio.to_thread(guarded.start)
         assert await store.password_hash("ann") == "hash-1"
+        # What editors put around a text is no part of it.
+        file.write_bytes(b"\xef\xbb\xbfsecond\r\n")
+        async with opened(guarded.url(user="shop", options=f"?password_file={file}")) as another:
+            assert await another.password_hash("ann") == "hash-1"
+        file.write_bytes(b"\xff\xfecanary")
+        binary = open_store(guarded.url(user="shop", options=f"?password_file={file}"))
+        with pytest.raises(StoreUnavailable, match="the password file is no text in UTF-8"):
+            await binary.open()
         file.write_text("wrong\n")
         wrong = open_store(guarded.url(user="shop", options=f"?password_file={file}"))
         with pytest.raises(StoreUnavailable, match='password authentication failed for user "shop"'):

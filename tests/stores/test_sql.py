@@ -191,6 +191,20 @@ async def test_removed_file_fails_the_ping(tmp_path: Path, url: str, store: Cred
         await store.ping()
 
 
+async def test_no_connection_reads_what_took_the_files_place(tmp_path: Path, store: CredentialStore) -> None:
+    """All that will ever read are open before the first request, however many ask at once."""
+    other = tmp_path / "other.db"
+    create_file(other)
+    upgrade(f"sqlite:///{other}")
+    impostor = open_store(f"sqlite:///{other}")
+    await impostor.open()
+    await impostor.set_password("ann", "an impostor's")
+    await impostor.close()
+    other.replace(tmp_path / "store.db")
+    found = await asyncio.gather(*(store.password_hash("ann") for _ in range(100)), return_exceptions=True)
+    assert {hashed for hashed in found if not isinstance(hashed, StoreUnavailable)} <= {None}
+
+
 async def test_database_without_tables_is_unavailable(tmp_path: Path) -> None:
     """A database that was never upgraded does not open."""
     (tmp_path / "store.db").touch()

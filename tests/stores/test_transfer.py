@@ -100,6 +100,17 @@ def test_a_copy_that_fails_changes_nothing(source: str, target: str) -> None:
     assert count(source) == before
 
 
+def test_a_source_that_cannot_be_read_is_named(source: str, target: str, tmp_path: Path) -> None:
+    """What fails is said of the store that fails, and the target is as it was."""
+    upgrade(target)
+    with sqlite3.connect(tmp_path / "store.db") as file:
+        file.execute("ALTER TABLE emails RENAME COLUMN customer_id TO another")
+    file.close()
+    with pytest.raises(StoreUnavailable, match=r"^SQLite: "):
+        copy(source, target)
+    assert count(target) == {"credentials": 0, "emails": 0, "registrations": 0}
+
+
 def test_only_sqlite_is_copied_and_only_to_postgresql(source: str, target: str) -> None:
     """The other ways round are no copies of this kind; a file that is not there is not made."""
     for one, other in ((target, source), (source, source), (target, target)):

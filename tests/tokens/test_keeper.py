@@ -8,6 +8,7 @@ import pytest
 
 from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore
+from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
@@ -129,6 +130,46 @@ async def test_broken_store_stops_before_the_upstream(
     assert not exchange.plans
 
 
+class Closing(Exchange):
+    """An exchange behind which the store is gone."""
+
+    def __init__(self, store: CredentialStore, answer: Checked | Refusal = SHOWN) -> None:
+        super().__init__(answer)
+        self._store = store
+
+    async def __call__(self, plan: Plan) -> Checked | Refusal:
+        """Answer as told, and leave no store behind."""
+        await self._store.close()
+        return await super().__call__(plan)
+
+
+@pytest.mark.parametrize(
+    ("mode", "plan", "answer", "code"),
+    [
+        (Passwords.CHANGE, put(password="new", name="Ann"), SHOWN, Code.WRITE_UNCONFIRMED),
+        (Passwords.FORGET, Plan("DELETE", "/v2/customers/ann-id"), Checked(204), Code.WRITE_UNCONFIRMED),
+        (Passwords.CHANGE, put(password="new"), SHOWN, Code.STORE_UNAVAILABLE),
+    ],
+)
+async def test_a_store_that_breaks_behind_a_write_does_not_undo_it(
+    keeper: Keeper, store: CredentialStore, mode: Passwords, plan: Plan, answer: Checked, code: Code
+) -> None:
+    """What happened upstream is never told as what did not; where nothing was written there, nothing has happened."""
+    outcome = await keeper.carry(mode, plan, PATH, Closing(store, answer), Trace())
+    assert isinstance(outcome, Refusal)
+    assert outcome.code is code
+
+
+async def test_a_registration_whose_customer_was_made_is_accepted(keeper: Keeper, store: CredentialStore) -> None:
+    """The intent is on the disk: the password's next use finishes it."""
+    new = {**ANN, "email": "new@x.example"}
+    fields = {"type": "customer", "name": "Ann", "email": new["email"], "password": "new"}
+    plan = Plan("POST", "/v2/customers", document={"data": fields})
+    assert await keeper.carry(Passwords.REGISTER, plan, PATH, Closing(store, Checked(201, {"data": new})), Trace()) == (
+        ACCEPTED
+    )
+
+
 @pytest.mark.parametrize(
     ("answer", "is_gone"),
     [
@@ -207,6 +248,16 @@ async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore)
         assert refusal is not None
         assert refusal.code is Code.STORE_UNAVAILABLE
         assert "password" not in str(document)
+
+
+async def test_a_customer_who_was_written_is_shown_without_a_store(keeper: Keeper, store: CredentialStore) -> None:
+    """The change is made: whether others have a password is left unsaid, not what became of it."""
+    await store.close()
+    document: Json = {"data": {**BEN, "password": "canary"}}
+    showing = keeper.showing(document, Whose(None), is_written=True)
+    assert showing is not None
+    assert await showing() is None
+    assert document == {"data": BEN}
 
 
 async def _show(keeper: Keeper, document: Any, whose: Whose) -> Refusal | None:
