@@ -9,7 +9,6 @@ import os
 import platform
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +18,8 @@ from gateway import __version__
 from gateway.cli import hangup
 from gateway.cli.cores import WORKERS_MOST
 from gateway.cli.ending import INTERRUPTED, leave_at, say_stopped
-from gateway.cli.fault import fail, tell
+from gateway.cli.fault import tell
+from gateway.cli.keys import keys
 from gateway.cli.options import (
     ADMIN,
     PUBLIC,
@@ -37,7 +37,6 @@ from gateway.cli.options import (
 )
 from gateway.cli.store import store
 from gateway.cli.verify import SEED_EXAMPLE, verify
-from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
 
 
@@ -58,7 +57,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Authenticating reverse proxy: customers log in, and each reaches only what is their own.",
 )
-keys = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="Signing keys.")
 
 _WORKERS = (
     "Processes that share the ports. Each has its own cache of tokens, login throttle, password pool and closed routes."
@@ -78,12 +76,6 @@ def gateway(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Show what there is where no command is given."""
-    _help_alone(context)
-
-
-@keys.callback()
-def keys_group(context: typer.Context) -> None:
     """Show what there is where no command is given."""
     _help_alone(context)
 
@@ -204,25 +196,6 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
 app.command(short_help="Attack a running gateway as a customer.", epilog=SEED_EXAMPLE)(verify)
 app.add_typer(keys, name="keys")
 app.add_typer(store, name="store")
-
-
-@keys.command()
-def new(
-    path: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write it; it must not exist.")],
-    algorithm: Annotated[Algorithm, typer.Option(help="What it signs with.")] = Algorithm.EDDSA,
-) -> None:
-    """Make a private signing key, readable by its owner only."""
-    from gateway.authn.key import generate, load_key
-
-    text = generate(algorithm)
-    try:
-        # Never over an existing key: tokens signed with it would all die.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        fail(f"cannot write {path}: {error.strerror}")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-        written.write(text + "\n")
-    typer.echo(f"{path}: {algorithm} key {load_key(text).kid}")
 
 
 def _end(code: int) -> None:

@@ -80,7 +80,7 @@ def secret_places(config: Config) -> Iterator[Location]:
 
 def _keys(config: Config) -> Iterator[Finding]:
     if not config.tokens.keys and not config.insecure_ephemeral_key:
-        yield ("tokens",), "there is no signing key", "add keys: and make one with `gateway keys new --out FILE`"
+        yield ("tokens",), "there is no signing key", "add keys: and make one with `gateway keys new`"
     seen: set[str] = set()
     for index, text in enumerate(config.tokens.keys):
         key: Key

@@ -4,15 +4,18 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from gateway.authn.rotation import State, in_ring, read_keys
 from gateway.config.check import Location, findings, secret_places
 from gateway.config.faults import ConfigError, Fault
-from gateway.config.model import ACCESS_TAGS, Config
+from gateway.config.key_folder import read_folder
+from gateway.config.model import ACCESS_TAGS, Config, Tokens
 from gateway.config.source import Source, read
 
 # The words of the validator where its own would not tell an operator what to write.
@@ -31,6 +34,7 @@ _WHAT = {
     "too_short": "nothing stands here",
     "tuple_type": "a list is expected here",
 }
+_KEYS: Location = ("tokens", "keys")
 _NOT_IN_FILE = ACCESS_TAGS | {"[key]"}
 _WRITE = {
     "bool_parsing": "write true or false",
@@ -46,7 +50,7 @@ _WRITE = {
 
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Return the checked configuration of a file; ConfigError with every fault otherwise."""
-    source = read(path, os.environ if environ is None else environ)
+    source = _with_keys(read(path, os.environ if environ is None else environ))
     try:
         config = Config.model_validate(source.data)
     except ValidationError as error:
@@ -59,6 +63,43 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     return config
 
 
+def load_tokens(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Tokens, Path | None]:
+    """Return the section `tokens` of a file without its keys, and the folder of those; ConfigError with every fault."""
+    source = read(path, os.environ if environ is None else environ)
+    try:
+        tokens = Tokens.model_validate({**source.data.get("tokens", {}), "keys": ()})
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False, include_context=True)
+        faults = [_explain(source, {**detail, "loc": ("tokens", *detail["loc"])}) for detail in details]
+        raise ConfigError(faults) from None
+    return tokens, key_folder(source)
+
+
+def key_folder(source: Source) -> Path | None:
+    """Return the folder that a file names for its signing keys; None where it lists them, or says nothing."""
+    tokens = source.data.get("tokens")
+    path = tokens.get("keys") if isinstance(tokens, dict) else None
+    return Path(source.where.locate(_KEYS).file).parent / path if isinstance(path, str) and path else None
+
+
+def _with_keys(source: Source) -> Source:
+    """Return the source with the keys of the folder, the one that signs first, in place of its path."""
+    path = key_folder(source)
+    if path is None:
+        return source
+    folder = read_folder(path)
+    kept, faults = read_keys(folder.texts)
+    if folder.faults or faults:
+        hint = "let `gateway keys` alone write into the folder, PEM files apart"
+        raise ConfigError(_fault(source, _KEYS, what, hint) for what in (*folder.faults, *faults))
+    ring = in_ring(kept)
+    if not ring or ring[0].state is not State.ACTIVE:
+        hint = "make one with `gateway keys new`, or let it sign with `gateway keys rotate`"
+        raise ConfigError([_fault(source, _KEYS, "no key of the folder signs", hint)])
+    tokens = {**source.data["tokens"], "keys": [folder.texts[one.file] for one in ring]}
+    return replace(source, data={**source.data, "tokens": tokens})
+
+
 def _fault(source: Source, where: Location, what: str, hint: str) -> Fault:
     place = source.where.locate(where)
     return Fault(place.file, place.line, place.column, f"{_spell(where)}: {what}", hint)
@@ -68,7 +109,8 @@ def _literal_secrets(source: Source, config: Config) -> Iterator[Fault]:
     if config.insecure_literal_secrets:
         return
     for where in secret_places(config):
-        if not source.where.interpolated(where):
+        # A folder is no secret.
+        if not source.where.interpolated(where) and not (where[:2] == _KEYS and source.where.is_scalar(_KEYS)):
             hint = "write ${env:NAME} or ${file:PATH}; only a demonstration may set insecure_literal_secrets: true"
             yield _fault(source, where, "a secret stands in the file", hint)
 

@@ -12,6 +12,7 @@ from pydantic import (
     Field,
     SecretStr,
     Tag,
+    WithJsonSchema,
     create_model,
     field_serializer,
     model_validator,
@@ -39,14 +40,19 @@ from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.stores.postgres_url import without_password
 from gateway.vocab.policy import IdempotencyKey, Passwords
 
+# What stands in a file; config/load.py puts the keys in place of their folder.
+_KEYS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string", "examples": ["keys"]}]}
+
 
 class Tokens(Closed):
     """The tokens that the gateway mints."""
 
     issuer: str = Field(min_length=1, description="`iss` of every token.")
     audience: str = Field(min_length=1, description="`aud` of every token.")
-    keys: tuple[SecretStr, ...] = Field(
-        default=(), description="Private keys (JWK or PEM), from ${file:...}; the first signs, all verify."
+    keys: Annotated[tuple[SecretStr, ...], WithJsonSchema(_KEYS)] = Field(
+        default=(),
+        description="The folder in which `gateway keys` keeps them, relative to this file; or a list of private keys"
+        " (JWK or PEM), from ${file:...}: the first signs, all verify.",
     )
     bearer_life: Duration = Field(default="1h", validate_default=True, description="Life of a bearer.")
     customer_life: Duration = Field(default="24h", validate_default=True, description="Life of a customer token.")

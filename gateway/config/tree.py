@@ -98,6 +98,11 @@ class Where:
         _, node, depth = self._walk(loc)
         return depth == len(loc) and isinstance(node, Scalar) and node.interpolated
 
+    def is_scalar(self, loc: Loc) -> bool:
+        """Tell whether one value stands at exactly `loc`, and no list or mapping."""
+        _, node, depth = self._walk(loc)
+        return depth == len(loc) and isinstance(node, Scalar)
+
     def _walk(self, loc: Loc) -> tuple[Place, Node, int]:
         key_place: Place = self._root.place
         node: Node = self._root

@@ -16,6 +16,7 @@ from gateway.decision import Decided, Snapshot, when_read, with_document
 from gateway.tokens.client import CHALLENGE, read_claim
 from gateway.tokens.login import Login
 from gateway.vocab.messages import Body, CallerKind, Headers, Json, Reply, Request, Trace
+from gateway.vocab.policy import JWKS_MAX_AGE
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode
 from gateway.wire.headers import first, media_type
@@ -129,7 +130,7 @@ class TokenApi:
     def publish_keys(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply:
         """Answer `GET /.well-known/jwks.json` (RFC 7517 section 5)."""
         del snapshot, request, body, trace
-        headers = (("content-type", "application/jwk-set+json"), ("cache-control", "public, max-age=300"))
+        headers = (("content-type", "application/jwk-set+json"), ("cache-control", f"public, max-age={JWKS_MAX_AGE}"))
         return Reply(200, headers, encode(self._ring.public_jwks()))
 
 

@@ -114,6 +114,8 @@ class Endpoint(StrEnum):
 
 
 JWKS_PATH = "/.well-known/jwks.json"
+# How long verifiers may keep the published keys, in seconds: a key is published as long before it signs.
+JWKS_MAX_AGE = 300
 """Where the public keys are, for all issuers alike (as RFC 8414 section 3 has its metadata)."""
 
 
