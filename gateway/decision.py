@@ -78,8 +78,8 @@ class Admission(Struct, frozen=True):
 class Ready(Struct, frozen=True):
     """A request that is decided: what to send, and by what its answer is judged.
 
-    The last of `headers` is the server's credential. `uploads`: the client's body is still to come, and is passed on as
-    it does. `is_repeat`: it was sent before, with a credential that was not accepted.
+    `uploads`: the client's body is still to come, and is passed on as it does. `lent` are those of `headers` that are
+    our credential. `is_repeat`: it was sent before, with a credential that was not accepted.
     """
 
     admission: Admission
@@ -89,6 +89,7 @@ class Ready(Struct, frozen=True):
     buffered: bool
     body: bytes = b""
     uploads: bool = False
+    lent: Headers = ()
     is_repeat: bool = False
 
 

@@ -4,7 +4,7 @@
     2 match        routing          exactly one route
     3 authenticate authn            who asks
     4 scope        scope            the plan: the request narrowed to the caller's records
-    5 credential   upstream         the server's own bearer
+    5 credential   upstream         one of the gateway's own, never the client's
     6 forward      carrying         send the plan
     7 guard        guard            every record is the caller's, or nothing of the answer leaves
     8 reply        server           (the exchange renders what is returned here)
@@ -26,7 +26,7 @@ from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
 from gateway.guard.fields import is_list
 from gateway.scope import core as scope
-from gateway.upstream.backend import Backend
+from gateway.upstream.backend import Backend, lent, rejection
 from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, GuardViolated, RouteClosed
@@ -132,12 +132,15 @@ class Flow:
                 if isinstance(found, Refusal):
                     return self._refused(found, admission.route, trace)
             referred: frozenset[tuple[str, str]] = frozenset()
+            is_guests = False
             for parent in planned.parents:
-                refers = await self._parents.check(parent, trace)
-                if isinstance(refers, Refusal):
-                    return self._refused(refers, admission.route, trace)
-                referred |= refers
-            return self._looked_up(snapshot, body, admission, trace, replace(planned, referred=referred))
+                allowed = await self._parents.check(parent, trace)
+                if isinstance(allowed, Refusal):
+                    return self._refused(allowed, admission.route, trace)
+                referred |= allowed.refers
+                is_guests |= allowed.is_guests
+            known = replace(planned, referred=referred, is_guests=is_guests)
+            return self._looked_up(snapshot, body, admission, trace, known)
 
         return later
 
@@ -165,16 +168,18 @@ class Flow:
             headers += snapshot.links.tags.unmarked(planned.conditions)
         target = admission.sent or wire_target.serialise(planned.path, planned.query)
         buffered = scope.is_buffered(admission.route, admission.access)
-        credential = self._backend.credential_in_hand()
-        if credential is not None:
-            headers = (*headers, credential)
-            return Ready(admission, planned, target, headers, buffered, body or b"", body is None)
+        name = lent(admission.access, planned)
+        lines = self._backend.in_hand(name)
+        if lines is not None:
+            headers += lines
+            return Ready(admission, planned, target, headers, buffered, body or b"", body is None, lines)
 
         async def later() -> Decided:
-            line = await self._backend.credential()
-            if isinstance(line, Refusal):
-                return line
-            return Ready(admission, planned, target, (*headers, line), buffered, body or b"", body is None)
+            lines = await self._backend.lines(name)
+            if isinstance(lines, Refusal):
+                return lines
+            sent = headers + lines
+            return Ready(admission, planned, target, sent, buffered, body or b"", body is None, lines)
 
         return later
 
@@ -184,16 +189,17 @@ class Flow:
         What changes nothing is sent once more with a fresh one. Anything else is not: nobody can tell for sure that
         it was not carried out, and it must not be twice.
         """
-        line = ready.headers[-1]
-        self._backend.reject(line)
+        name = lent(ready.admission.access, ready.plan)
+        self._backend.reject(name, ready.lent)
         if ready.is_repeat or ready.plan.method not in SAFE:
-            return Refusal(Code.CREDENTIAL_UNAVAILABLE, "upstream rejected the server credential", retry_after=1)
+            return rejection(name)
 
         async def later() -> Decided:
-            fresh = await self._backend.credential(line)
+            fresh = await self._backend.lines(name, ready.lent)
             if isinstance(fresh, Refusal):
                 return fresh
-            return replace(ready, headers=(*ready.headers[:-1], fresh), is_repeat=True)
+            kept = tuple(line for line in ready.headers if line not in ready.lent)
+            return replace(ready, headers=kept + fresh, lent=fresh, is_repeat=True)
 
         return later
 
@@ -241,7 +247,8 @@ class Flow:
         conditions = snapshot.links.tags.unmarked(plan.conditions)
         headers = (*plan.headers, *conditions, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         call = Call(plan.method, wire_target.serialise(plan.path, plan.query), headers, body)
-        answer = await self._backend.send(call, admission.route.answer_limit, trace)
+        name = lent(admission.access, plan)
+        answer = await self._backend.send(call, admission.route.answer_limit, trace, name)
         if isinstance(answer, Refusal):
             return answer
         judged = (admission.route, admission.access, plan, admission.whose, answer, snapshot.links)

@@ -22,6 +22,7 @@ from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
+from gateway.holding import hold
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch
 from gateway.ops.log import EventLog, Log
@@ -43,12 +44,10 @@ from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import ServerCredential
-from gateway.upstream.grant import ClientCredentials
 from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Lifecycle
-from gateway.vocab.policy import Endpoint, HeadLimits
+from gateway.vocab.policy import Credential, Endpoint, HeadLimits
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
@@ -110,21 +109,16 @@ async def running(
         heads = HeadLimits(**dict(config.limits.head))
         pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox, heads)
         stack.push_async_callback(pool.close)
-        options = config.upstream.credential
-        credential = ServerCredential(
-            ClientCredentials(
-                pool,
-                options.path,
-                options.client_id,
-                options.client_secret,
-                options.authentication,
-                options.default_life,
-            ),
-            emit,
-            now,
-        )
+        upstream = config.upstream
+        credential = hold(upstream.credential, Credential.SERVER, pool, emit, now)
         stack.push_async_callback(credential.close)
-        backend = Backend(pool, credential, clock)
+        held = [credential]
+        public = None
+        if upstream.public_credential is not None:
+            public = hold(upstream.public_credential, Credential.PUBLIC, pool, emit, now)
+            stack.push_async_callback(public.close)
+            held.append(public)
+        backend = Backend(pool, credential, clock, public=public)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
         store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack)
@@ -153,8 +147,8 @@ async def running(
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        renewing = group.create_task(credential.run(), name="server credential renewal")
-        stack.callback(renewing.cancel)
+        for one in held:
+            stack.callback(group.create_task(one.run(), name="credential renewal").cancel)
         watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
         stack.callback(watching.cancel)
         for address in (listen, admin):

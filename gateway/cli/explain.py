@@ -16,12 +16,13 @@ from rich.table import Column, Table
 from gateway import decision
 from gateway.cli.table import describe, name_of, whole, written
 from gateway.config.compile import key_ring, snapshot
+from gateway.config.credential import Basic, Header, NoCredential
 from gateway.config.model import Config
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
 from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
-from gateway.vocab.policy import Passwords, Route
+from gateway.vocab.policy import Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import parse_request
@@ -59,6 +60,8 @@ class Answer:
     refusal: Refusal | None = None
     plan: Plan | None = None
     sent: str | None = None
+    lent: Credential | None = None
+    credential_lines: dict[str, str] = field(default_factory=dict)
     waits: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
@@ -93,7 +96,8 @@ class Answer:
             "method": self.plan.method,
             "path": path,
             "query": query,
-            "headers": {**_masked_headers(self.plan.headers), "authorization": "Bearer <server credential>"},
+            "credential": self.lent,
+            "headers": {**_masked_headers(self.plan.headers), **self.credential_lines},
             "body": _masked(self.plan.document),
         }
 
@@ -117,9 +121,10 @@ class Answer:
         after = self.after() or {}
         target = after["path"] + (f"?{after['query']}" if after["query"] else "")
         words = ["curl", "-X", after["method"], f'"$UPSTREAM_URL"{shlex.quote(target)}']
-        words += ["-H", '"Authorization: Bearer $UPSTREAM_TOKEN"']
+        for name, shape in self.credential_lines.items():
+            words += ["-H", f'"{name.title()}: {shape.partition("<")[0]}$UPSTREAM_TOKEN"']
         for name, value in after["headers"].items():
-            if name != "authorization":
+            if name not in self.credential_lines:
                 words += ["-H", shlex.quote(f"{name}: {value}")]
         if after["body"] is not None:
             words += ["--data", shlex.quote(written(after["body"]))]
@@ -141,6 +146,7 @@ class Answer:
         before, after = self.before(), self.after()
         for name in ("method", "path", "query", "headers", "body"):
             change.add_row(name, _shown(before[name]), _shown(after[name]) if after else "nothing")
+        change.add_row("credential", "-", f"{self.lent}" if after else "nothing")
         others = whole("other routes", "why not")
         for other, reason in self.others:
             others.add_row(other, reason)
@@ -173,7 +179,27 @@ def explain(config: Config, question: Question) -> Answer:
         answer.notes.append("the gateway answers this path itself")
         return answer
     _plan(compiled, request, admission, answer)
+    if answer.plan is not None:
+        answer.lent = admission.access.credential
+        answer.credential_lines = dict(_credential_lines(config, answer.lent))
+        if admission.access.for_guests is not answer.lent:
+            note = f"if the record that is looked up first is nobody's, it goes with `{admission.access.for_guests}`"
+            answer.notes.append(note)
     return answer
+
+
+def _credential_lines(config: Config, name: Credential) -> Iterator[tuple[str, str]]:
+    """Yield the header line of a credential, its secret masked."""
+    held = config.upstream.public_credential if name is Credential.PUBLIC else config.upstream.credential
+    match held:
+        case Header():
+            yield held.name, f"<{name} credential>"
+        case Basic():
+            yield "authorization", f"Basic <{name} credential>"
+        case NoCredential() | None:
+            pass
+        case _:
+            yield "authorization", f"Bearer <{name} credential>"
 
 
 def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: Answer) -> None:

@@ -6,6 +6,7 @@ It reads no network and makes no keys; key texts and the store's URL are judged 
 from collections.abc import Iterator, Sequence
 
 from gateway.authn.key import Key, KeyFault, load_key
+from gateway.config.credential import SECRET_KEYS, Header, Tls
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
@@ -20,7 +21,7 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
-from gateway.vocab.policy import JWKS_PATH, Endpoint, Passwords
+from gateway.vocab.policy import JWKS_PATH, Credential, Endpoint, Passwords
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
 
@@ -33,13 +34,14 @@ _METHODS = {
     Passwords.CHANGE: frozenset({"PUT", "PATCH"}),
     Passwords.FORGET: frozenset({"DELETE"}),
 }
-SECRETS: tuple[Location, ...] = (("upstream", "credential", "client_secret"), ("log", "customer_key"))
+_CREDENTIALS = ("credential", "public_credential")
 
 
 def findings(config: Config) -> Iterator[Finding]:
     """Yield every fault of a file whose single values are right."""
     yield from _keys(config)
     yield from _clients(config)
+    yield from _upstream(config)
     fault = check_url(config.store.url)
     if fault is not None:
         yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
@@ -58,9 +60,13 @@ def findings(config: Config) -> Iterator[Finding]:
 
 def secret_places(config: Config) -> Iterator[Location]:
     """Yield where secrets stand."""
-    yield SECRETS[0]
+    for name in _CREDENTIALS:
+        credential = getattr(config.upstream, name)
+        for key in SECRET_KEYS:
+            if getattr(credential, key, None) is not None:
+                yield ("upstream", name, key)
     if config.log.customer_key is not None:
-        yield SECRETS[1]
+        yield ("log", "customer_key")
     for index in range(len(config.clients.client_credentials)):
         yield ("clients", "client_credentials", index, "secret")
     for index in range(len(config.tokens.keys)):
@@ -97,6 +103,22 @@ def _clients(config: Config) -> Iterator[Finding]:
             if client_id in seen:
                 yield ("clients", name, index, "id"), "this client id stands here twice", "remove one of them"
             seen.add(client_id)
+
+
+def _upstream(config: Config) -> Iterator[Finding]:
+    upstream = config.upstream
+    for name in _CREDENTIALS:
+        credential = getattr(upstream, name)
+        if isinstance(credential, Header) and credential.name in upstream.forward_headers:
+            what = "clients may send this header themselves (upstream.forward_headers)"
+            yield ("upstream", name, "name"), what, "take it from forward_headers"
+    if upstream.tls != Tls() and not upstream.url.startswith("https://"):
+        yield ("upstream", "tls"), "the upstream is not reached by TLS", "write https:// in upstream.url, or remove tls"
+    if upstream.public_credential is None:
+        for index, route in enumerate(config.routes):
+            if route.credential is Credential.PUBLIC:
+                what = "there is no such credential"
+                yield ("routes", index, "credential"), what, "add upstream.public_credential, or remove this key"
 
 
 def _routes(config: Config) -> Iterator[Finding]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     SecretStr,
@@ -18,26 +17,17 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.config.credential import Credential, Tls
 from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.section import Closed, Path, Template
 from gateway.config.units import Duration, Size
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
-from gateway.routing import parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
+from gateway.vocab.policy import Credential as CredentialName
 from gateway.vocab.policy import Passwords
 from gateway.wire.headers import OWN_ANSWER_FIELDS, OWN_FIELDS
-
-
-class Closed(BaseModel):
-    """Base of all sections: unknown keys are faults, values are frozen and never echoed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=False)
-
-
-def _template(path: str) -> str:
-    parse_template(path)
-    return path
 
 
 def _base_url(url: str) -> str:
@@ -82,8 +72,6 @@ def _reason(text: str) -> str:
     return words
 
 
-Template = Annotated[str, AfterValidator(_template)]
-Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(_template)]
 Flag = Annotated[bool, Field(strict=True)]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -97,30 +85,21 @@ class Timeouts(Closed):
     total: Duration = Field(default="1h", validate_default=True, description="For the whole exchange.")
 
 
-class Credential(Closed):
-    """The gateway's own client at the upstream."""
-
-    client_id: str = Field(min_length=1, description="Client id.")
-    client_secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
-    path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
-    authentication: Literal["form", "basic"] | None = Field(
-        default=None,
-        description="Where the endpoint wants id and secret: in the form or in Authorization: Basic. Without it the"
-        " form is tried first, and the other where it answers 400 or 401.",
-    )
-    default_life: Duration = Field(
-        default="5m",
-        gt=0,
-        validate_default=True,
-        description="Life of a bearer whose grant does not say it (expires_in).",
-    )
-
-
 class Upstream(Closed):
     """The commerce API behind the gateway."""
 
     url: Annotated[str, AfterValidator(_base_url)] = Field(description="Base URL of the API.")
-    credential: Credential = Field(description="How the gateway obtains its own bearer.")
+    credential: Credential = Field(
+        description="The gateway's own credential, named `server`: for requests that are bound to the customer's id,"
+        " for those of trusted callers, for look-ups of the gateway's own and where passwords are kept."
+    )
+    public_credential: Credential | None = Field(
+        default=None,
+        description="A weaker one, named `public`, that gives what the API gives to everybody: for all other requests."
+        " It is written like `credential`, which never stands in for it. Without it there is one for all, and"
+        " `gateway check` says what that means.",
+    )
+    tls: Tls = Field(default_factory=Tls, description="TLS to the API.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
     connections: int = Field(
         default=256,
@@ -405,6 +384,11 @@ class Route(Closed):
         default=None,
         description="What the route does with passwords: register, change, forget or show. No effect where"
         " customers.verify is upstream.",
+    )
+    credential: CredentialName | None = Field(
+        default=None,
+        description="Which of the gateway's credentials carries requests of public callers and customers here, in place"
+        " of what their rules say. `server` gives them what the server may; `gateway check` names each such route.",
     )
     limits: Limits = Field(default_factory=Limits, description="Sizes and times.")
     set_cookie: Flag = Field(default=False, description="true: cookies of the upstream pass on open access.")

@@ -6,13 +6,15 @@ passes the guard of its own route.
 
 from collections.abc import Awaitable, Callable
 
+from msgspec.structs import replace
+
 from gateway.carrying.call import Call
 from gateway.decision import Ready, Snapshot
 from gateway.guard import core as guard
 from gateway.routing import Match
 from gateway.scope import core as scope
 from gateway.scope.rules.path_owner import PathOwner
-from gateway.upstream.backend import Backend
+from gateway.upstream.backend import Backend, lent
 from gateway.upstream.parents import Parents
 from gateway.vocab.messages import Checked, Request, Target, Trace, Whose
 from gateway.vocab.policy import Access
@@ -72,10 +74,12 @@ class Creations:
         if isinstance(plan, Refusal):
             return False
         for parent in plan.parents:
-            if isinstance(await self._parents.check(parent, trace), Refusal):
+            allowed = await self._parents.check(parent, trace)
+            if isinstance(allowed, Refusal):
                 return False
+            plan = replace(plan, is_guests=plan.is_guests or allowed.is_guests)
         call = Call("GET", serialise(plan.path, plan.query), (*_HEADERS, ("x-request-id", trace.request_id)))
-        answer = await self._backend.send(call, match.route.answer_limit, trace)
+        answer = await self._backend.send(call, match.route.answer_limit, trace, lent(access, plan))
         if isinstance(answer, Refusal):
             return False
         checked = guard.judge(match.route, access, plan, whose, answer, snapshot.links)

@@ -69,7 +69,7 @@ class Attack:
         self._baseline = baseline
         self._progress = progress
         self._said: set[str] = set()
-        self._table = RouteTable(compile_route(model) for model in gate.config.routes)
+        self._table = RouteTable(compile_route(gate.config, model) for model in gate.config.routes)
         self._marks = re.compile(re.escape(self._attacker.canary) + r"-\d+")
         self.accepted: list[Trial] = []
         self.outcome = Outcome()

@@ -58,6 +58,13 @@ class Passwords(StrEnum):
     SHOW = "show"
 
 
+class Credential(StrEnum):
+    """Names of the gateway's own credentials at the upstream: the server's, and the weaker one of public callers."""
+
+    SERVER = "server"
+    PUBLIC = "public"
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What one kind of caller may do on a route. Without any rule the answer is relayed as it is (`open`).
@@ -67,11 +74,14 @@ class Access:
     `judges_included`, whether any of them judges `included`.
 
     `unproven` are the methods for which nothing proves, before a request is sent, whose the record is that it names.
+    `credential` goes upstream with a request, and `for_guests` with one whose looked-up record belongs to nobody.
     """
 
     scope: tuple[ScopeRule, ...] = ()
     guards: tuple[GuardRule, ...] = ()
     unproven: frozenset[str] = frozenset()
+    credential: Credential = Credential.SERVER
+    for_guests: Credential = Credential.SERVER
     is_open: bool = field(init=False, repr=False, compare=False)
     needs_body: bool = field(init=False, repr=False, compare=False)
     judges_bare: bool = field(init=False, repr=False, compare=False)

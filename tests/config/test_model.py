@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
+from gateway.config.credential import ClientCredentials
 from gateway.config.load import models_in
-from gateway.config.model import Access, Closed, Config, CorsOptions, Customers, Route, Rules, Upstream
+from gateway.config.model import Access, Config, CorsOptions, Customers, Route, Rules, Upstream
+from gateway.config.section import Closed
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.owner import Owner
 from gateway.guard.rules.redact import Redact
@@ -60,6 +62,7 @@ def test_secrets_are_not_shown() -> None:
     """Neither the repr nor a dump nor a validation error of a configuration shows a secret."""
     config = Config.model_validate(minimal(log={"customer_key": "hunter2"}))
     assert "hunter2" not in repr(config) + str(config.model_dump()) + config.model_dump_json()
+    assert isinstance(config.upstream.credential, ClientCredentials)
     assert isinstance(config.upstream.credential.client_secret, SecretStr)
     with pytest.raises(ValidationError) as caught:
         Config.model_validate(minimal(log={"customer_key": ["hunter2"]}, tokens="hunter2"))

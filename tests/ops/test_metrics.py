@@ -22,6 +22,7 @@ from gateway.vocab.events import (
     RequestDone,
 )
 from gateway.vocab.messages import Trace
+from gateway.vocab.policy import Credential
 from gateway.vocab.refusals import Code
 
 TRACE = Trace(
@@ -112,9 +113,9 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (LoginDone("granted"), ("gateway_logins_total", "outcome=granted"), 1),
     (LoginDone("throttled"), ("gateway_logins_total", "outcome=throttled"), 1),
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
-    (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "outcome=renewed"), 1),
-    (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds",), 50),
-    (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "outcome=failed"), 1),
+    (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "credential=server", "outcome=renewed"), 1),
+    (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds", "credential=server"), 50),
+    (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "credential=server", "outcome=failed"), 1),
     (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
     (Lifecycle("ready"), ("gateway_password_queue_depth",), 0),
 ]
@@ -132,9 +133,12 @@ def test_the_remaining_life_of_the_credential_is_computed_when_asked() -> None:
     metrics = Metrics(CollectorRegistry(), lambda: time[0])
     metrics(CredentialRenewed(100.0))
     metrics(CredentialRenewed(150.0))
+    metrics(CredentialRenewed(20.0, Credential.PUBLIC))
     for now, remaining in ((0.0, 150.0), (60.0, 90.0), (200.0, -50.0)):
         time[0] = now
-        assert read(metrics.render()[0].decode())[("gateway_credential_expiry_seconds",)] == remaining
+        assert (
+            read(metrics.render()[0].decode())[("gateway_credential_expiry_seconds", "credential=server")] == remaining
+        )
 
 
 def test_there_is_no_expiry_before_a_credential() -> None:
@@ -230,8 +234,8 @@ def test_several_workers_add_up(tmp_path: Path) -> None:
     assert numbers["gateway_logins_total", "outcome=granted"] == 2
     assert numbers[("gateway_password_queue_depth",)] == 4
     assert numbers[("gateway_log_lines_dropped_total",)] == 2
-    assert numbers[("gateway_credential_expires_at_seconds",)] == 300
-    assert numbers[("gateway_credential_expiry_seconds",)] == 200
+    assert numbers[("gateway_credential_expires_at_seconds", "credential=server")] == 300
+    assert numbers[("gateway_credential_expiry_seconds", "credential=server")] == 200
 
 
 def test_a_worker_that_begins(tmp_path: Path) -> None:
@@ -250,7 +254,7 @@ def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     numbers = worked(tmp_path, 1, "never")
     assert numbers[("gateway_log_lines_dropped_total",)] == 2
     assert numbers[("gateway_password_queue_depth",)] == 2
-    assert numbers[("gateway_credential_expires_at_seconds",)] == 400
+    assert numbers[("gateway_credential_expires_at_seconds", "credential=server")] == 400
     numbers = worked(tmp_path, 0, "500")
     assert numbers[("gateway_log_lines_dropped_total",)] == 3
     assert numbers["gateway_request_seconds_count", "route=orders"] == 3
