@@ -107,9 +107,9 @@ async def running(
         outbox = Outbox(asyncio.get_running_loop())
         timeouts = Timeouts(**dict(config.upstream.timeouts), life=config.upstream.connection_life)
         heads = HeadLimits(**dict(config.limits.head))
-        pool = ConnectionPool(config.upstream.url, timeouts, config.upstream.connections, outbox, heads)
-        stack.push_async_callback(pool.close)
         upstream = config.upstream
+        pool = ConnectionPool(upstream.url, timeouts, upstream.connections, outbox, heads, upstream.tls.files)
+        stack.push_async_callback(pool.close)
         credential = hold(upstream.credential, Credential.SERVER, pool, emit, now)
         stack.push_async_callback(credential.close)
         held = [credential]

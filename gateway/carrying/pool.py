@@ -1,7 +1,6 @@
 """All connections to one upstream: a call takes a free one, or waits for one, first come, first served."""
 
 import asyncio
-import ssl
 from collections import deque
 from socket import IPPROTO_TCP, SOCK_STREAM
 from typing import Final
@@ -13,6 +12,7 @@ from aiohappyeyeballs import AddrInfoType
 from gateway.carrying.call import Break, Call, Receiver, Timeouts, tell
 from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
+from gateway.carrying.tls import Tls
 from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Refusal
 
@@ -92,11 +92,13 @@ class ConnectionPool:
         most: int,
         outbox: Outbox,
         heads: HeadLimits = HeadLimits(),  # noqa: B008 - a frozen value
+        tls: Tls = Tls(),  # noqa: B008 - a frozen value
     ) -> None:
         base = yarl.URL(url)
         self.timeouts: Final = timeouts
         self._address: Final = (base.host or "", base.port or 0)
-        self._ssl: Final = ssl.create_default_context() if base.scheme == "https" else None
+        self._ssl: Final = tls.context() if base.scheme == "https" else None
+        self._server_name: Final = None if self._ssl is None else tls.server_name or base.host
         self._host: Final = ("Host", base.host_port_subcomponent or "")
         self._base_path: Final = base.raw_path.rstrip("/")
         self._outbox: Final = outbox
@@ -222,7 +224,7 @@ class ConnectionPool:
                 )
                 try:
                     _, connection = await loop.create_connection(
-                        self._make, sock=socket, ssl=self._ssl, server_hostname=host if self._ssl is not None else None
+                        self._make, sock=socket, ssl=self._ssl, server_hostname=self._server_name
                     )
                 except BaseException:
                     socket.close()

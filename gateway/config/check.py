@@ -1,11 +1,12 @@
 """What must fit together in a routing file, beyond single values. Every fault is found, with its place.
 
-It reads no network and makes no keys; key texts and the store's URL are judged as they stand.
+It reads no network and makes no keys; key texts, files of certificates and the store's URL are judged as they stand.
 """
 
 from collections.abc import Iterator, Sequence
 
 from gateway.authn.key import Key, KeyFault, load_key
+from gateway.carrying.tls import UnfitTlsError
 from gateway.config.credential import SECRET_KEYS, Header, Tls
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
@@ -114,6 +115,11 @@ def _upstream(config: Config) -> Iterator[Finding]:
             yield ("upstream", name, "name"), what, "take it from forward_headers"
     if upstream.tls != Tls() and not upstream.url.startswith("https://"):
         yield ("upstream", "tls"), "the upstream is not reached by TLS", "write https:// in upstream.url, or remove tls"
+    elif upstream.tls != Tls():
+        try:
+            upstream.tls.files.context()
+        except UnfitTlsError as fault:
+            yield ("upstream", "tls", fault.setting), f"{fault}", "give a readable file in PEM, its key not encrypted"
     if upstream.public_credential is None:
         for index, route in enumerate(config.routes):
             if route.credential is Credential.PUBLIC:

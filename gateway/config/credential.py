@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
+from gateway.carrying import tls as carrying
 from gateway.config.section import Closed, Path
 from gateway.config.units import Duration
 from gateway.wire.headers import FORWARDED, OWN_FIELDS
@@ -129,20 +130,30 @@ SECRET_KEYS = ("token", "value", "password", "client_secret")
 
 
 class Tls(Closed):
-    """TLS to an https upstream. Without `ca_file` the system's authorities count, or those that SSL_CERT_FILE names."""
+    """TLS to an https upstream. Files are in PEM, and read at start.
+
+    Without `ca_file` the system's authorities count, or those that the variables SSL_CERT_FILE and SSL_CERT_DIR name.
+    """
 
     ca_file: FilePath | None = Field(
-        default=None, description="Certificates (PEM) of the authorities that count, in place of the system's."
+        default=None, description="Certificates of the authorities that count, in place of the system's."
     )
     certificate_file: FilePath | None = Field(
-        default=None, description="The gateway's own certificate and those above it (PEM), where the upstream asks."
+        default=None, description="The gateway's own certificate and those above it, where the upstream asks."
     )
-    key_file: FilePath | None = Field(default=None, description="Its private key (PEM), if it is not in the same file.")
+    key_file: FilePath | None = Field(
+        default=None, description="Its private key, not encrypted, if it is not in the same file."
+    )
     server_name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9._-]+$",
         description="The name that the upstream's certificate must hold, where it is not that in `url`.",
     )
+
+    @property
+    def files(self) -> carrying.Tls:
+        """Return what connections are made with."""
+        return carrying.Tls(self.ca_file, self.certificate_file, self.key_file, self.server_name)
 
     @model_validator(mode="after")
     def _paired(self) -> "Tls":

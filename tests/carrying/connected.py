@@ -10,6 +10,7 @@ from gateway.carrying.call import Call, Carrier, Timeouts, Uploads
 from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
+from gateway.carrying.tls import Tls
 from gateway.vocab.messages import Headers
 from gateway.vocab.refusals import Code, Refusal
 from tests.server.raw import Serve, served
@@ -111,9 +112,9 @@ class Taken:
         self.told.append(what)
 
 
-def pool_of(url: str, *, most: int = 4, times: Timeouts = PATIENT) -> ConnectionPool:
+def pool_of(url: str, *, most: int = 4, times: Timeouts = PATIENT, tls: Tls = Tls()) -> ConnectionPool:  # noqa: B008 - a frozen value
     """Make a pool. Whoever makes it closes it."""
-    return ConnectionPool(url, times, most, Outbox(asyncio.get_running_loop()))
+    return ConnectionPool(url, times, most, Outbox(asyncio.get_running_loop()), tls=tls)
 
 
 @asynccontextmanager
