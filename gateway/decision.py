@@ -59,6 +59,7 @@ class Snapshot(Struct, frozen=True):
     cors: Cors
     links: LinkRewriter
     places: Places
+    token_header: str = wire_headers.CUSTOMER_TOKEN
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
     lines: LineMemory = field(default_factory=LineMemory)
@@ -213,6 +214,8 @@ def authenticate(
     named = dict(request.headers)
     is_plain = len(named) == len(request.headers)
     authorization = named.get("authorization")
+    if snapshot.token_header == wire_headers.AUTHORIZATION:
+        return _by_authorization(snapshot, request, reads_token=reads_token, needs_token=needs_token)
     caller: Caller | Refusal
     if authorization is None:
         if snapshot.requires_bearer:
@@ -226,10 +229,10 @@ def authenticate(
             return caller
         if (caller.kind, caller.client_id) not in snapshot.clients:
             return Refusal(Code.BEARER_INVALID, "client is not configured any more")
-    token = named.get(wire_headers.CUSTOMER_TOKEN)
+    token = named.get(snapshot.token_header)
     if token is None or not reads_token:
         return caller
-    tokens = (token,) if is_plain else wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN)
+    tokens = (token,) if is_plain else wire_headers.values(request.headers, snapshot.token_header)
     is_public = caller.kind is CallerKind.PUBLIC
     if is_public and is_nothing(tokens):
         return caller
@@ -239,6 +242,30 @@ def authenticate(
         forgives = is_public and not needs_token and len(tokens) == 1
         return replace(caller, has_dead_token=True) if forgives else customer_id
     return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id)
+
+
+def _by_authorization(
+    snapshot: Snapshot, request: Request, *, reads_token: bool, needs_token: bool
+) -> Caller | Refusal:
+    """Stage 3 where `Authorization` carries the customer token, or a client's bearer: their types tell them apart."""
+    lines = wire_headers.values(request.headers, wire_headers.AUTHORIZATION)
+    if len(lines) > 1:
+        return Refusal(Code.BEARER_INVALID, "more than one Authorization line")
+    authorization, at = "".join(lines), request.received_at
+    scheme, _, rest = authorization.partition(" ")
+    token = rest.strip() if scheme.rstrip(":").lower() == "bearer" else authorization.strip()
+    if is_nothing((token,)):
+        return Caller(CallerKind.PUBLIC)
+    customer_id = snapshot.customers.verify((token,), at)
+    if not isinstance(customer_id, Refusal):
+        return Caller(CallerKind.CUSTOMER, None, customer_id) if reads_token else Caller(CallerKind.PUBLIC)
+    caller = snapshot.bearers.verify(authorization, at)
+    if not isinstance(caller, Refusal) and (caller.kind, caller.client_id) in snapshot.clients:
+        return caller
+    # Without it everybody is a public caller: where that is as much, or it is about to be replaced, it does no harm.
+    if not reads_token or not needs_token:
+        return Caller(CallerKind.PUBLIC, has_dead_token=reads_token)
+    return customer_id
 
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
@@ -302,7 +329,7 @@ def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int,
     carries = (
         status in {307, 308}
         or ready.admission.caller.kind is CallerKind.TRUSTED
-        or any(wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN))
+        or any(wire_headers.values(request.headers, snapshot.token_header))
     )
     if place.side is Side.UNREADABLE or (place.side is Side.ELSEWHERE and carries):
         blame = Code.UPSTREAM_INVALID if request.method in _BODILESS else Code.WRITE_UNCONFIRMED

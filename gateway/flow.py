@@ -35,15 +35,14 @@ from gateway.vocab.policy import Endpoint, Passwords, Perform, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import encode
-from gateway.wire.cors import SCOPED_VARY, is_preflight
-from gateway.wire.headers import first
+from gateway.wire.cors import is_preflight, scoped_vary
+from gateway.wire.headers import CUSTOMER_TOKEN, first
 
 _BODILESS = frozenset({"GET", "HEAD"})
 # An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
 _SMALL_UPLOAD = 64 * 1024
 # What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
-_PRIVATE: Headers = (("cache-control", "private, no-store"), ("vary", SCOPED_VARY))
-_SCOPED_HEADERS: Headers = (("content-type", "application/json"), *_PRIVATE)
+_PRIVATE: Headers = (("cache-control", "private, no-store"),)
 # An upstream of ours compresses for nobody: guards must read, and links are rewritten on the way.
 _OWN_HEADERS: Headers = (("accept-encoding", "identity"),)
 
@@ -73,7 +72,10 @@ class Flow:
         keeper: PasswordKeeper | None,
         endpoints: Mapping[Endpoint, Handler],
         emit: Emit,
+        token_header: str = CUSTOMER_TOKEN,
     ) -> None:
+        self._private: Headers = (*_PRIVATE, ("vary", scoped_vary(token_header)))
+        self._scoped: Headers = (("content-type", "application/json"), *self._private)
         self._backend = backend
         self._parents = parents
         self._keeper = keeper
@@ -292,11 +294,11 @@ class Flow:
             return self._refused(checked, route, trace)
         headers = checked.headers
         if not headers and checked.status != 304:  # noqa: PLR2004 - it has no body that could be of a type
-            headers = _SCOPED_HEADERS
+            headers = self._scoped
         elif checked.document is None or first(headers, "content-type") is not None:
-            headers += _PRIVATE
+            headers += self._private
         else:
-            headers = (*_SCOPED_HEADERS, *headers)
+            headers = (*self._scoped, *headers)
         body = b"" if checked.document is None else encode(checked.document)
         if checked.owes_tag:
             return decision.tagged(Reply(checked.status, headers, body), plan.conditions)

@@ -125,7 +125,7 @@ async def running(
         login = Login(verifier, _throttle(config), clock, emit)
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
-        flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit)
+        flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit, config.tokens.header)
         server = config.server
         edge = Edge(
             *(flow, pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),

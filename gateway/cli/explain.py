@@ -26,12 +26,11 @@ from gateway.vocab.policy import Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import parse_request
-from gateway.wire.headers import CUSTOMER_TOKEN, first
+from gateway.wire.headers import AUTHORIZATION, CUSTOMER_TOKEN, first
 from gateway.wiring import now
 
 _MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", CUSTOMER_TOKEN, "cookie", "proxy-authorization"})
-_TOKENS = frozenset({"authorization", CUSTOMER_TOKEN})
 _SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
 _EXPLAIN_CLIENT = "explain"
 
@@ -160,10 +159,14 @@ def explain(config: Config, question: Question) -> Answer:
     shown = headers
     if question.caller is not None:
         # A request pasted from a browser brings its own tokens; --as says whose stand in their place.
-        headers = (*(line for line in headers if line[0] not in _TOKENS), *_tokens(compiled, question))
+        headers = (
+            *(line for line in headers if line[0] not in {AUTHORIZATION, compiled.token_header}),
+            *_tokens(compiled, question),
+        )
         compiled = _with_client(compiled)
     request = Request("explain", question.method.upper(), question.target, headers, "-", now())
-    answer = Answer(question, shown)
+    masked = tuple((name, _MASK if name == compiled.token_header else value) for name, value in shown)
+    answer = Answer(question, masked)
     trace = Trace()
     admission = decision.admit(compiled, request, trace)
     answer.caller = trace.caller
@@ -262,7 +265,9 @@ def _tokens(compiled: Snapshot, question: Question) -> Headers:
     lines = [("authorization", f"Bearer {bearer}")]
     if question.customer_id is not None:
         token, _, _ = compiled.customers.mint(question.customer_id, at, 60)
-        lines.append((CUSTOMER_TOKEN, token))
+        if compiled.token_header == AUTHORIZATION:
+            return ((AUTHORIZATION, f"Bearer {token}"),)
+        lines.append((compiled.token_header, token))
     return tuple(lines)
 
 

@@ -23,6 +23,7 @@ from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
 from gateway.vocab.policy import JWKS_PATH, Credential, Endpoint, Passwords
+from gateway.wire.headers import AUTHORIZATION
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
 
@@ -42,6 +43,7 @@ def findings(config: Config) -> Iterator[Finding]:
     """Yield every fault of a file whose single values are right."""
     yield from _keys(config)
     yield from _clients(config)
+    yield from _token_header(config)
     yield from _upstream(config)
     fault = check_url(config.store.url)
     if fault is not None:
@@ -104,6 +106,16 @@ def _clients(config: Config) -> Iterator[Finding]:
             if client_id in seen:
                 yield ("clients", name, index, "id"), "this client id stands here twice", "remove one of them"
             seen.add(client_id)
+
+
+def _token_header(config: Config) -> Iterator[Finding]:
+    header = config.tokens.header
+    if header == AUTHORIZATION and config.clients.require:
+        what = "Authorization carries the bearers of clients, which clients.require asks for"
+        yield ("tokens", "header"), what, "choose another header, or write clients: {require: false}"
+    if header in config.upstream.forward_headers:
+        what = "this header carries customer tokens (tokens.header), which never go upstream"
+        yield ("upstream", "forward_headers"), what, f"take {header} from the list"
 
 
 def _upstream(config: Config) -> Iterator[Finding]:

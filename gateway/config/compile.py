@@ -46,9 +46,10 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         ),
         clients=frozenset(public | trusted),
         requires_bearer=clients.require,
+        token_header=tokens.header,
         forwarded=FORWARDED | set(config.upstream.forward_headers),
         cors=Cors(
-            *(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
+            *(frozenset(config.cors.origins), int(config.cors.max_age), (tokens.header, *config.cors.headers)),
             expose=tuple(
                 dict.fromkeys((*config.cors.expose, *(name for one in config.routes for name in one.answer_headers)))
             ),

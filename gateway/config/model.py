@@ -27,7 +27,7 @@ from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab.policy import Credential as CredentialName
 from gateway.vocab.policy import Passwords
-from gateway.wire.headers import OWN_ANSWER_FIELDS, OWN_FIELDS
+from gateway.wire.headers import AUTHORIZATION, CUSTOMER_TOKEN, FORWARDED, OWN_ANSWER_FIELDS, OWN_FIELDS
 
 
 def _base_url(url: str) -> str:
@@ -62,6 +62,13 @@ def _answerable(name: str) -> str:
     name = _header_name(name)
     if name in OWN_ANSWER_FIELDS or name.startswith("access-control-"):
         raise ValueError("the gateway speaks for itself in this header of its replies; it cannot be passed on")
+    return name
+
+
+def _token_header(name: str) -> str:
+    name = _header_name(name)
+    if name in FORWARDED or name in OWN_FIELDS - {AUTHORIZATION, CUSTOMER_TOKEN}:
+        raise ValueError("this header says something else; it cannot carry a token")
     return name
 
 
@@ -137,6 +144,12 @@ class Tokens(Closed):
     audience: str = Field(min_length=1, description="`aud` of every token.")
     keys: tuple[SecretStr, ...] = Field(
         default=(), description="Private keys (JWK or PEM), from ${file:...}; the first signs, all verify."
+    )
+    header: Annotated[str, AfterValidator(_token_header)] = Field(
+        default="X-Moltin-Customer-Token",
+        validate_default=True,
+        description="In which header clients send the customer token. With `clients.require: false` it may be"
+        " Authorization, as `Bearer ...`.",
     )
     bearer_life: Duration = Field(default="1h", validate_default=True, description="Life of a bearer.")
     customer_life: Duration = Field(default="24h", validate_default=True, description="Life of a customer token.")
