@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from gateway import decision
 from gateway.cli.table import describe, name_of, whole, written
 from gateway.config.compile import key_ring, snapshot
-from gateway.config.credential import Basic, Header, NoCredential
+from gateway.config.lending import credential_lines
 from gateway.config.model import Config
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
@@ -184,25 +184,11 @@ def explain(config: Config, question: Question) -> Answer:
     _plan(compiled, request, admission, answer)
     if answer.plan is not None:
         answer.lent = admission.access.credential
-        answer.credential_lines = dict(_credential_lines(config, answer.lent))
+        answer.credential_lines = dict(credential_lines(config, answer.lent))
         if admission.access.for_guests is not answer.lent:
             note = f"if the record that is looked up first is nobody's, it goes with `{admission.access.for_guests}`"
             answer.notes.append(note)
     return answer
-
-
-def _credential_lines(config: Config, name: Credential) -> Iterator[tuple[str, str]]:
-    """Yield the header line of a credential, its secret masked."""
-    held = config.upstream.public_credential if name is Credential.PUBLIC else config.upstream.credential
-    match held:
-        case Header():
-            yield held.name, f"<{name} credential>"
-        case Basic():
-            yield "authorization", f"Basic <{name} credential>"
-        case NoCredential() | None:
-            pass
-        case _:
-            yield "authorization", f"Bearer <{name} credential>"
 
 
 def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: Answer) -> None:

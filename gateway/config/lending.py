@@ -6,6 +6,7 @@ everything else gets what the API gives to everybody.
 
 from collections.abc import Iterator
 
+from gateway.config.credential import Basic, Header, NoCredential
 from gateway.config.model import Access, Config, Route, Rules
 from gateway.guard.rules.owner import Owner
 from gateway.scope.rules.body_stamp import BodyStamp
@@ -46,6 +47,19 @@ def _is_bound(access: Access, *, of_guests: bool) -> bool:
         or (isinstance(rule, ParentOwner) and not (of_guests and rule.accepts is not Accepts.OWN))
         for rule in access.scope_rules
     )
+
+
+def credential_lines(config: Config, name: Credential) -> Iterator[tuple[str, str]]:
+    """Yield the header line of a credential, its secret masked."""
+    match config.upstream.public_credential if name is Credential.PUBLIC else config.upstream.credential:
+        case Header() as held:
+            yield held.name, f"<{name} credential>"
+        case Basic():
+            yield "authorization", f"Basic <{name} credential>"
+        case NoCredential() | None:
+            pass
+        case _:
+            yield "authorization", f"Bearer <{name} credential>"
 
 
 def lent_freely(config: Config) -> Iterator[tuple[str, str]]:

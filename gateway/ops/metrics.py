@@ -273,11 +273,8 @@ class _Shown(Collector):
                 continue
             yield family
             if family.name == _EXPIRES_AT:
-                left = GaugeMetricFamily(
-                    "gateway_credential_expiry_seconds",
-                    "Seconds until a credential expires; negative once it has.",
-                    labels=("credential",),
-                )
+                what = "Seconds until a credential expires; negative once it has."
+                left = GaugeMetricFamily("gateway_credential_expiry_seconds", what, labels=("credential",))
                 for sample in family.samples:
                     left.add_metric((sample.labels["credential"],), sample.value - self._now())
                 yield left

@@ -14,6 +14,7 @@ LARGEST_FILE = 500
 QUESTION = 300
 ANSWERS = {
     "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
+    "gateway/cli/explain.py": "one answer: what is asked, how it is found out, and the forms in which it is shown",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
@@ -28,9 +29,11 @@ ANSWERS = {
 # What the API says and what shops send getting through - statuses and redirects (380), conditions, tags and lines of
 # answers (400), numbers and targets as they came (135), what SDKs and browsers send (270), registrations that are read
 # back (300), connections as real ones end (250) - is another 1,700.
+# Credentials of every kind and which of them carries a request (310), TLS to the upstream (60) and the header of
+# customer tokens (80) are 450 more.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 10_600
+CORE = 11_250
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

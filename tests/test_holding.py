@@ -5,10 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.faults import ConfigError
-from gateway.config.load import load
 from tests.fakes.commerce import Commerce, Recorded
-from tests.gateways import MOLTIN, environment
 from tests.gateways import site as run_site
 
 OPEN = """\
@@ -133,26 +130,3 @@ async def test_a_key_that_is_rejected_for_one_serves_the_others(upstream: Commer
         assert len(upstream.requests) == 1
         refuses[0] = False
         assert (await site.public("GET", "/v2/products")).status == 200
-
-
-FAULTS = [
-    pytest.param("{kind: token}", "kind", id="no such kind"),
-    pytest.param("{kind: bearer}", "write either token: or token_file:", id="no token"),
-    pytest.param("{kind: header, name: 'A B', value: '${env:TOKEN}'}", "letters, digits and hyphens", id="a bad name"),
-    pytest.param("{kind: header, name: Host, value: '${env:TOKEN}'}", "says something else", id="a name that is taken"),
-    pytest.param("{kind: header, value: '${env:BROKEN}'}", "printable ASCII", id="a value of two lines"),
-    pytest.param("{kind: header, value: literal}", "a secret stands in the file", id="a secret in the file"),
-    pytest.param("{kind: basic, user: 'a:b', password: '${env:TOKEN}'}", "not of the form", id="a colon in the user"),
-]
-
-
-@pytest.mark.parametrize(("written", "told"), FAULTS)
-def test_what_cannot_be_is_a_fault_with_its_place(tmp_path: Path, written: str, told: str) -> None:
-    """It is said what to write instead, and no secret with it."""
-    file = tmp_path / "gateway.yaml"
-    file.write_text(OPEN.format(credential=written).replace("moltin.yaml", str(MOLTIN)))
-    with pytest.raises(ConfigError) as caught:
-        load(file, environment(tmp_path, "http://up.example", TOKEN="static", BROKEN="static\nx: y"))
-    assert f"{file}:3:" in str(caught.value)
-    assert told in str(caught.value)
-    assert "static" not in str(caught.value)
