@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import argon2
 
-from gateway.config.model import Hashing
+from gateway.config.customers import Hashing
 from gateway.stores import open_store, upgrade
 
 PASSWORD = "the-right-password"  # noqa: S105 - of customers who live for a minute

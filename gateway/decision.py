@@ -1,7 +1,7 @@
-"""What is decided of a request and its answer: the pure half of the flow. Nothing here waits, sends, or asks the clock.
+"""What is decided of a request: the pure half of the flow. Nothing here waits, sends, or asks the clock.
 
-Stages 1 to 4 before a request goes upstream, and how an answer on an open route is passed on; `flow` calls them in
-their order. What has to be waited for is a value, too: a `Later` is only made here, never run.
+Stages 1 to 4 before a request goes upstream; `flow` calls them in their order. What has to be waited for is a value,
+too: a `Later` is only made here, never run.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,12 +11,10 @@ from msgspec.structs import replace
 
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier, is_nothing
-from gateway.guard import core as guard
-from gateway.guard import status as guard_status
 from gateway.routing import RouteTable
 from gateway.scope import core as scope
 from gateway.vocab.messages import (
-    Answer,
+    READS,
     Body,
     Caller,
     CallerKind,
@@ -29,22 +27,19 @@ from gateway.vocab.messages import (
     Trace,
     Whose,
 )
-from gateway.vocab.policy import Access, Endpoint, Route
+from gateway.vocab.policy import Access, Endpoint, IdempotencyKey, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire import etags
+from gateway.wire import etags, idempotency
 from gateway.wire import headers as wire_headers
 from gateway.wire import target as wire_target
-from gateway.wire.body import CODINGS, encode, inflate, parse_request
+from gateway.wire.body import UNENCODED, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
-from gateway.wire.location import Places, Side
-from gateway.wire.relaying import true_lines
+from gateway.wire.location import Places
 
-_BODILESS = frozenset({"GET", "HEAD"})
 # RFC 9110 section 15.4.5.
 _OF_UNCHANGED = frozenset({"cache-control", "etag", "vary"})
-_EVENTS = "text/event-stream"
 
 
 class Snapshot(Struct, frozen=True):
@@ -60,8 +55,10 @@ class Snapshot(Struct, frozen=True):
     links: LinkRewriter
     places: Places
     token_header: str = wire_headers.CUSTOMER_TOKEN
+    public: Headers = ()
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
+    pseudonym: str = wire_headers.GATEWAY
     lines: LineMemory = field(default_factory=LineMemory)
 
 
@@ -101,22 +98,6 @@ Decided = Ready | Reply | Refusal | Later
 """How a request goes on: upstream, with a reply at once, or after something that takes time."""
 
 
-class Relayed(Struct, frozen=True):
-    """How an answer on an open route is passed on; `length` is that of its body, where it is known and stays.
-
-    `inflates`: it came compressed, though that was not asked for, and must be read whole to be rewritten.
-    `is_endless`: it is a stream of events (WHATWG HTML, section 9.2), which may be silent for long.
-    """
-
-    headers: Headers
-    length: str | None
-    rewrites: bool
-    has_body: bool
-    is_error: bool
-    inflates: bool = False
-    is_endless: bool = False
-
-
 def when_read(body: Body, limit: int, go_on: Callable[[bytes], Decided]) -> Decided:
     """Go on with a request's whole body: at once where all of it has come, else later."""
     raw = body.taken(limit)
@@ -148,6 +129,8 @@ def with_document(request: Request, body: Body, limit: int, go_on: Callable[[Jso
 
 def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
     """Stages 1-3: say which route a request takes and for whom, or no. Pure."""
+    if wire_headers.came_through(request.headers, snapshot.pseudonym):
+        return Refusal(Code.FORWARDING_LOOP, "our own Via")
     origin = _origin_form(snapshot, request)
     target = origin if isinstance(origin, Refusal) else wire_target.parse(origin)
     if isinstance(target, Refusal):
@@ -241,7 +224,7 @@ def authenticate(
         # Of two lines nobody can tell which one is meant.
         forgives = is_public and not needs_token and len(tokens) == 1
         return replace(caller, has_dead_token=True) if forgives else customer_id
-    return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id)
+    return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id, is_by_trusted=not is_public)
 
 
 def _by_authorization(
@@ -270,101 +253,18 @@ def _by_authorization(
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
     """Stage 4: narrow the request. Pure; `document` is the body where `scope.needs_document` asks for it."""
-    return scope.make_plan(
-        admission.route, admission.access, admission.whose, request, admission.target, document, snapshot.forwarded
+    asked = (admission.route, admission.access, admission.whose, request, admission.target, document)
+    planned = scope.make_plan(*asked, snapshot.forwarded, snapshot.public, snapshot.pseudonym)
+    keys = admission.route.idempotency_key
+    if isinstance(planned, Refusal) or keys is IdempotencyKey.OFF or planned.method in READS:
+        return planned
+    is_required = keys is IdempotencyKey.REQUIRED
+    key = idempotency.passing(
+        request.headers, admission.caller, request.method, admission.target, is_required=is_required
     )
-
-
-def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, headers: Headers) -> Relayed | Refusal:
-    """Say how an answer on an open route is passed on. Pure.
-
-    An error is read whole: of it leave its status and messages. HEAD is answered as GET would be, as far as a head
-    tells.
-    """
-    refusal = guard.relayable(status, headers)
-    if refusal is not None:
-        return refusal
-    method = request.method
-    if status >= 400:  # noqa: PLR2004 - HTTP's own number
-        return Relayed((), None, rewrites=False, has_body=method != "HEAD", is_error=True)
-    # A part of a body has no whole strings in it; `without_range` asks for the whole instead.
-    is_json = wire_headers.is_json(wire_headers.first(headers, "content-type"))
-    rewrites = is_json and not wire_headers.is_part(status, headers)
-    has_body = not guard.lacks_body(status, method)
-    coding = wire_headers.content_coding(headers) if rewrites else None
-    if coding is not None and coding not in CODINGS:
-        return Refusal(Code.UPSTREAM_INVALID, "JSON in a content coding that cannot be read")
-    passing = wire_headers.for_client(headers, set_cookie=ready.admission.route.set_cookie)
-    lines = true_lines(passing, snapshot.links, status, ready.plan.conditions, rewrites=rewrites)
-    if status in guard_status.REDIRECTS:
-        place = _redirected(snapshot, ready, request, status, passing)
-        if isinstance(place, Refusal):
-            return place
-        lines = tuple((name, place if name == "location" else value) for name, value in lines)
-        if not is_json:
-            # The page that comes with it is for people, and may name the upstream's own address.
-            return Relayed(wire_headers.without_content(lines), "0", rewrites=False, has_body=False, is_error=False)
-    length = wire_headers.first(headers, "content-length")
-    if length == "0" and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
-        return nothing
-    if rewrites or not (has_body or method == "HEAD"):
-        length = None
-    is_endless = has_body and wire_headers.media_type(wire_headers.first(headers, "content-type")) == _EVENTS
-    inflates = coding is not None and has_body
-    return Relayed(lines, length, rewrites, has_body, is_error=False, inflates=inflates, is_endless=is_endless)
-
-
-def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int, lines: Headers) -> str | Refusal:
-    """Return where a redirect leads as a client may follow it; empty where it does not say.
-
-    Browsers and SDKs repeat headers of their own, the customer token too, at the new origin on every redirect, and
-    behind 307 and 308 the body as well: only to a listed origin may either go.
-    """
-    found = wire_headers.values(lines, "location")
-    if len(found) > 1:
-        return Refusal(Code.UPSTREAM_INVALID, "more than one Location")
-    if not found:
-        return ""
-    place = snapshot.places.read(found[0], ready.target)
-    carries = (
-        status in {307, 308}
-        or ready.admission.caller.kind is CallerKind.TRUSTED
-        or any(wire_headers.values(request.headers, snapshot.token_header))
-    )
-    if place.side is Side.UNREADABLE or (place.side is Side.ELSEWHERE and carries):
-        blame = Code.UPSTREAM_INVALID if request.method in _BODILESS else Code.WRITE_UNCONFIRMED
-        return Refusal(blame, "a redirect leads where it may not")
-    return place.link
-
-
-def without_range(ready: Ready, status: int, headers: Headers) -> Later | Refusal | None:
-    """Return how a request goes on whose answer is a part of JSON: its bytes are not those that clients get.
-
-    The whole is asked for, which a server may always answer instead (RFC 9110 section 14.2). None for other answers.
-    """
-    if not wire_headers.is_part(status, headers):
-        return None
-    content_type = wire_headers.first(headers, "content-type")
-    # The parts of several ranges say of themselves what they are, out of sight.
-    if not wire_headers.is_json(content_type) and wire_headers.media_type(content_type) != "multipart/byteranges":
-        return None
-    kept = tuple(line for line in ready.headers if line[0] not in {"range", "if-range"})
-    if len(kept) == len(ready.headers) or ready.plan.method not in _BODILESS:
-        # A write is not repeated; Range means nothing to one.
-        return Refusal(Code.UPSTREAM_INVALID, "a part that was not asked for")
-
-    async def later() -> Decided:
-        return replace(ready, headers=kept)
-
-    return later
-
-
-def inflated(snapshot: Snapshot, head: Relayed, answer: Answer, limit: int) -> Reply | Refusal:
-    """Return an open answer that came compressed, in plain and rewritten; at most `limit` bytes of it."""
-    plain = inflate(answer.body, wire_headers.content_coding(answer.headers), limit)
-    if isinstance(plain, Refusal):
-        return plain
-    return Reply(answer.status, head.headers, snapshot.links.rewrite(plain))
+    if isinstance(key, Refusal):
+        return key
+    return replace(planned, key=key) if key else planned
 
 
 def tagged(reply: Reply, conditions: Headers) -> Reply | Refusal:
@@ -383,42 +283,16 @@ def tagged(reply: Reply, conditions: Headers) -> Reply | Refusal:
             return Reply(reply.status, lines, reply.body)
 
 
-def error_reply(answer: Answer) -> Reply | Refusal:
-    """Return what leaves of an error on an open route."""
-    judged = guard_status.relayed_error(answer)
-    if isinstance(judged, Refusal):
-        return judged
-    headers = (("content-type", "application/json"), ("cache-control", "no-store"), *judged.headers)
-    return Reply(judged.status, headers, encode(judged.document))
-
-
-def empty(method: str, status: int, lines: Headers) -> Reply | Refusal:
-    """Return what becomes of an open answer whose body turned out empty: what was done was done.
-
-    Old SDKs stand an empty body behind a 204 only, so that a write gets a document that says nothing, and where JSON
-    was asked for none is no answer. Source: docs/upstream.md section 7.
-    """
-    if status in guard_status.REDIRECTS:
-        return Reply(status, wire_headers.without_content(lines))
-    if method == "DELETE":
-        return Reply(204)
-    kind = wire_headers.first(lines, "content-type")
-    if method not in _BODILESS:
-        lines = (*wire_headers.without_content(lines), ("content-type", "application/json"))
-        return Reply(status, lines, encode({"data": None}))
-    if kind is None or wire_headers.is_json(kind):
-        return Refusal(Code.UPSTREAM_INVALID, "empty body")
-    return Reply(status, lines)
-
-
 def check_body(request: Request, route: Route, access: Access) -> Refusal | None:
     """Say whether a request may carry the body that its head announces."""
     wanted = scope.needs_document(route, access)
-    if request.method in _BODILESS or (request.method == "DELETE" and not access.is_open and not wanted):
+    if request.method in READS or (request.method == "DELETE" and not access.is_open and not wanted):
         return Refusal(Code.BODY_UNEXPECTED)
-    # What is streamed goes on without this header, and would be read as something else.
-    if not wanted and any(
-        value.lower() != "identity" for value in wire_headers.values(request.headers, "content-encoding")
-    ):
-        return Refusal(Code.BODY_TYPE, "encoded body")
-    return None
+    coding = wire_headers.content_coding(request.headers)
+    if wanted or coding is None:
+        return None
+    # Its header goes with it on open routes. Elsewhere it does not, and the body would be read as something else.
+    passes = access.is_open and not wire_headers.ends_here(request.headers, "content-encoding")
+    if passes and wire_headers.is_registered_coding(coding):
+        return None
+    return Refusal(Code.BODY_TYPE, "encoded body", accepts=UNENCODED)

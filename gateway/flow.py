@@ -30,15 +30,28 @@ from gateway.upstream.backend import Backend, lent, rejection
 from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, GuardViolated, RouteClosed
-from gateway.vocab.messages import Answer, Body, Checked, Headers, Json, Plan, Reply, Request, Trace, Whose
+from gateway.vocab.messages import (
+    READS,
+    Answer,
+    Body,
+    CallerKind,
+    Checked,
+    Headers,
+    Json,
+    Plan,
+    Reply,
+    Request,
+    Trace,
+    Whose,
+)
 from gateway.vocab.policy import Endpoint, Passwords, Perform, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import encode
 from gateway.wire.cors import is_preflight, scoped_vary
+from gateway.wire.counting import counting
 from gateway.wire.headers import CUSTOMER_TOKEN, first
 
-_BODILESS = frozenset({"GET", "HEAD"})
 # An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
 _SMALL_UPLOAD = 64 * 1024
 # What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
@@ -58,21 +71,28 @@ class PasswordKeeper(Protocol):
     ) -> Checked | Refusal:
         """Take the password out of `plan`, `perform` the rest, and keep the password."""
 
-    def showing(self, document: Any, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
+    def showing(
+        self, document: Any, whose: Whose, *, is_written: bool
+    ) -> Callable[[], Awaitable[Refusal | None]] | None:
         """Return what sets `password` to a boolean on every customer in `document`; None where there is none."""
 
 
 class Flow:
-    """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself."""
+    """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself.
 
-    def __init__(
+    `counted` tells under what a client's address counts in shares and throttles (`wire.counting`).
+    """
+
+    def __init__(  # noqa: PLR0913 - what the wiring has made
         self,
         backend: Backend,
         parents: Parents,
         keeper: PasswordKeeper | None,
         endpoints: Mapping[Endpoint, Handler],
         emit: Emit,
+        *,
         token_header: str = CUSTOMER_TOKEN,
+        counted: Callable[[str], str] = counting(knows_proxies=False),  # noqa: B008 - a function
     ) -> None:
         self._private: Headers = (*_PRIVATE, ("vary", scoped_vary(token_header)))
         self._scoped: Headers = (("content-type", "application/json"), *self._private)
@@ -81,6 +101,7 @@ class Flow:
         self._keeper = keeper
         self._endpoints = endpoints
         self._emit = emit
+        self._counted = counted
         self._creations = Creations(backend, parents)
         self._closed: set[str] = set()
 
@@ -96,6 +117,9 @@ class Flow:
         if isinstance(admission, Refusal):
             return admission
         route = admission.route
+        if not (admission.caller.kind is CallerKind.TRUSTED or admission.caller.is_by_trusted):
+            # What a trusted client sends is sent for many, from one address.
+            trace.counts_for = self._counted(request.peer)
         if route.endpoint is not None:
             return self._endpoints[route.endpoint](snapshot, request, body, trace)
         if route.name in self._closed:
@@ -152,7 +176,7 @@ class Flow:
             return partial(self._kept, self._keeper, mode, snapshot, admission, trace, planned)
         if planned.document is not None:
             return self._forwarded(snapshot, admission, trace, planned, encode(planned.document))
-        if not body.expected or body.consumed or planned.method in _BODILESS:
+        if not body.expected or body.consumed or planned.method in READS:
             return self._forwarded(snapshot, admission, trace, planned, b"")
         limit = admission.route.stream_limit
         if limit is not None and body.length is not None and body.length > limit:
@@ -165,7 +189,7 @@ class Flow:
         self, snapshot: Snapshot, admission: Admission, trace: Trace, planned: Plan, body: bytes | None
     ) -> Ready | Later:
         """Stage 5: a request that can be sent, as soon as there is a credential. A body of None is streamed."""
-        headers = (*planned.headers, *_OWN_HEADERS, ("x-request-id", trace.request_id))
+        headers = (*planned.headers, *planned.key, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         if planned.conditions and not scope.is_judged_first(admission.access, planned):
             headers += snapshot.links.tags.unmarked(planned.conditions)
         target = admission.sent or wire_target.serialise(planned.path, planned.query)
@@ -188,8 +212,8 @@ class Flow:
     def rejected(self, ready: Ready) -> Refusal | Later:
         """Say how a request goes on whose answer was a 401: it speaks of our credential, never of the client's.
 
-        What changes nothing is sent once more with a fresh one. Anything else is not: nobody can tell for sure that
-        it was not carried out, and it must not be twice.
+        What changes nothing is sent once more with a fresh one. Anything else is the client's to repeat, who knows
+        whether twice does harm: the upstream said that it did not let us in.
         """
         name = lent(ready.admission.access, ready.plan)
         self._backend.reject(name, ready.lent)
@@ -227,7 +251,7 @@ class Flow:
             named = self._creations.named(snapshot, ready, judged, location, trace)
             if isinstance(named, str):
                 judged = replace(judged, headers=(*judged.headers, ("location", named)))
-        showing = None if admission.route.passwords is None else self._showing(judged, admission.whose)
+        showing = None if admission.route.passwords is None else self._showing(judged, admission.whose, plan)
         if showing is None and not callable(named) and not asks:
             return self._judged(judged, admission.route, trace, plan)
 
@@ -237,7 +261,7 @@ class Flow:
                 checked = await self._performed(snapshot, admission, plan, trace, is_proven=True)
             elif callable(named) and (link := await named()) is not None:
                 checked = replace(judged, headers=(*judged.headers, ("location", link)))
-            return self._judged(await self._shown(checked, admission), admission.route, trace, plan)
+            return self._judged(await self._shown(checked, admission, plan), admission.route, trace, plan)
 
         return later
 
@@ -252,7 +276,7 @@ class Flow:
         name = lent(admission.access, plan)
         answer = await self._backend.send(call, admission.route.answer_limit, trace, name)
         if isinstance(answer, Refusal):
-            return answer
+            return guard.unusable(answer, admission.access, plan)
         judged = (admission.route, admission.access, plan, admission.whose, answer, snapshot.links)
         return guard.judge(*judged, is_proven=is_proven)
 
@@ -276,16 +300,20 @@ class Flow:
             return Refusal(Code.CONDITION_FAILED) if is_refused else done
 
         checked = await keeper.carry(mode, planned, admission.whose, perform, trace)
-        return self._judged(await self._shown(checked, admission), admission.route, trace, planned)
+        return self._judged(await self._shown(checked, admission, planned), admission.route, trace, planned)
 
-    def _showing(self, checked: Checked, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
-        return None if self._keeper is None else self._keeper.showing(checked.document, whose)
+    def _showing(self, checked: Checked, whose: Whose, plan: Plan) -> Callable[[], Awaitable[Refusal | None]] | None:
+        return (
+            None
+            if self._keeper is None
+            else self._keeper.showing(checked.document, whose, is_written=plan.method not in READS)
+        )
 
-    async def _shown(self, checked: Checked | Refusal, admission: Admission) -> Checked | Refusal:
+    async def _shown(self, checked: Checked | Refusal, admission: Admission, plan: Plan) -> Checked | Refusal:
         """Return an answer whose customers show who has a password, on routes that keep them."""
         if isinstance(checked, Refusal) or admission.route.passwords is None:
             return checked
-        showing = self._showing(checked, admission.whose)
+        showing = self._showing(checked, admission.whose, plan)
         return checked if showing is None else await showing() or checked
 
     def _judged(self, checked: Checked | Refusal, route: Route, trace: Trace, plan: Plan) -> Reply | Refusal:

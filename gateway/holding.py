@@ -35,12 +35,12 @@ def hold(
         case written.StaticBearer():
             raise ValueError("a bearer without token and token_file")
         case written.Implicit():
-            obtain = Implicit(pool, options.path, options.client_id, options.default_life)
+            obtain = Implicit(pool, options.path, options.client_id, options.default_life, now)
         case written.ClientCredentials():
             also = {"scope": options.scope, "audience": options.audience}
             obtain = ClientCredentials(
                 *(pool, options.path, options.client_id, options.client_secret),
-                *(options.authentication, options.default_life),
+                *(options.authentication, options.default_life, now),
                 {field: value for field, value in also.items() if value is not None},
             )
         case _:

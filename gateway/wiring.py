@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TextIO
 
 from aiohttp import web
@@ -14,27 +16,30 @@ from prometheus_client import CollectorRegistry
 
 from gateway import __version__
 from gateway.authn.keyring import KeyRing
-from gateway.carrying.call import Timeouts
 from gateway.carrying.outbox import Outbox
-from gateway.carrying.pool import ConnectionPool
 from gateway.config.compile import key_ring, snapshot
+from gateway.config.customers import Bucket
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
-from gateway.holding import hold
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch
 from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
+from gateway.reaching import Means, reach
 from gateway.scope.filters import DIALECTS
-from gateway.server.admin import make_admin
+from gateway.server.admin import Handed, make_admin
+from gateway.server.descriptors import Exhaustion, share
 from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
+from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
-from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
+from gateway.stores import CredentialStore, Mark, StoreUnavailable, at_own_risk, is_usable, open_store, upgrade
+from gateway.stores.thread import StoreThread
+from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
@@ -42,12 +47,13 @@ from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifie
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
-from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
-from gateway.vocab.events import Emit, Lifecycle
-from gateway.vocab.policy import Credential, Endpoint, HeadLimits
+from gateway.vocab.events import Emit, Failed, Lifecycle, NoProxyTrusted
+from gateway.vocab.policy import Endpoint, HeadLimits
+from gateway.wire.client_address import Proxies, public_lines
+from gateway.wire.counting import counting
 
 # Accounts and addresses remembered by the throttle: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
@@ -58,7 +64,10 @@ clock: Final[Callable[[], float]] = time.monotonic
 
 @dataclass(slots=True)
 class Gateway:
-    """A running gateway. `store` and `hasher` are None where the upstream keeps the passwords."""
+    """A running gateway. `store` and `hasher` are None where the upstream keeps the passwords.
+
+    `take_admin` serves a connection to the admin port that another process has accepted.
+    """
 
     listen: Address
     admin: Address
@@ -66,6 +75,7 @@ class Gateway:
     store: CredentialStore | None
     hasher: PasswordHasher | None
     emit: Batch
+    take_admin: Callable[[socket.socket], None]
     _listener: Listener
     _drain_deadline: float
 
@@ -82,7 +92,7 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(
+async def running(  # noqa: PLR0913 - what a process may be given
     config: Config,
     listen: Address,
     admin: Address,
@@ -90,12 +100,14 @@ async def running(
     log: TextIO | Outlet,
     make_log: Callable[[EventLog], Log] = lambda log: log,
     shared_ports: bool = False,
+    opened: Mark | None = None,
 ) -> AsyncIterator[Gateway]:
     """Run a gateway: it listens when the context is entered and is gone when it is left.
 
     Raises StoreUnavailable when the store cannot be opened, UnfitParserError when the installed aiohttp cannot be used
-    and OSError when a port cannot be had. `shared_ports` lets several processes listen on the same ports. `make_log`
-    makes another log of the one that writes JSON.
+    and OSError when a port cannot be had. `shared_ports` makes it one of several processes: they listen on the same
+    public port, and who started them on the admin port. `make_log` makes another log of the one that writes JSON.
+    `opened` is the store's file as the others have opened it.
     """
     check_parser()
     metrics = Metrics(CollectorRegistry(), now)
@@ -105,83 +117,97 @@ async def running(
     async with AsyncExitStack() as stack:
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
-        timeouts = Timeouts(**dict(config.upstream.timeouts), life=config.upstream.connection_life)
-        heads = HeadLimits(**dict(config.limits.head))
-        upstream = config.upstream
-        pool = ConnectionPool(upstream.url, timeouts, upstream.connections, outbox, heads, upstream.tls.files)
-        stack.push_async_callback(pool.close)
-        credential = hold(upstream.credential, Credential.SERVER, pool, emit, now)
-        stack.push_async_callback(credential.close)
-        held = [credential]
-        public = None
-        if upstream.public_credential is not None:
-            public = hold(upstream.public_credential, Credential.PUBLIC, pool, emit, now)
-            stack.push_async_callback(public.close)
-            held.append(public)
-        backend = Backend(pool, credential, clock, public=public)
+        heads, descriptors = HeadLimits(**dict(config.limits.head)), share(config.upstream.connections)
+        reached = reach(config.upstream, descriptors.upstream, Means(outbox, heads, emit, now, clock), stack)
+        reached.pool.on_failed = Exhaustion(emit, clock)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack)
+        store, hasher, keeper, verifier = await _passwords(config, reached.backend, emit, stack, opened)
         login = Login(verifier, _throttle(config), clock, emit)
-        parents = Parents(backend, config.upstream.owner_memory, clock)
-        stack.push_async_callback(parents.close)
-        flow = Flow(backend, parents, keeper, _endpoints(config, login, ring), emit, config.tokens.header)
+        flow = Flow(
+            *(reached.backend, reached.parents, keeper, _endpoints(config, login, ring), emit),
+            token_header=config.tokens.header,
+            counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
+        )
         server = config.server
         edge = Edge(
-            *(flow, pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
+            *(flow, reached.pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
             heads=heads,
             half_closed=server.half_closed,
+            peers=_peers(config, emit),
         )
 
-        async def ready() -> dict[str, bool]:
+        async def ready() -> dict[str, bool | str]:
             return {
-                "credential": credential.is_good,
-                "store": store is None or await _is_usable(store),
+                "credential": reached.is_good,
+                "store": store is None or await is_usable(store),
                 "not_draining": not edge.is_draining,
             }
 
-        application = make_admin(ready, emit.render, lambda: f"# gateway {__version__}\n{dump(config)}")
+        application = make_admin(
+            ready, emit.render, lambda: f"# gateway {__version__}\n{dump(config)}", is_handed=shared_ports
+        )
         admin_runner = web.AppRunner(application, access_log=None, handle_signals=False)
-        admin_site = await _listen(stack, admin_runner, admin, shared=shared_ports)
-        listener = Listener(edge)
+        await admin_runner.setup()
+        stack.push_async_callback(admin_runner.cleanup)
+        if not shared_ports:
+            await _listen(admin_runner, admin)
+        listener = Listener(edge, descriptors.clients)
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        for one in held:
+        for one in reached.held:
             stack.callback(group.create_task(one.run(), name="credential renewal").cancel)
         watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
         stack.callback(watching.cancel)
-        for address in (listen, admin):
-            if takes_one_family(address.host):
-                emit(Lifecycle("IPv6 only", f"{address}: this system has no socket for both families"))
-        for name in insecure_settings(config):
-            emit(Lifecycle("insecure setting", name))
+        _note(config, (listen, admin), descriptors.note, emit)
         gateway = Gateway(
             _bound(listener.addresses, listen),
-            _bound(admin_runner.addresses, admin),
+            admin if shared_ports else _bound(admin_runner.addresses, admin),
             edge,
             store,
             hasher,
             emit,
+            Handed(admin_runner.server).take,
             listener,
             config.server.drain,
         )
-        del admin_site
         emit(Lifecycle("started", f"public {gateway.listen}, admin {gateway.admin}, version {__version__}"))
         yield gateway
         emit(Lifecycle("stopped"))
 
 
+def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: Emit) -> None:
+    """Tell at start of what an operator may not have meant."""
+    for address in addresses:
+        if takes_one_family(address.host):
+            emit(Lifecycle("IPv6 only", f"{address}: this system has no socket for both families"))
+    if descriptors:
+        emit(Lifecycle("few descriptors", descriptors))
+    for name in insecure_settings(config):
+        emit(Lifecycle("insecure setting", name))
+    if not config.server.trusted_proxies:
+        emit(NoProxyTrusted())
+
+
 async def _passwords(
-    config: Config, backend: Backend, emit: Emit, stack: AsyncExitStack
+    config: Config, backend: Backend, emit: Emit, stack: AsyncExitStack, opened: Mark | None
 ) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier]:
     """Make what keeps and compares passwords: the store's way or the upstream's."""
     customers = config.customers
     pattern = compile_id_pattern(customers.id_pattern)
     if customers.verify == "upstream":
-        return None, None, None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch)
-    await asyncio.to_thread(upgrade, config.store.url)
-    store = open_store(config.store.url)
+        public = public_lines(config.public_url)
+        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
+        return None, None, None, verifier
+    url, loop = config.store.url, asyncio.get_running_loop()
+    thread = StoreThread()
+    stack.callback(thread.close)
+    await thread.run(partial(upgrade, url, opened, may_migrate=config.store.migrate == "auto"), within=None)
+    if risk := await thread.run(partial(at_own_risk, url)):
+        emit(Lifecycle("store at your own risk", risk))
+    thread.close()
+    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
     await store.open()
     stack.push_async_callback(store.close)
     hashing = customers.hashing
@@ -192,13 +218,21 @@ async def _passwords(
         time_cost=hashing.passes,
         parallelism=hashing.lanes,
         emit=emit,
+        login_share=hashing.login_share,
     )
     stack.callback(hasher.close)
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
+    admission = Admission(_work_throttle(config), clock, emit)
     registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
-    keeper = Keeper(store, hasher, registrar, emit)
+    keeper = Keeper(store, hasher, registrar, admission, emit)
     return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
+
+
+def _peers(config: Config, emit: Emit) -> Peers:
+    server = config.server
+    proxies = Proxies(server.trusted_proxies, server.client_address_header)
+    return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
 
 
 def _throttle(config: Config) -> Throttle:
@@ -212,11 +246,27 @@ def _throttle(config: Config) -> Throttle:
     )
 
 
+def _work_throttle(config: Config) -> WorkThrottle:
+    limits = config.customers.throttle
+    registrations = limits.registrations
+    return WorkThrottle(
+        {
+            Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
+            Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
+        },
+        _THROTTLE_KEYS,
+    )
+
+
+def _limit(bucket: Bucket) -> Limit:
+    return Limit(bucket.burst, bucket.per_minute)
+
+
 def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
-            {client.id: client.secret for client in config.clients.client_credentials},
+            {client.id: client.all_secrets for client in config.clients.client_credentials},
         ),
         login,
         ring,
@@ -230,23 +280,16 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
     }
 
 
-async def _is_usable(store: CredentialStore) -> bool:
-    try:
-        await store.ping()
-    except StoreUnavailable:
-        return False
-    return True
+def _tell_lost(loop: asyncio.AbstractEventLoop, emit: Emit, text: str) -> None:
+    loop.call_soon_threadsafe(emit, Failed("", "store", text))
 
 
-async def _listen(stack: AsyncExitStack, runner: web.BaseRunner, address: Address, *, shared: bool) -> web.BaseSite:
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    both = dual_stack(address.host, address.port, shared=shared)
-    site: web.BaseSite = web.TCPSite(runner, address.host, address.port, reuse_port=shared or None, backlog=1024)
+async def _listen(runner: web.BaseRunner, address: Address) -> None:
+    both = dual_stack(address.host, address.port, shared=False)
+    site: web.BaseSite = web.TCPSite(runner, address.host, address.port, backlog=1024)
     if both is not None:
         site = web.SockSite(runner, both, backlog=1024)
     await site.start()
-    return site
 
 
 def _bound(addresses: Sequence[Any], asked: Address) -> Address:

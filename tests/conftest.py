@@ -1,7 +1,7 @@
 """Fixtures for tests that go through the door: a real gateway and a real, recording upstream, on free ports."""
 
 import gc
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from tests.canary_sweep import (
 from tests.fakes.commerce import Commerce
 from tests.gateways import UPSTREAM_SECRET, CanaryShop, Site, environment
 from tests.gateways import site as run_site
+from tests.postgres import Makes, Server, servers
 
 # The sweep of the whole suite: its hooks of pytest work where pytest finds them.
 __all__ = ["pytest_runtest_makereport", "pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
@@ -39,6 +40,19 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="session")
+def makes() -> Iterator[Makes]:
+    """Give what makes PostgreSQL servers."""
+    with servers() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def server(makes: Makes) -> Server:
+    """Give the PostgreSQL server that tests share which leave it running."""
+    return makes.server()
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ import argon2
 import yarl
 
 from gateway.authn.key import Algorithm, generate
+from gateway.config.customers import Hashing
 from gateway.config.load import load
-from gateway.config.model import Config, Hashing
+from gateway.config.model import Config
 from gateway.demo.answers import ShopAnswer
 from gateway.demo.data import DEMO_PASSWORDS, PEOPLE, Person
 from gateway.demo.shop import Shop

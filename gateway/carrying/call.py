@@ -1,6 +1,6 @@
 """One call to the upstream as a value, how long it may take, and who takes its answer.
 
-Nothing here knows credentials or routes.
+Nothing here knows credentials, nor what a route is.
 """
 
 from enum import Enum, auto
@@ -42,6 +42,7 @@ class Call(Struct, frozen=True):
     """One request in full. `target` is path and query, `body` all there is to send.
 
     With `upload` the body comes later, piece by piece. `relayed` says that a client's pace decides how long it takes.
+    `route` and `client` are whose share of the connections it takes; without one it takes nobody's.
     """
 
     method: str
@@ -50,6 +51,8 @@ class Call(Struct, frozen=True):
     body: bytes = b""
     upload: Upload | None = None
     relayed: bool = False
+    route: str = ""
+    client: str = ""
 
 
 class Break(Enum):
@@ -58,7 +61,9 @@ class Break(Enum):
     UNREACHABLE = auto()
     """There is no connection to be had."""
     UNCONNECTED = auto()
-    """No connection was free, or made, in time."""
+    """None was made in time."""
+    BUSY = auto()
+    """None was free in time."""
     CROWDED = auto()
     """Too many wait for a connection already."""
     UNREADABLE = auto()
@@ -68,13 +73,18 @@ class Break(Enum):
     SILENT = auto()
     """Nothing came for too long."""
 
-    def refusal(self, *, begun: bool = False) -> Refusal:
-        """Return the refusal that says so; `begun` tells that the head of the answer had come."""
+    def refusal(self, said: str = "", *, begun: bool = False) -> Refusal:
+        """Return the refusal that says so, with what else is `said` of it.
+
+        `begun` tells that the head of the answer had come.
+        """
         match self:
             case Break.UNREACHABLE:
-                return Refusal(Code.UPSTREAM_UNREACHABLE, "no connection")
+                return Refusal(Code.UPSTREAM_UNREACHABLE, said or "no connection")
             case Break.UNCONNECTED:
-                return Refusal(Code.UPSTREAM_TIMEOUT, "no connection in time")
+                return Refusal(Code.UPSTREAM_UNREACHABLE, "no connection in time")
+            case Break.BUSY:
+                return Refusal(Code.OVERLOADED, "no connection free in time")
             case Break.CROWDED:
                 return Refusal(Code.OVERLOADED, "too many wait for a connection")
             case Break.SILENT:

@@ -13,13 +13,13 @@ from typing import Protocol, cast
 from gateway.carrying.call import SAFE, Break, Call, Receiver, Timeouts, Upload, tell
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.reader import AnswerReader
+from gateway.vocab.messages import READS
 from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.head import END, render_lines
 
 KEPT_IDLE = 15.0
 """How long an unused connection is kept, in seconds; upstreams close theirs after a minute or so."""
-_NEVER_WITH_BODY = frozenset({"GET", "HEAD"})
 # Behind a TLS handshake come session tickets: bytes in the socket that are no answer. The transport reads them in the
 # next turn of the loop; what is still there after some turns is something else.
 _TURNS_FOR_TICKETS = 8
@@ -144,7 +144,7 @@ class UpstreamConnection(asyncio.Protocol):
         headers = call.headers
         if call.upload is Upload.CHUNKED:
             headers = (*headers, ("Transfer-Encoding", "chunked"))
-        elif call.upload is None and (call.body or call.method not in _NEVER_WITH_BODY):
+        elif call.upload is None and (call.body or call.method not in READS):
             # RFC 9110 section 8.6: said where a body could be expected.
             headers = (*headers, ("Content-Length", str(len(call.body))))
         start = f"{call.method} {self._base_path}{call.target} HTTP/1.1"

@@ -35,6 +35,7 @@ from gateway.cli.options import (
     question,
     routing_file,
 )
+from gateway.cli.store import store
 from gateway.cli.verify import SEED_EXAMPLE, verify
 from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
@@ -202,6 +203,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
 
 app.command(short_help="Attack a running gateway as a customer.", epilog=SEED_EXAMPLE)(verify)
 app.add_typer(keys, name="keys")
+app.add_typer(store, name="store")
 
 
 @keys.command()

@@ -21,6 +21,7 @@ from gateway.config.model import Config
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
+from gateway.upstream.backend import lent
 from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
 from gateway.vocab.policy import Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
@@ -183,11 +184,11 @@ def explain(config: Config, question: Question) -> Answer:
         return answer
     _plan(compiled, request, admission, answer)
     if answer.plan is not None:
-        answer.lent = admission.access.credential
+        answer.lent = lent(admission.access, answer.plan)
         answer.credential_lines = dict(credential_lines(config, answer.lent))
-        if admission.access.for_guests is not answer.lent:
-            note = f"if the record that is looked up first is nobody's, it goes with `{admission.access.for_guests}`"
-            answer.notes.append(note)
+        guests = lent(admission.access, structs.replace(answer.plan, is_guests=True))
+        if guests is not answer.lent:
+            answer.notes.append(f"if the record that is looked up first is nobody's, it goes with `{guests}`")
     return answer
 
 

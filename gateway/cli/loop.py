@@ -60,10 +60,12 @@ class Stop:
             self.cuts.cancel()
 
 
-def run(work: Callable[[Stop], Awaitable[None]]) -> int | None:
+def run(work: Callable[[Stop], Awaitable[None]], *, ends_within: float | None = None) -> int | None:
     """Run until the work is done, or has stopped because a signal said so; returns that signal.
 
-    SIGTERM and SIGINT raise nothing from here on, in no part of the process, and are of no use once this returns.
+    SIGTERM and SIGINT raise nothing from here on, in no part of the process, and are of no use once this returns. A
+    process that has not ended `ends_within` so many seconds of the first of them is ended by the kernel, with SIGALRM:
+    a loop that hangs takes no signal.
     """
 
     async def main() -> int | None:
@@ -71,6 +73,8 @@ def run(work: Callable[[Stop], Awaitable[None]]) -> int | None:
 
         # Not the loop's own way: when it ends it would have SIGINT raise again.
         def take(number: int, _frame: object) -> None:
+            if ends_within is not None and signal.getitimer(signal.ITIMER_REAL)[0] == 0:
+                signal.setitimer(signal.ITIMER_REAL, ends_within)
             if not loop.is_closed():
                 loop.call_soon_threadsafe(stop.tell, number)
 

@@ -76,7 +76,7 @@ def _prove(request: Request, config: Config, url: str) -> Run:
     if request.file is None and not access.admin_bearer:
         # The secrets of the demonstration are known to everybody.
         known = config.clients.client_credentials[0]
-        access = replace(access, client_id=known.id, client_secret=known.secret.get_secret_value())
+        access = replace(access, client_id=known.id, client_secret=known.all_secrets[0].get_secret_value())
     found: list[Run] = []
 
     async def work(stop: Stop) -> None:

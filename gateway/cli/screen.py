@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -17,15 +18,22 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
+    ShareSpent,
+    Throttled,
+    WorkerLost,
 )
 
 # What leaves room on a line for the rest; a path comes from a client.
 _LENGTH: Final = 200
 # From so many milliseconds on their tenths say nothing.
 _WHOLE: Final = 10
+# What keeps the event loop for less, in seconds, is no news for somebody who tries things out.
+_NOTICED: Final = 2.0
 
 
 class Screen:
@@ -66,7 +74,7 @@ def _line(at: float, text: str) -> str:
     return f"{datetime.fromtimestamp(at, UTC).astimezone():%H:%M:%S} {text}\n"
 
 
-def _told(event: Event) -> str | None:
+def _told(event: Event) -> str | None:  # noqa: C901, PLR0911 - a case for each event
     match event:
         case GuardViolated():
             return f"withheld an answer of the API on route {event.route}: it may not have been the caller's"
@@ -79,10 +87,25 @@ def _told(event: Event) -> str | None:
         case Failed():
             return f"failed: {event.what}: {_plain(event.error)}"
         case LoopBlocked():
+            if event.seconds < _NOTICED:
+                return None
             return f"everything waited for {event.seconds:.1f} s: {_plain(event.where)}"
+        case ProxyHeaderRefused():
+            return f"closed a connection of {_plain(event.peer)}: PROXY header {event.reason}"
         case Lifecycle():
             return event.detail if event.state == "drain deadline" else None
-        case RequestDone() | CredentialRenewed() | LoginDone() | PasswordQueue():
+        case ConnectionsRefused():
+            return f"closed {event.count} connections: there are {event.limit} already"
+        case (
+            RequestDone()
+            | CredentialRenewed()
+            | LoginDone()
+            | PasswordQueue()
+            | NoProxyTrusted()
+            | ShareSpent()
+            | Throttled()
+            | WorkerLost()
+        ):
             return None
         case _:
             assert_never(event)

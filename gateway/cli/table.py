@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.table import Column, Table
 
+from gateway.config.check import second_secrets
 from gateway.config.model import Config, Route
 from gateway.config.proof import Proof, Verdict
 from gateway.config.routes import route as compile_route
@@ -74,6 +75,8 @@ def coverage_lines(config: Config, proof: Proof) -> Iterator[str]:
             yield f"unproven: {decision.route}: {decision.caller}: {decision.method}: {missing}"
     for note in proof.notes:
         yield f"note: {', '.join(note.routes)}: {note.what}"
+    for what in second_secrets(config):
+        yield f"note: {what}"
 
 
 def coverage_json(config: Config, proof: Proof) -> Json:
@@ -97,7 +100,10 @@ def coverage_json(config: Config, proof: Proof) -> Json:
             for decision in proof.decisions
         ],
         "answered_here": [{"method": method, "path": path} for method, path in proof.answered_here],
-        "notes": [{"routes": list(note.routes), "what": note.what} for note in proof.notes],
+        "notes": [
+            *({"routes": list(note.routes), "what": note.what} for note in proof.notes),
+            *({"routes": [], "what": what} for what in second_secrets(config)),
+        ],
     }
 
 

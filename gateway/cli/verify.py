@@ -73,8 +73,8 @@ def verify(  # noqa: PLR0913, PLR0917 - one parameter for each option
         raise Misuse("--url: write http:// or https://, a host, perhaps a path", context)
     path = None if demo else routing_file(context, file, config)
     taken = _taken(customer or [])
-    bearer = _secret(admin_bearer, "--admin-bearer") if admin_bearer else os.environ.get(_ADMIN_BEARER)
-    secret = _secret(client_secret, "--client-secret") if client_secret else os.environ.get(_CLIENT_SECRET)
+    bearer = _sent(admin_bearer, "--admin-bearer", _ADMIN_BEARER)
+    secret = _sent(client_secret, "--client-secret", _CLIENT_SECRET)
     if client_id and not secret:
         raise Misuse(f"--client-id goes with --client-secret @FILE, or with {_CLIENT_SECRET}", context)
     from gateway.cli.proving import Request, carry_out
@@ -104,6 +104,17 @@ def _secret(text: str, option: str) -> str:
     if not found:
         raise Misuse(f"{option}: nothing stands there")
     return found
+
+
+def _sent(text: str | None, option: str, variable: str) -> str | None:
+    """Read what proves a client, from where the command line says or from a variable; None without either."""
+    from gateway.config.secret import bared
+
+    found = _secret(text, option) if text else os.environ.get(variable)
+    try:
+        return bared(found) or None if found else None
+    except ValueError as error:
+        raise Misuse(f"{option if text else variable}: {error}") from None
 
 
 def _taken(customers: list[str]) -> tuple[tuple[str, str], ...]:

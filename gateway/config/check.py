@@ -6,12 +6,11 @@ It reads no network and makes no keys; key texts, files of certificates and the 
 from collections.abc import Iterator, Sequence
 
 from gateway.authn.key import Key, KeyFault, load_key
-from gateway.carrying.tls import UnfitTlsError
-from gateway.config.credential import SECRET_KEYS, Header, Tls
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
+from gateway.config.upstreams import upstream_findings, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
@@ -22,7 +21,8 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
-from gateway.vocab.policy import JWKS_PATH, Credential, Endpoint, Passwords
+from gateway.stores.postgres_url import without_password
+from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
 from gateway.wire.headers import AUTHORIZATION
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
@@ -36,7 +36,6 @@ _METHODS = {
     Passwords.CHANGE: frozenset({"PUT", "PATCH"}),
     Passwords.FORGET: frozenset({"DELETE"}),
 }
-_CREDENTIALS = ("credential", "public_credential")
 
 
 def findings(config: Config) -> Iterator[Finding]:
@@ -44,10 +43,13 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from _keys(config)
     yield from _clients(config)
     yield from _token_header(config)
-    yield from _upstream(config)
+    yield from upstream_findings(config)
     fault = check_url(config.store.url)
     if fault is not None:
-        yield ("store", "url"), fault, "write sqlite:////absolute/path.db"
+        yield ("store", "url"), fault, "write sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE"
+    if config.server.proxy_protocol == "required" and not config.server.trusted_proxies:
+        hint = "add trusted_proxies: with the networks of your load balancers, such as [10.0.0.0/8]"
+        yield ("server", "proxy_protocol"), "nobody is trusted to speak it", hint
     faulty: set[Location] = set()
     for where, what, hint in _routes(config):
         if where[-1] == "path":
@@ -63,15 +65,16 @@ def findings(config: Config) -> Iterator[Finding]:
 
 def secret_places(config: Config) -> Iterator[Location]:
     """Yield where secrets stand."""
-    for name in _CREDENTIALS:
-        credential = getattr(config.upstream, name)
-        for key in SECRET_KEYS:
-            if getattr(credential, key, None) is not None:
-                yield ("upstream", name, key)
+    yield from upstream_secrets(config)
     if config.log.customer_key is not None:
         yield ("log", "customer_key")
-    for index in range(len(config.clients.client_credentials)):
-        yield ("clients", "client_credentials", index, "secret")
+    if without_password(config.store.url) != config.store.url:
+        yield ("store", "url")
+    for index, client in enumerate(config.clients.client_credentials):
+        place: Location = ("clients", "client_credentials", index)
+        if client.secret is not None:
+            yield (*place, "secret")
+        yield from ((*place, "secrets", number) for number in range(len(client.secrets)))
     for index in range(len(config.tokens.keys)):
         yield ("tokens", "keys", index)
 
@@ -107,6 +110,21 @@ def _clients(config: Config) -> Iterator[Finding]:
                 yield ("clients", name, index, "id"), "this client id stands here twice", "remove one of them"
             seen.add(client_id)
 
+    for index, client in enumerate(clients.client_credentials):
+        if len({secret.get_secret_value() for secret in client.secrets}) < len(client.secrets):
+            where = ("clients", "client_credentials", index, "secrets", 1)
+            yield where, "the same secret stands here twice", "write the new one and the old one, or only secret:"
+
+
+def second_secrets(config: Config) -> Iterator[str]:
+    """Yield what is to be known of each client with two secrets: one of them is to go."""
+    for index, client in enumerate(config.clients.client_credentials):
+        if len(client.all_secrets) > 1:
+            yield (
+                f"clients.client_credentials[{index}] ({client.id}): a second secret is good as well;"
+                " remove the old one once nobody uses it"
+            )
+
 
 def _token_header(config: Config) -> Iterator[Finding]:
     header = config.tokens.header
@@ -116,27 +134,6 @@ def _token_header(config: Config) -> Iterator[Finding]:
     if header in config.upstream.forward_headers:
         what = "this header carries customer tokens (tokens.header), which never go upstream"
         yield ("upstream", "forward_headers"), what, f"take {header} from the list"
-
-
-def _upstream(config: Config) -> Iterator[Finding]:
-    upstream = config.upstream
-    for name in _CREDENTIALS:
-        credential = getattr(upstream, name)
-        if isinstance(credential, Header) and credential.name in upstream.forward_headers:
-            what = "clients may send this header themselves (upstream.forward_headers)"
-            yield ("upstream", name, "name"), what, "take it from forward_headers"
-    if upstream.tls != Tls() and not upstream.url.startswith("https://"):
-        yield ("upstream", "tls"), "the upstream is not reached by TLS", "write https:// in upstream.url, or remove tls"
-    elif upstream.tls != Tls():
-        try:
-            upstream.tls.files.context()
-        except UnfitTlsError as fault:
-            yield ("upstream", "tls", fault.setting), f"{fault}", "give a readable file in PEM, its key not encrypted"
-    if upstream.public_credential is None:
-        for index, route in enumerate(config.routes):
-            if route.credential is Credential.PUBLIC:
-                what = "there is no such credential"
-                yield ("routes", index, "credential"), what, "add upstream.public_credential, or remove this key"
 
 
 def _routes(config: Config) -> Iterator[Finding]:
@@ -201,6 +198,7 @@ def _route(route: Route) -> Iterator[Finding]:
         yield ("access",), "no caller may use this route", "name public, customer or trusted, or remove the route"
     if route.passwords in {Passwords.CHANGE, Passwords.FORGET} and not parameters:
         yield ("passwords",), "the path names no customer", "end the path with the customer's id, as /customers/{id}"
+    yield from _idempotency_key(route)
     if not set(route.methods) <= _METHODS[route.passwords]:
         what = f"{route.passwords} goes with {' and '.join(sorted(_METHODS[route.passwords]))} only"
         yield ("passwords",), what, "give the other methods a route of their own"
@@ -208,6 +206,15 @@ def _route(route: Route) -> Iterator[Finding]:
         if isinstance(access, Rules):
             for where, what, hint in _rules(route, caller, access, parameters):
                 yield ("access", caller, *where), what, hint
+
+
+def _idempotency_key(route: Route) -> Iterator[Finding]:
+    if route.idempotency_key in {None, IdempotencyKey.OFF}:
+        return
+    if route.passwords not in {None, Passwords.SHOW}:
+        yield ("idempotency_key",), "no key passes where passwords are kept", "write off, or nothing"
+    elif set(route.methods) == {"GET"}:
+        yield ("idempotency_key",), "nothing is written here", "remove it"
 
 
 def _per_caller(access: AccessPerCaller) -> dict[str, object]:

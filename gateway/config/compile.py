@@ -1,9 +1,12 @@
 """Turns a checked Config into the frozen values that requests are decided with. No I/O."""
 
+import hashlib
+
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
+from gateway.config.credential import who
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
@@ -13,8 +16,9 @@ from gateway.routing import RouteTable
 from gateway.vocab import policy
 from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
+from gateway.wire.client_address import public_lines
 from gateway.wire.cors import Cors
-from gateway.wire.headers import FORWARDED
+from gateway.wire.headers import FORWARDED, GATEWAY
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
 from gateway.wire.target import authority
@@ -55,12 +59,26 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
             ),
         ),
         authorities=_authorities(config),
+        pseudonym=pseudonym(config),
         keeps_request_ids=config.server.request_id == "keep",
         links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
         places=Places(
             *(config.upstream.url, config.upstream.link_origins, config.public_url), config.upstream.redirect_origins
         ),
+        public=public_lines(config.public_url),
     )
+
+
+def pseudonym(config: Config) -> str:
+    """Return who this deployment is in Via: the same in all its replicas and after every restart, another's nowhere.
+
+    It is made of what one deployment shares and no two have in common, and of no secret, or it would change with it.
+    """
+    if config.server.pseudonym is not None:
+        return config.server.pseudonym
+    shared = (config.upstream.url, who(config.upstream.credential), config.public_url)
+    told = "\n".join((*shared, config.tokens.issuer, config.tokens.audience))
+    return f"{GATEWAY}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
 def _authorities(config: Config) -> frozenset[str]:

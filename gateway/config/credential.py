@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from gateway.carrying import tls as carrying
-from gateway.config.section import Closed, Path
+from gateway.config.secret import ClientId, ClientSecret
+from gateway.config.texts import Closed, Path
 from gateway.config.units import Duration
 from gateway.wire.headers import FORWARDED, OWN_FIELDS
 
@@ -23,8 +24,8 @@ _DEFAULT_LIFE = Field(
 
 def _sendable(text: SecretStr) -> SecretStr:
     value = text.get_secret_value()
-    if not (value.isascii() and value.isprintable() and value == value.strip()):
-        raise ValueError("a header's value is printable ASCII, without blanks around it")
+    if value != value.strip():
+        raise ValueError("a header's value has no blanks around it")
     return text
 
 
@@ -37,7 +38,7 @@ def _own_header(name: str) -> str:
     return name
 
 
-Sendable = Annotated[SecretStr, Field(min_length=1), AfterValidator(_sendable)]
+Sendable = Annotated[ClientSecret, AfterValidator(_sendable)]
 
 
 class NoCredential(Closed):
@@ -79,15 +80,15 @@ class Basic(Closed):
 
     kind: Literal["basic"] = Field(description="The kind.")
     user: str = Field(pattern=r"^[^:\x00-\x1f\x7f]+$", description="The user; without a colon.")
-    password: SecretStr = Field(min_length=1, description="The password; from ${env:...} or ${file:...}.")
+    password: ClientSecret = Field(description="The password; from ${env:...} or ${file:...}.")
 
 
 class ClientCredentials(Closed):
     """A bearer by the OAuth grant of a client with a secret (RFC 6749 section 4.4)."""
 
     kind: Literal["client_credentials"] = Field(default="client_credentials", description="The kind.")
-    client_id: str = Field(min_length=1, description="Client id.")
-    client_secret: SecretStr = Field(min_length=1, description="Client secret; from ${env:...} or ${file:...}.")
+    client_id: ClientId = Field(description="Client id.")
+    client_secret: ClientSecret = Field(description="Client secret; from ${env:...} or ${file:...}.")
     path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
     authentication: Literal["form", "basic"] | None = Field(
         default=None,
@@ -107,7 +108,7 @@ class Implicit(Closed):
     """A bearer by a grant that asks for a client id alone: what the API gives to every storefront."""
 
     kind: Literal["implicit"] = Field(description="The kind.")
-    client_id: str = Field(min_length=1, description="Client id.")
+    client_id: ClientId = Field(description="Client id.")
     path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
     default_life: Duration = _DEFAULT_LIFE
 
@@ -127,6 +128,17 @@ Credential = Annotated[
 ]
 SECRET_KEYS = ("token", "value", "password", "client_secret")
 """The keys of all kinds that hold a secret."""
+
+
+def who(credential: Credential) -> str:
+    """Return under which name the upstream knows the gateway by a credential, which is no secret; "" without one."""
+    match credential:
+        case ClientCredentials() | Implicit():
+            return credential.client_id
+        case Basic():
+            return credential.user
+        case _:
+            return ""
 
 
 class Tls(Closed):

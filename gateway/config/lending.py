@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from gateway.config.credential import Basic, Header, NoCredential
 from gateway.config.model import Access, Config, Route, Rules
 from gateway.guard.rules.owner import Owner
+from gateway.scope.core import RuleOptions
+from gateway.scope.rules.body_fields import BodyFields
 from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
-from gateway.vocab.messages import CallerKind
-from gateway.vocab.policy import Credential, Passwords
+from gateway.vocab.messages import READS, CallerKind
+from gateway.vocab.policy import ALL_METHODS, Credential, Passwords
 
 _KEEPS_PASSWORDS = frozenset({Passwords.REGISTER, Passwords.CHANGE, Passwords.FORGET})
 _SINGLE = (
@@ -23,29 +25,55 @@ _SINGLE = (
 )
 
 
-def credentials(config: Config, route: Route, caller: CallerKind, access: Access) -> tuple[Credential, Credential]:
-    """Return what carries the requests of `caller` on `route`, and those whose looked-up record is nobody's."""
+Methods = frozenset[str]
+_NONE: Methods = frozenset()
+_WRITES = ALL_METHODS - READS - {"DELETE"}
+
+
+def credentials(config: Config, route: Route, caller: CallerKind, access: Access) -> tuple[Methods, Methods]:
+    """Return with which methods requests carry the server's credential, and those whose looked-up record is nobody's.
+
+    All others carry the public one.
+    """
     if config.upstream.public_credential is None or caller is CallerKind.TRUSTED:
-        return Credential.SERVER, Credential.SERVER
+        return ALL_METHODS, ALL_METHODS
     if route.credential is not None:
-        return route.credential, route.credential
-    if config.customers.verify != "upstream" and route.passwords in _KEEPS_PASSWORDS:
-        return Credential.SERVER, Credential.SERVER
-    is_customer = caller is CallerKind.CUSTOMER
-    return (
-        Credential.SERVER if is_customer and _is_bound(access, of_guests=False) else Credential.PUBLIC,
-        Credential.SERVER if is_customer and _is_bound(access, of_guests=True) else Credential.PUBLIC,
-    )
+        lent = ALL_METHODS if route.credential is Credential.SERVER else _NONE
+        return lent, lent
+    if _keeps_passwords(config, route, access):
+        return ALL_METHODS, ALL_METHODS
+    return _bound(caller, access, of_guests=False), _bound(caller, access, of_guests=True)
 
 
-def _is_bound(access: Access, *, of_guests: bool) -> bool:
-    """Tell whether the rules bind a customer's request to the customer's id; `of_guests`, if a parent is nobody's."""
-    if not isinstance(access, Rules):
-        return False
-    return any(isinstance(rule, Owner) and rule.required for rule in access.guard_rules) or any(
-        isinstance(rule, (PathOwner, Filter, BodyStamp))
-        or (isinstance(rule, ParentOwner) and not (of_guests and rule.accepts is not Accepts.OWN))
-        for rule in access.scope_rules
+def _bound(caller: CallerKind, access: Access, *, of_guests: bool) -> Methods:
+    """Return the methods that the rules bind to the customer's id; `of_guests`, if a looked-up record is nobody's."""
+    if caller is not CallerKind.CUSTOMER or not isinstance(access, Rules):
+        return _NONE
+    if any(isinstance(rule, Owner) and rule.required for rule in access.guard_rules):
+        return ALL_METHODS
+    return _NONE.union(*(_bound_by(rule, of_guests=of_guests) for rule in access.scope_rules))
+
+
+def _bound_by(rule: RuleOptions, *, of_guests: bool) -> Methods:
+    match rule:
+        case PathOwner():
+            return ALL_METHODS
+        case ParentOwner():
+            return _NONE if of_guests and rule.accepts is not Accepts.OWN else ALL_METHODS
+        case Filter():
+            # What a write does by a filter is said by no dialect but this one.
+            return ALL_METHODS if rule.dialect == "postgrest" else READS
+        case BodyStamp():
+            return _WRITES
+        case _:
+            return _NONE
+
+
+def _keeps_passwords(config: Config, route: Route, access: Access) -> bool:
+    """Tell whether an exchange is one of passwords; where the upstream keeps them, by the fields that may be in it."""
+    return route.passwords in _KEEPS_PASSWORDS and (
+        config.customers.verify != "upstream"
+        or (isinstance(access, Rules) and any(isinstance(rule, BodyFields) for rule in access.scope_rules))
     )
 
 
@@ -85,10 +113,10 @@ def lent_freely(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _is_lent_freely(config: Config, route: Route, caller: CallerKind, access: Access) -> bool:
-    if config.customers.verify != "upstream" and route.passwords in _KEEPS_PASSWORDS:
+    if _keeps_passwords(config, route, access):
         return False
-    is_bound = caller is CallerKind.CUSTOMER and _is_bound(access, of_guests=True)
-    return not is_bound and credentials(config, route, caller, access)[1] is Credential.SERVER
+    lent = credentials(config, route, caller, access)[1]
+    return not {*route.methods} & lent <= _bound(caller, access, of_guests=True)
 
 
 def _listed(callers: list[CallerKind]) -> str:

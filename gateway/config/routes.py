@@ -30,7 +30,15 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
         answer_headers=frozenset(model.answer_headers),
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
+        idempotency_key=_idempotency_key(model),
     )
+
+
+def _idempotency_key(model: Route) -> policy.IdempotencyKey:
+    # An intent of ours makes repeats of these safe, and no other party shall keep an answer with a password.
+    if model.passwords not in {None, policy.Passwords.SHOW}:
+        return policy.IdempotencyKey.OFF
+    return model.idempotency_key or policy.IdempotencyKey.PASS
 
 
 def _is_alike(model: AccessPerCaller) -> bool:

@@ -12,17 +12,16 @@ from pydantic import BaseModel, ConfigDict
 from gateway.guard.fields import Fields, of_type, read
 from gateway.guard.members import judged_members
 from gateway.guard.status import REDIRECTS, judged_status
-from gateway.vocab.messages import Answer, Checked, Headers, Plan, Whose
+from gateway.vocab.messages import READS, Answer, Checked, Headers, Plan, Whose
 from gateway.vocab.policy import Access, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
 from gateway.wire.headers import content_coding, first, is_json, is_repeated, media_type
 from gateway.wire.links import LinkRewriter
+from gateway.wire.nothing import BESIDE, is_nothing, tells_nothing, with_list
 
 _WITH_DOCUMENT = frozenset({200, 201, 202})
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
-# What may stand in an answer that holds no record (JSON:API 1.1, "Top Level").
-_BESIDE_RECORDS = frozenset({"data", "jsonapi", "links", "meta"})
 
 
 class GuardOptions(BaseModel):
@@ -63,7 +62,8 @@ def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
     told that the condition did not hold.
     """
     if answer.status in _WITH_DOCUMENT:
-        return _with_document(route, access, plan, whose, answer, links)
+        checked = _with_document(route, access, plan, whose, answer, links)
+        return _of_a_write(checked, plan, access) if isinstance(checked, Refusal) else checked
     if is_proven and answer.status == 304 and plan.method == "GET":  # noqa: PLR2004 - HTTP's own numbers
         return Checked(304, None, Fields(answer, route, plan, links, access.is_open).leaving(None))
     if is_proven and answer.status == 412:  # noqa: PLR2004
@@ -76,6 +76,26 @@ def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
     return judged
 
 
+def unusable(refusal: Refusal, access: Access, plan: Plan) -> Refusal:
+    """Return what is said of a success that has a form which nobody can judge: its status, its type, its size.
+
+    A request can bring that about (Accept, Range, `include`). Where nothing but the answer tells whose the record is,
+    it would tell a stranger's record from none: it is none. JSON that cannot be read is the upstream's own fault, and
+    is told as such.
+    """
+    if plan.method in access.unproven and refusal.code is Code.UPSTREAM_INVALID:
+        return replace(refusal, code=Code.RECORD_NOT_FOUND)
+    return refusal
+
+
+def _of_a_write(refusal: Refusal, plan: Plan, access: Access) -> Refusal:
+    """Return what is said of an answer that is refused: a write happened, whatever was answered to it."""
+    is_write = plan.method not in READS and plan.method not in access.unproven
+    return (
+        replace(refusal, code=Code.WRITE_UNCONFIRMED) if is_write and refusal.code is Code.RECORD_NOT_FOUND else refusal
+    )
+
+
 def _with_document(
     route: Route, access: Access, plan: Plan, whose: Whose, answer: Answer, links: LinkRewriter
 ) -> Checked | Refusal:
@@ -83,15 +103,14 @@ def _with_document(
     if not answer.body and is_write:
         return _without_record(Fields(answer, route, plan, links, access.is_open))
     lines = read(answer, route)
+    if not is_json(first(lines, "content-type")):
+        return unusable(Refusal(Code.UPSTREAM_INVALID, "content type is not JSON"), access, plan)
     document = _document(lines, answer.body, route.answer_limit, links)
-    if is_write and not access.is_open and _shows_nothing(document, plan, is_bare=access.judges_bare):
+    if is_write and not access.is_open and _shows_nothing(document, route, plan, is_bare=access.judges_bare):
         return _without_record(Fields(answer, route, plan, links, access.is_open))
-    if not isinstance(document, (dict, list, Refusal)):
-        return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
-    for rule in access.guards:
-        if isinstance(document, Refusal):
-            break
-        document = rule.inspect(document, whose, plan)
+    if not is_write and not access.is_open and not isinstance(document, Refusal):
+        document = _written_out(document, answer.status, route, plan, is_bare=access.judges_bare)
+    document = _inspected(document, access, whose, plan)
     if isinstance(document, Refusal):
         return document
     if not access.is_open and not access.judges_bare:
@@ -107,6 +126,16 @@ def _with_document(
     return Checked(answer.status, document, fields.leaving(document), fields.owes_tag(document))
 
 
+def _inspected(document: Any, access: Access, whose: Whose, plan: Plan) -> Any | Refusal:
+    if not isinstance(document, (dict, list, Refusal)):
+        return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
+    for rule in access.guards:
+        if isinstance(document, Refusal):
+            break
+        document = rule.inspect(document, whose, plan)
+    return document
+
+
 def _without_record(fields: Fields) -> Checked:
     # Old SDKs stand an empty body behind a 204 only (docs/upstream.md section 7).
     if fields.plan.method == "DELETE":
@@ -115,19 +144,30 @@ def _without_record(fields: Fields) -> Checked:
     return Checked(fields.answer.status, document, fields.leaving(document))
 
 
-def _shows_nothing(document: Any, plan: Plan, *, is_bare: bool) -> bool:
+def _written_out(document: Any, status: int, route: Route, plan: Plan, *, is_bare: bool) -> Any | Refusal:
+    """Return what a read answered, with nothing spelled in one way: as an empty list, or as no such record."""
+    enveloped = {"data": document} if is_bare and is_nothing(document) else document
+    if route.is_tail or not tells_nothing(status, enveloped):
+        return document
+    # The path ends with the record's id, and no filter makes a list of what is below it.
+    if route.names_a_record and plan.query == plan.asked:
+        return Refusal(Code.RECORD_NOT_FOUND, "upstream answered no record")
+    return [] if is_bare else with_list(status, document)
+
+
+def _shows_nothing(document: Any, route: Route, plan: Plan, *, is_bare: bool) -> bool:
     """Tell whether a write answered no record; what holds anything else is no such answer, but for a deletion."""
     if document is None:
         return True
     if is_bare or not isinstance(document, dict):
         return False
     is_deletion = plan.method == "DELETE"
-    return document.get("data") is None and (is_deletion or document.keys() <= _BESIDE_RECORDS)
+    data = document.get("data")
+    shows_none = data is None or (data == [] and route.names_a_record)
+    return shows_none and (is_deletion or document.keys() <= BESIDE)
 
 
 def _document(headers: Headers, body: bytes, limit: int, links: LinkRewriter) -> Any | Refusal:
-    if not is_json(first(headers, "content-type")):
-        return Refusal(Code.UPSTREAM_INVALID, "content type is not JSON")
     plain = body if len(headers) == 1 else inflate(body, content_coding(headers), limit)
     return plain if isinstance(plain, Refusal) else parse_answer(links.rewrite(plain))
 

@@ -67,7 +67,9 @@ class Fields(Struct, frozen=True):
 
     def owes_tag(self, document: object) -> bool:
         """Tell whether a judged document is a list that gets a tag of our own making instead of the upstream's."""
-        return not self.is_open and is_list(document) and first(self.answer.headers, "etag") is not None
+        # A write is done: no condition of its request says anything of it any more.
+        is_judged_read = self.plan.method == "GET" and not self.is_open
+        return is_judged_read and is_list(document) and first(self.answer.headers, "etag") is not None
 
     def _leaving(self, name: str, value: str, records: object) -> Iterator[tuple[str, str]]:
         count = len(records) if isinstance(records, list) else 1

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.ops.outlet import Outlet
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -21,14 +22,20 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
+    ShareSpent,
+    Throttled,
+    WorkerLost,
 )
 from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
 # What is never given up for lack of room, as long as there is any.
 _VITAL: Final = (GuardViolated, RouteClosed)
+_METRIC_ONLY: Final = (PasswordQueue, ShareSpent, Throttled)
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
 _KEY_BYTES_LEAST: Final = 16
 # 64 bits tell the customers of a shop apart and keep the line short.
@@ -36,6 +43,7 @@ _DIGEST_BYTES: Final = 8
 # Customers whose hash is remembered: about 2 MiB.
 _CUSTOMERS: Final = 10_000
 _EXPLAINED: Final = frozenset(code.name for code in EXPLAINED_IN_LOGS)
+_AS_ONE: Final = "all requests count as one client; set server.trusted_proxies"
 # No text of ours is longer. Methods come from clients, who could fill the disk with them.
 _TEXT_LENGTH: Final = 500
 
@@ -112,8 +120,8 @@ class EventLog:
         self._pseudonym: Final = lru_cache(_CUSTOMERS)(partial(_pseudonym, key))
 
     def __call__(self, event: Event) -> None:
-        """Write one line for the event; the depth of the password queue is a metric, and a line at debug only."""
-        if self._debug or not isinstance(event, PasswordQueue):
+        """Write one line for the event; what only metrics count, or a request's line tells, is one at debug only."""
+        if self._debug or not isinstance(event, _METRIC_ONLY):
             self.write(_serialize([self._line(self._now(), event)]), is_vital=isinstance(event, _VITAL))
 
     def write_requests(self, requests: Iterable[tuple[float, RequestDone]]) -> None:
@@ -152,7 +160,7 @@ class EventLog:
             with self._counting:
                 self._lost += lost
 
-    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901 - a case for each event
+    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901, PLR0912 - a case for each event
         fields: dict[str, Any]
         match event:
             case RequestDone():
@@ -169,6 +177,10 @@ class EventLog:
                 name, fields = "email_shared", {"id": _short(event.request_id), "holders": event.holders}
             case PasswordQueue():
                 name, fields = "password_queue", {"depth": event.depth}
+            case ShareSpent():
+                name, fields = "share_spent", {"share": event.share}
+            case Throttled():
+                name, fields = "throttled", {"work": event.work, "by": event.by}
             case CredentialRenewed():
                 name, fields = "credential_renewed", {"credential": event.credential, "expires_at": event.expires_at}
             case CredentialFailed():
@@ -182,6 +194,16 @@ class EventLog:
             case LoopBlocked():
                 fields = {"seconds": round(event.seconds, 3), "where": _short(event.where)}
                 name = "loop_blocked"
+            case ProxyHeaderRefused():
+                name, fields = "proxy_header_refused", {"peer": event.peer, "reason": event.reason}
+            case NoProxyTrusted():
+                comes = f"{event.header} comes and is ignored" if event.header else "where a proxy stands in front"
+                name, fields = "no_proxy_trusted", {"detail": f"{comes}: {_AS_ONE}"}
+            case WorkerLost():
+                fields = {"worker": event.worker, "why": event.why, "detail": _short(event.detail)}
+                name = "worker_lost"
+            case ConnectionsRefused():
+                name, fields = "connections_refused", {"count": event.count, "limit": event.limit}
             case Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:

@@ -20,6 +20,7 @@ from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -29,9 +30,14 @@ from gateway.vocab.events import (
     Lifecycle,
     LoginDone,
     LoopBlocked,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
+    ShareSpent,
+    Throttled,
+    WorkerLost,
 )
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.refusals import Code
@@ -39,6 +45,11 @@ from gateway.vocab.refusals import Code
 _CALLERS: Final = frozenset(CallerKind)
 _CODES: Final = frozenset(Code.__members__)
 _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "failed"})
+_REASONS: Final = frozenset({"untrusted", "malformed", "too_large", "late"})
+_SHARES: Final = frozenset({"route", "client", "relays", "all"})
+_WORK: Final = frozenset({"registration", "password_change"})
+_COUNTED_BY: Final = frozenset({"address", "email", "customer"})
+_WHYS: Final = frozenset({"silent", "died", "unready"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -117,6 +128,18 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._shares: Final = Counter(
+            "gateway_share_refusals_total",
+            "Calls to the commerce API refused because a share of the connections was used up.",
+            ("share",),
+            registry=registry,
+        )
+        self._throttled: Final = Counter(
+            "gateway_throttled_total",
+            "Password work other than logins refused because too much of it was asked for.",
+            ("work", "by"),
+            registry=registry,
+        )
         self._renewals: Final = Counter(
             "gateway_credential_renewals_total",
             "Renewals of the gateway's own credentials.",
@@ -138,10 +161,24 @@ class Metrics:
             "Times that one step kept the event loop for more than 0.25 s.",
             registry=registry,
         )
+        self._proxy_headers: Final = Counter(
+            "gateway_proxy_header_refused_total",
+            "Connections closed for want of a header of the PROXY protocol from a trusted proxy.",
+            ("reason",),
+            registry=registry,
+        )
+        self._workers_lost: Final = Counter(
+            "gateway_workers_lost_total", "Workers that ended without being told, or hung.", ("why",), registry=registry
+        )
+        self._refused: Final = Counter(
+            "gateway_connections_refused_total",
+            "Connections of clients beyond the limit, closed at once.",
+            registry=registry,
+        )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
-    def __call__(self, event: Event) -> None:  # noqa: C901 - a case for each event
+    def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case for each event
         """Count the event."""
         match event:
             case RequestDone():
@@ -154,6 +191,10 @@ class Metrics:
                 self._logins.labels(_known(event.outcome, _OUTCOMES)).inc()
             case PasswordQueue():
                 self._queue.set(event.depth)
+            case ShareSpent():
+                self._shares.labels(_known(event.share, _SHARES)).inc()
+            case Throttled():
+                self._throttled.labels(_known(event.work, _WORK), _known(event.by, _COUNTED_BY)).inc()
             case CredentialRenewed():
                 self._renewals.labels(event.credential, "renewed").inc()
                 self._keep_expiry(event)
@@ -163,7 +204,13 @@ class Metrics:
                 self._faults.labels(self._fault(event.what)).inc()
             case LoopBlocked():
                 self._blocked.inc()
-            case Lifecycle() | EmailShared():
+            case ProxyHeaderRefused():
+                self._proxy_headers.labels(_known(event.reason, _REASONS)).inc()
+            case WorkerLost():
+                self._workers_lost.labels(_known(event.why, _WHYS)).inc()
+            case ConnectionsRefused():
+                self._refused.inc(event.count)
+            case NoProxyTrusted() | Lifecycle() | EmailShared():
                 pass
             case _:
                 assert_never(event)

@@ -10,19 +10,22 @@ from operator import itemgetter
 from pydantic import BaseModel, ConfigDict
 
 from gateway.scope.names import fold
-from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
+from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import CONDITIONAL, CONDITIONS, for_upstream, via
+from gateway.wire.client_address import forwarding_lines
+from gateway.wire.headers import CONDITIONAL, CONDITIONS, GATEWAY, content_coding, for_upstream, via
+from gateway.wire.nothing import tells_nothing
 from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
 
-_BODILESS = frozenset({"GET", "HEAD"})
 _NAME = itemgetter(0)
 # A client may not choose how the upstream reads a filter that we composed: the older parser knows no quotes.
 _CHOOSES_FILTER_PARSER = frozenset({"ep-disable-beta-filtering"})
 
 
+# What is passed on untouched is read as it was sent.
+_OF_CODED_BODIES = frozenset({"content-encoding"})
 # Rack, Symfony and Laravel read `_method`; ASP.NET and others the header's name as a parameter.
 _METHOD_OVERRIDES = frozenset({"method", "httpmethod", "xhttpmethod", "xhttpmethodoverride", "xmethodoverride"})
 
@@ -70,10 +73,13 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     target: Target,
     document: Json | None,
     forwarded: frozenset[str],
+    public: Headers = (),
+    pseudonym: str = GATEWAY,
 ) -> Plan | Refusal:
     """Apply the rules of `access` on behalf of `whose` and return the upstream request without our own credential.
 
-    `document` is the client's body where `needs_document` asks for it. `forwarded` are the header names that pass.
+    `document` is the client's body where `needs_document` asks for it. `forwarded` are the header names that pass;
+    `public` says under which URL the client asked, `pseudonym` who we are in Via.
     """
     query = target.query
     draft = Draft(target, query, document)
@@ -87,7 +93,10 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         draft = narrowed
     buffered = is_buffered(route, access)
     method = "GET" if buffered and request.method == "HEAD" else request.method
-    passing = _passing(forwarded, draft.query == query, request.method not in _BODILESS)
+    sends_body = request.method not in READS
+    passing = _passing(forwarded, draft.query == query, sends_body)
+    if sends_body and access.is_open and document is None and content_coding(request.headers) is not None:
+        passing |= _OF_CODED_BODIES
     headers = for_upstream(request.headers, passing)
     conditions: Headers = ()
     # Few lines pass, and most of the time none of them is a condition.
@@ -103,7 +112,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         path=target.path,
         query=draft.query,
         asked=query,
-        headers=(*headers, via(request.protocol)),
+        headers=(*headers, *forwarding_lines(request.peer, public), via(request.protocol, pseudonym)),
         document=draft.document,
         parents=draft.parents,
         narrowed=draft.narrowed,
@@ -148,6 +157,8 @@ def judge_parent(parent: Parent, answer: Lookup) -> Refusal | None:
     """Say whether a looked-up record allows the plan that depends on it; "not yours" and "not there" are the same."""
     if answer.status != 200 or not isinstance(answer.document, dict):  # noqa: PLR2004 - HTTP's own number
         return Refusal(Code.RECORD_NOT_FOUND, f"parent answered {answer.status}")
+    if tells_nothing(answer.status, answer.document):
+        return Refusal(Code.RECORD_NOT_FOUND, "parent answered no record")
     record = answer.document.get("data")
     if not isinstance(record, dict) or owner_at(record, ("id",)) != parent.record_id:
         return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered another record", violation=bool(record))

@@ -1,7 +1,7 @@
 """One connection of a client: aiohttp's parser, one request at a time, and how long each may take.
 
 The parser is the only judge of where a request begins and ends; what it cannot read is answered in our own words. It
-decides nothing about a request, not even whether it is one that we speak: that it asks `spoken`.
+decides nothing about a request but whether it is one that we speak.
 """
 
 import asyncio
@@ -25,11 +25,12 @@ from gateway.server.parser import (
     is_too_large,
     make_parser,
 )
-from gateway.server.port import plain_address
+from gateway.server.peer import Peer
 from gateway.server.replies import Closing, render, reply_head
 from gateway.vocab.events import RequestDone
 from gateway.vocab.messages import Request, Trace
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.client_address import UNKNOWN
 from gateway.wire.headers import first, values
 
 _VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
@@ -39,13 +40,26 @@ _USUAL: Final = Closing()
 _UNREADABLE: Final = Closing(is_needed=True, is_old=True)
 
 
+class Kept(Protocol):
+    """A connection, as whoever ends it sees it."""
+
+    def is_about_to_ask(self, within: float) -> bool:
+        """Tell whether it is new: nothing has come on it, and it has been there for less than so many seconds."""
+
+    def close(self) -> None:
+        """End."""
+
+    def cut_off(self) -> None:
+        """End at once."""
+
+
 class Keeper(Protocol):
     """Whoever ends all connections in the end: the listener."""
 
-    def came(self, connection: "ClientConnection") -> None:
+    def came(self, connection: Kept) -> None:
         """Keep a new connection."""
 
-    def went(self, connection: "ClientConnection") -> None:
+    def went(self, connection: Kept) -> None:
         """Forget one that has ended."""
 
 
@@ -91,7 +105,7 @@ class ClientConnection(asyncio.Protocol):
         # None while nothing has come at all.
         self._is_in_head: bool | None = None
         self._is_lingering = False
-        self._peer = "-"
+        self._peer = Peer(UNKNOWN, is_heard=False)
         self.transport: asyncio.Transport | None = None
         self.writing_paused = False
         self.is_half_closed = False
@@ -108,12 +122,11 @@ class ClientConnection(asyncio.Protocol):
 
     # asyncio calls these.
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep who it is, and wait for a request."""
+    def connection_made(self, transport: asyncio.BaseTransport, peer: Peer | None = None) -> None:
+        """Keep who it is, and wait for a request; `peer` is known where a proxy has said whose connection it is."""
         self.transport = cast("asyncio.Transport", transport)
         self._keeper.came(self)
-        peer = transport.get_extra_info("peername")
-        self._peer = plain_address(str(peer[0])) if peer else "-"
+        self._peer = peer or self._edge.peers.connected(transport.get_extra_info("peername"))
         self._expect_within(self._edge.keepalive)
 
     def data_received(self, data: bytes) -> None:
@@ -295,8 +308,11 @@ class ClientConnection(asyncio.Protocol):
             self._refuse_unreadable(one)
             return
         message, payload = one
+        peer = self._peer.address
+        if edge.peers.header in message.headers:
+            peer = edge.peers.client(self._peer, message.headers.getall(edge.peers.header))
         protocol = "1.0" if message.version == HttpVersion10 else "1.1"
-        request = edge.request(message.method, message.path, message.raw_headers, self._peer, protocol)
+        request = edge.request(message.method, message.path, message.raw_headers, peer, protocol)
         body = _NO_BODY if payload is EMPTY_PAYLOAD else self._body_of(message, request, payload)
         is_spoken = _is_spoken(message)
         is_needed = not is_spoken or "upgrade" in message.headers
@@ -339,7 +355,7 @@ class ClientConnection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.write(head + reply.body)
         trace = Trace(request_id=request_id, code=code.name)
-        edge.emit(RequestDone(request_id, "-", reply.status, 0.0, self._peer, trace, len(reply.body)))
+        edge.emit(RequestDone(request_id, "-", reply.status, 0.0, self._peer.address, trace, len(reply.body)))
         self._finish(lingers=True)
 
     def _say_continue(self) -> None:

@@ -17,10 +17,12 @@ from gateway.decision import Snapshot
 from gateway.flow import Flow
 from gateway.server.body import CLIENT_TIMEOUTS, ClientTimeouts
 from gateway.server.half_closed import HalfClosed
+from gateway.server.peer import Peers
 from gateway.vocab.events import Emit
 from gateway.vocab.messages import Headers, Request
 from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.client_address import Proxies
 from gateway.wire.headers import request_id
 from gateway.wire.lines import RawHeaders
 
@@ -36,7 +38,8 @@ class Edge:
     """The clients' side as a whole. `now` is epoch time, `clock` monotonic, both in seconds.
 
     `keepalive` is how long a connection without a request is kept, in seconds; `heads` is how large heads may be.
-    So many `half_closed` clients are heard out, by default a quarter of what the upstream's connections are.
+    So many `half_closed` clients are heard out, by default a quarter of what the upstream's connections are. Without
+    `peers` no proxy is trusted.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the wiring has made
@@ -52,6 +55,7 @@ class Edge:
         timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
         heads: HeadLimits = HeadLimits(),  # noqa: B008 - a frozen value
         half_closed: int | None = None,
+        peers: Peers | None = None,
     ) -> None:
         self.flow: Final = flow
         self.pool: Final = pool
@@ -65,6 +69,7 @@ class Edge:
         self.heads: Final = heads
         most = max(1, pool.most // 4) if half_closed is None else half_closed
         self.half_closed: Final = HalfClosed(most, pool.timeouts.first_byte)
+        self.peers: Final = peers or Peers(Proxies(), emit)
         self.is_draining = False
         self._in_flight = 0
         self._is_idle: asyncio.Event | None = None

@@ -10,14 +10,16 @@ import asyncio
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
-from gateway import decision
+from gateway import relay
 from gateway.carrying.call import UNACCEPTED, Call, Carrier, Upload, Uploads
 from gateway.carrying.fetch import is_announced_above
-from gateway.decision import Decided, Later, Ready, Relayed, Snapshot
+from gateway.decision import Decided, Later, Ready, Snapshot
+from gateway.guard import core as guard
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
+from gateway.server.client import Client
 from gateway.server.edge import Edge, break_off, with_cors
 from gateway.server.replies import UNSAID, Closing, render, reply_head, without_token
 from gateway.server.state import State
@@ -35,29 +37,7 @@ CLIENT_GONE = 499
 # turn, and only a write tells that the client takes no more.
 _AT_ONCE = 256 * 1024
 _TOO_LARGE = Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
-
-
 _TAKING: Final = (State.GATHERING, State.RELAYING)
-
-
-class Client(Protocol):
-    """The connection that the request came on."""
-
-    transport: asyncio.Transport | None
-
-    @property
-    def writing_paused(self) -> bool:
-        """Whether it takes no more for now."""
-
-    @property
-    def is_half_closed(self) -> bool:
-        """Whether it has closed its sending side, and may have gone."""
-
-    def settled(self, *, is_last: bool, has_rest: bool) -> None:
-        """Know that the reply is through; `is_last` says that the connection ends behind it.
-
-        `has_rest` says that some of the request's body is still to come.
-        """
 
 
 class Exchange:
@@ -72,7 +52,7 @@ class Exchange:
     _headers: Headers = ()
     _limit = 0
     _size = 0
-    _head: Relayed | None = None
+    _head: relay.Relayed | None = None
     _rewriting: Rewriting | None = None
     # Of the reply, which has begun when it has a status: what waits to be written.
     _reply_status: int | None = None
@@ -181,13 +161,16 @@ class Exchange:
             upload = Upload.CHUNKED
             if self._body.length is not None:
                 upload, headers = Upload.SIZED, (*headers, ("content-length", str(self._body.length)))
-        call = Call(ready.plan.method, ready.target, headers, ready.body, upload, not ready.buffered)
+        of = (route.name, self._trace.counts_for)
+        call = Call(ready.plan.method, ready.target, headers, ready.body, upload, not ready.buffered, *of)
         self._edge.pool.send(call, self)
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Take all of an answer that came at once."""
         self.carrier = None
         if self._ready.buffered and status not in UNACCEPTED:
+            if self._uploading is not None:
+                self._stop_uploading()
             self._trace.upstream_seconds += self._edge.clock() - self._sent_at
             self._sent_at = 0.0
             self._go(State.GATHERING)
@@ -213,7 +196,7 @@ class Exchange:
             self._release()
             self._go_on(self._edge.flow.rejected(self._ready))
             return
-        if not self._ready.buffered and (whole := decision.without_range(self._ready, status, headers)) is not None:
+        if not self._ready.buffered and (whole := relay.without_range(self._ready, status, headers)) is not None:
             self._release()
             self._go_on(whole)
             return
@@ -233,18 +216,19 @@ class Exchange:
 
     def _too_large(self) -> None:
         """Give up a body that is too large to be read; errors and redirects say enough without theirs."""
-        if self._head is None and self._answer_status < 400:  # noqa: PLR2004 - HTTP's own number
-            self._reply(_TOO_LARGE)
+        head = self._head
+        if self._answer_status < 400 and (head is None or head.inflates):  # noqa: PLR2004 - HTTP's own number
+            self._reply(guard.unusable(_TOO_LARGE, self._ready.admission.access, self._ready.plan))
             return
         self._pieces.clear()
         self._release()
-        if self._head is None or self._head.is_error:
+        if head is None or head.is_error:
             self._go_on(self._outcome())
         else:
-            self._write_without_body(self._head)
+            self._write_without_body(head)
 
     def _begin_relay(self, status: int, headers: Headers) -> Refusal | None:
-        head = decision.relayed(self._snapshot, self._ready, self._request, status, headers)
+        head = relay.relayed(self._snapshot, self._ready, self._request, status, headers)
         if isinstance(head, Refusal):
             return head
         self._head = head
@@ -291,7 +275,7 @@ class Exchange:
             self._pass_on(self._rewriting.end())
         if self._reply_status is None:
             lines = () if self._head is None else self._head.headers
-            self._reply(decision.empty(self._request.method, self._answer_status, lines))
+            self._reply(relay.empty(self._request.method, self._answer_status, lines))
             return
         if self._is_chunked:
             self._write(self._answer_status, b"0\r\n\r\n")
@@ -324,9 +308,9 @@ class Exchange:
             return self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace)
         if head.inflates and not head.is_error:
             if not answer.body:
-                return decision.empty(self._request.method, answer.status, head.headers)
-            return decision.inflated(self._snapshot, head, answer, self._limit)
-        return decision.error_reply(answer)
+                return relay.empty(self._request.method, answer.status, head.headers)
+            return relay.inflated(self._snapshot, head, answer, self._limit)
+        return relay.error_reply(answer)
 
     # The client's body
 
@@ -353,7 +337,9 @@ class Exchange:
     # The client's pace
 
     def pause(self) -> None:
-        """Wait for the client, for some time."""
+        """Wait for the client, for some time; a reply that is held back has its own."""
+        if self._state is State.HESITATING:
+            return
         seconds = self._edge.timeouts.idle
         if self._state is State.RELAYING:
             if self.carrier is not None:
@@ -364,6 +350,8 @@ class Exchange:
 
     def resume(self) -> None:
         """Go on: the client has caught up."""
+        if self._state is State.HESITATING:
+            return
         self._stop_timer()
         if self._state is State.REPLYING:
             if not self._is_due:
@@ -395,11 +383,12 @@ class Exchange:
         if self._request.method == "HEAD":
             # What the upstream would say to a GET is not known where it was asked by HEAD.
             body, length = b"", length if self._head is None else UNSAID
-        self._reply_status, self._written = outcome.status, len(body)
+        # Where its head cannot be written nothing has been said yet.
         self._leaving += (self._reply_head(outcome.status, outcome.headers, length), body)
+        self._reply_status, self._written = outcome.status, len(body)
         self._end()
 
-    def _write_without_body(self, head: Relayed) -> None:
+    def _write_without_body(self, head: relay.Relayed) -> None:
         """Relay an answer that has no body by HTTP's own rules; that to a HEAD may say how long it would be."""
         length = 0
         if self._request.method == "HEAD":
@@ -417,7 +406,7 @@ class Exchange:
         self._written += len(piece)
         self._write(self._answer_status, *parts)
 
-    def _relayed_head(self, head: Relayed) -> bytes:
+    def _relayed_head(self, head: relay.Relayed) -> bytes:
         self._is_chunked = head.length is None and not self._closing.is_old
         return self._reply_head(self._answer_status, head.headers, None if head.length is None else int(head.length))
 

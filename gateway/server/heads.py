@@ -4,12 +4,12 @@ It parses nothing: it counts what went into the parser, and measures a head only
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.server.body import Payload
-from gateway.server.parser import EMPTY_PAYLOAD, RawRequestMessage
+from gateway.server.parser import EMPTY_PAYLOAD, Begun, RawRequestMessage
 
-Begun = tuple[RawRequestMessage, Payload]
+if TYPE_CHECKING:
+    from gateway.server.body import Payload
 
 
 class HeadLimit:

@@ -6,9 +6,11 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.server.connection import ClientConnection
+from gateway.server.connection import ClientConnection, Kept
+from gateway.server.crowd import Crowd
 from gateway.server.edge import Edge
 from gateway.server.port import close_to_new, dual_stack, waiting
+from gateway.server.proxy_protocol import ProxiedConnection
 
 # Connections that the kernel holds until they are accepted.
 _BACKLOG = 1024
@@ -22,11 +24,12 @@ _LOOK_EVERY = 0.01
 
 
 class Listener:
-    """The port that clients connect to."""
+    """The port that clients connect to; `most` may be connected at once."""
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: Edge, most: int | None = None) -> None:
         self._edge = edge
-        self._connections: set[ClientConnection] = set()
+        self._crowd = Crowd(edge.emit, most)
+        self._connections: set[Kept] = set()
         self._server: asyncio.Server | None = None
         self._is_empty: asyncio.Event | None = None
 
@@ -89,16 +92,18 @@ class Listener:
             for connection in tuple(self._connections):
                 connection.cut_off()
 
-    def _make(self) -> ClientConnection:
-        return ClientConnection(self._edge, self)
+    def _make(self) -> asyncio.BaseProtocol:
+        if self._crowd.is_full(len(self._connections)):
+            return self._crowd.make()
+        return (ProxiedConnection if self._edge.peers.speaks_proxy else ClientConnection)(self._edge, self)
 
     # Connections call these.
 
-    def came(self, connection: ClientConnection) -> None:
+    def came(self, connection: Kept) -> None:
         """Keep a new connection."""
         self._connections.add(connection)
 
-    def went(self, connection: ClientConnection) -> None:
+    def went(self, connection: Kept) -> None:
         """Forget one that has ended."""
         self._connections.discard(connection)
         if not self._connections and self._is_empty is not None:

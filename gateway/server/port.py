@@ -85,8 +85,3 @@ def waiting(listening: socket.socket) -> Iterator[socket.socket]:
             return
         accepted.setblocking(False)  # noqa: FBT003 - as above
         yield accepted
-
-
-def plain_address(host: str) -> str:
-    """Return an address as its own family writes it: that of an IPv4 client on a socket for both is mapped."""
-    return host.removeprefix("::ffff:") if "." in host else host

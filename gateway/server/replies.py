@@ -34,6 +34,8 @@ def render(refusal: Refusal) -> Reply:
         error["source"] = refusal.source
     error["code"] = refusal.code.name
     headers = list(_JSON)
+    if refusal.accepts is not None:
+        headers.append(refusal.accepts)
     if refusal.allow:
         headers.append(("allow", ", ".join(refusal.allow)))
     retry_after = refusal.retry_after or _RETRY_AFTER.get(refusal.code)
@@ -41,7 +43,10 @@ def render(refusal: Refusal) -> Reply:
         headers.append(("retry-after", str(retry_after)))
     if wording.status == 401:  # noqa: PLR2004 - RFC 9110 section 11.6.1 asks for a challenge with it
         headers.append(("www-authenticate", refusal.challenge))
-    return Reply(wording.status, tuple(headers), encode({"errors": [error]}))
+    document: dict[str, object] = {"errors": [error]}
+    if refusal.oauth is not None:
+        document |= {"error": refusal.oauth, "error_description": wording.text}
+    return Reply(wording.status, tuple(headers), encode(document))
 
 
 def without_token(status: int, lines: Headers) -> Headers:

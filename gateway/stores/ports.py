@@ -13,6 +13,10 @@ class StoreUnavailable(Exception):  # noqa: N818  # it names a state, as the ref
     """The store cannot be used at the moment. Its text is one line for operators and holds no value of any row."""
 
 
+class StoreFileLost(StoreUnavailable):
+    """The store's files are not the ones that were opened: what is written would be lost. It ends with a restart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registration:
     """The intent to create a customer, kept until the upstream did so.
@@ -83,6 +87,9 @@ class CredentialStore(Protocol):
 
     async def pending(self, email: str) -> Registration | None:
         """Return the registration under way for this canonical e-mail."""
+
+    async def standing(self, email: str) -> tuple[Registration | None, str | None]:
+        """Return what `pending` and `known` would, in one round trip."""
 
     async def replace(self, old_id: str, registration: Registration) -> bool:
         """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""

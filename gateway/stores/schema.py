@@ -3,6 +3,7 @@
 It holds no queries; what changed from version to version is in `migrations/versions`.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -12,19 +13,19 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
+    Dialect,
     Double,
     Index,
     MetaData,
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
-    create_engine,
     insert,
     select,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from gateway.stores import sqlite
 from gateway.stores.location import check_sqlite, sqlite_path
@@ -32,36 +33,63 @@ from gateway.stores.ports import StoreUnavailable
 
 metadata = MetaData()
 
+
+class Words(TypeDecorator[str]):
+    """Text of any characters.
+
+    PostgreSQL knows no U+0000 (postgresql.org/docs/current/datatype-character.html): there a backslash and a nought
+    stand for it, and two backslashes for one.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what is kept."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\\", r"\\").replace("\0", r"\0")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        """Return what was meant."""
+        if value is None or dialect.name != "postgresql" or "\\" not in value:
+            return value
+        return re.sub(r"\\(.)", lambda found: "\0" if found[1] == "0" else found[1], value, flags=re.DOTALL)
+
+
 credentials = Table(
     "credentials",
     metadata,
-    Column("customer_id", Text, primary_key=True, nullable=False),
-    Column("password_hash", Text, nullable=False),
+    Column("customer_id", Words, primary_key=True, nullable=False),
+    Column("password_hash", Words, nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
 )
 
 registrations = Table(
     "registrations",
     metadata,
-    Column("id", Text, primary_key=True, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("password_hash", Text, nullable=False),
+    Column("id", Words, primary_key=True, nullable=False),
+    Column("email", Words, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("password_hash", Words, nullable=False),
     Column("started_at", Double, nullable=False),
-    Column("customer_id", Text),
+    Column("customer_id", Words),
     UniqueConstraint("email", name="uq_registrations_email"),
 )
 
 emails = Table(
     "emails",
     metadata,
-    Column("email", Text, primary_key=True, nullable=False),
-    Column("customer_id", Text),
-    Column("owner", Text),
+    Column("email", Words, primary_key=True, nullable=False),
+    Column("customer_id", Words),
+    Column("owner", Words),
     Column("deadline", Double),
     Index("ix_emails_customer_id", "customer_id"),
 )
 
+
+MIGRATE = "`gateway store migrate` brings it there"
+"""What to do about a database that is behind where the start may not."""
 
 APPLICATION_ID = int.from_bytes(b"CTGW")
 """Says in the file itself whose it is (sqlite.org/pragma.html#pragma_application_id)."""
@@ -75,8 +103,8 @@ other. One after which older gateways would fail, or do harm, puts its own numbe
 
 # `user_version` repeats where the database stands and says who may use it: 30001 is revision 3, for revision 1 on.
 _REVISIONS = 10_000
-# Alembic's own table, in which it keeps where a database stands.
-_standing = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+standing = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+"""Alembic's own table, in which it keeps where a database stands."""
 # The first releases set no mark: their stores are known by the columns of revision 0001.
 _first = MetaData()
 Table("credentials", _first, *map(Column, ("customer_id", "password_hash", "updated_at")))
@@ -87,11 +115,12 @@ SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, *, may_migrate: bool = True) -> None:
     """Create the database or bring it to the newest revision; for the start, before anything is served.
 
     Processes that start at once take turns. Either every step is done or none. A file that is neither a store of ours
     nor empty is left as it is, and so is a store that a newer release brought further and that this one may use.
+    Without `may_migrate` nothing is changed, and what would have to be is a failure.
 
     Raises:
         StoreUnavailable: the file cannot be written, is another application's, or needs a newer release of the gateway.
@@ -103,26 +132,25 @@ def upgrade(url: str) -> None:
         path = sqlite_path(url)
         if path.exists() and not sqlite.is_writable(path):
             raise StoreUnavailable(sqlite.NOT_WRITABLE)
-        sqlite.create_file(path)
+        if may_migrate:
+            sqlite.create_file(path)
+        elif not path.exists():
+            raise StoreUnavailable(f"SQLite: there is no file yet: {MIGRATE}")
         with sqlite.looking(path) as look:
             if _is_ready(look.execute):
                 return
-        engine = create_engine(
-            sqlite.engine_url("sqlite+pysqlite", path),
-            connect_args=sqlite.connect_arguments(),
-            poolclass=NullPool,
-            hide_parameters=True,
-        )
-        sqlite.prepare(engine)
+        if not may_migrate:
+            raise StoreUnavailable(f"SQLite: the file is not at revision {max(revisions())}: {MIGRATE}")
+        engine = sqlite.sync_engine(path)
         # BEGIN IMMEDIATE lets one process in; the others wait, and then find nothing left to do.
         with engine.execution_options(**sqlite.WRITING).begin() as connection:
             if not _is_ready(connection.exec_driver_sql):
                 if connection.exec_driver_sql(_NAMES).first() is None:
-                    _create(connection)
+                    create(connection)
                 else:
                     migrate(connection)
                 connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-                connection.exec_driver_sql(f"PRAGMA user_version = {_version(max(_revisions()))}")
+                connection.exec_driver_sql(f"PRAGMA user_version = {_version(max(revisions()))}")
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise sqlite.unavailable(error) from error
 
@@ -134,14 +162,14 @@ def _is_ready(execute: Callable[..., Any]) -> bool:
     """
     mark, version = (execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     names = [name for (name,) in execute(_NAMES)]
-    stands = [revision for (revision,) in execute(str(select(_standing)))] if _has_columns(execute, _standing) else []
+    stands = [revision for (revision,) in execute(str(select(standing)))] if _has_columns(execute, standing) else []
     is_unmarked = not mark and not version and stands and _has_columns(execute, *_first.tables.values())
     if mark != APPLICATION_ID and not is_unmarked and (mark or version or names):
         what = f"the application_id {mark:#x}" if mark else f"the user_version {version}"
         if names and not mark:
             what = f"the tables {', '.join(map(repr, names[:3]))}"
         raise StoreUnavailable(f"SQLite: the file is another application's: it has {what}; give the gateway its own")
-    known = _revisions()
+    known = revisions()
     if known.issuperset(stands):
         return stands == [max(known)] and version == _version(max(known))
     revision, oldest = divmod(version, _REVISIONS)
@@ -160,7 +188,8 @@ def _has_columns(execute: Callable[..., Any], *tables: Table) -> bool:
     )
 
 
-def _revisions() -> frozenset[str]:
+def revisions() -> frozenset[str]:
+    """Return the numbers of all revisions that there are."""
     return frozenset(path.stem[1:5] for path in (_MIGRATIONS / "versions").glob("r*.py"))
 
 
@@ -168,11 +197,11 @@ def _version(revision: str) -> int:
     return int(revision) * _REVISIONS + OLDEST
 
 
-def _create(connection: Connection) -> None:
+def create(connection: Connection) -> None:
     """Make what the revisions would make of an empty database, in one step."""
     metadata.create_all(connection, checkfirst=False)
-    _standing.create(connection)
-    connection.execute(insert(_standing).values(version_num=max(_revisions())))
+    standing.create(connection)
+    connection.execute(insert(standing).values(version_num=max(revisions())))
 
 
 def migrate(connection: Connection, revision: str = "head") -> None:

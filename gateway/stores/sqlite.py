@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import NullPool
 
 from gateway.stores.ports import StoreUnavailable
 
@@ -91,12 +92,17 @@ def looking(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def check_opens(path: Path) -> None:
-    """Raise sqlite3.Error where the file cannot be opened; to be called before it is open in this process.
-
-    A driver with a thread of its own would leave that behind, to speak to an event loop that may be closed by then.
-    """
-    sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True).close()
+def sync_engine(path: Path) -> Engine:
+    """Return an engine whose connections wait for the disk, for the command line and the start."""
+    engine = create_engine(
+        engine_url("sqlite+pysqlite", path),
+        connect_args=connect_arguments(),
+        poolclass=NullPool,
+        # An exception would carry hashes and e-mails into a traceback.
+        hide_parameters=True,
+    )
+    prepare(engine)
+    return engine
 
 
 def engine_url(driver: str, path: Path) -> URL:

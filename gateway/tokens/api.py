@@ -5,7 +5,7 @@ It parses and renders; who may log in is decided in tokens/.
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -32,10 +32,13 @@ _CLIENT_CREDENTIALS = "client_credentials"
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Who may ask for bearers: ids for the implicit grant, ids with secrets for client credentials."""
+    """Who may ask for bearers: ids for the implicit grant, ids with secrets for client credentials.
+
+    A client may have two secrets, so that one takes the place of the other without an outage.
+    """
 
     implicit: frozenset[str]
-    secrets: Mapping[str, SecretStr]
+    secrets: Mapping[str, tuple[SecretStr, ...]]
 
 
 class TokenApi:
@@ -51,8 +54,8 @@ class TokenApi:
     def issue_bearer(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
         """Answer `POST /oauth/access_token`: 200 with a bearer at the top level (docs/upstream.md section 1)."""
         if media_type(first(request.headers, "content-type")) != _FORM:
-            return Refusal(Code.BODY_TYPE, "not a form", source="body")
-        return when_read(body, _MAX_FORM, partial(self._bearer, snapshot, request, trace))
+            return in_oauth(Refusal(Code.BODY_TYPE, "not a form", source="body", accepts=("accept", _FORM)))
+        return in_oauth(when_read(body, _MAX_FORM, partial(self._bearer, snapshot, request, trace)))
 
     def _bearer(self, snapshot: Snapshot, request: Request, trace: Trace, raw: bytes) -> Reply | Refusal:
         form = _read_form(raw)
@@ -60,7 +63,8 @@ class TokenApi:
             return Refusal(Code.FORM_INVALID, "fields repeated or unreadable", source="body")
         grant = form.get("grant_type")
         if grant not in {_IMPLICIT, _CLIENT_CREDENTIALS}:
-            return Refusal(Code.FORM_INVALID, source="grant_type")
+            oauth = "unsupported_grant_type" if grant else None
+            return Refusal(Code.FORM_INVALID, source="grant_type", oauth=oauth)
         claim = read_claim(request.headers, form, needs_secret=grant == _CLIENT_CREDENTIALS)
         if isinstance(claim, Refusal):
             return claim
@@ -68,7 +72,9 @@ class TokenApi:
             return Refusal(Code.FORM_INVALID, source="client_id")
         known = [client_id for client_id, secret in claim.pairs if self._is_known(grant, client_id, secret)]
         if not known:
-            return Refusal(Code.CLIENT_UNKNOWN, challenge=CHALLENGE if claim.by_basic else "Bearer")
+            # A page without a secret is not asked for one: its browser would ask the shopper.
+            by_secret = claim.by_basic or grant == _CLIENT_CREDENTIALS
+            return Refusal(Code.CLIENT_UNKNOWN, challenge=CHALLENGE if by_secret else "Bearer")
         client_id = known[0]
         kind = CallerKind.PUBLIC if grant == _IMPLICIT else CallerKind.TRUSTED
         trace.caller = kind
@@ -91,9 +97,10 @@ class TokenApi:
         if grant == _IMPLICIT:
             return client_id in self._clients.implicit
         expected = self._clients.secrets.get(client_id)
-        # An unknown client costs the same comparison as a wrong secret.
-        known = (expected or SecretStr("-")).get_secret_value()
-        return hmac.compare_digest(known.encode(), secret.encode()) and expected is not None
+        # An unknown client costs the same comparison as a wrong secret, and the second secret as much as the first.
+        known = (expected or (SecretStr("-"),)) * 2
+        matches = [hmac.compare_digest(one.get_secret_value().encode(), secret.encode()) for one in known[:2]]
+        return any(matches) and expected is not None
 
     def issue_customer_token(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
         """Answer `POST /v2/customers/tokens`: 201 with a customer token, 404 for a pair that is not right."""
@@ -124,6 +131,25 @@ class TokenApi:
         del snapshot, request, body, trace
         headers = (("content-type", "application/jwk-set+json"), ("cache-control", "public, max-age=300"))
         return Reply(200, headers, encode(self._ring.public_jwks()))
+
+
+def in_oauth(decided: Decided) -> Decided:
+    """Return what is decided of a request for a bearer, with a refusal in the words of OAuth as well.
+
+    RFC 6749 section 5.2 has a code for what the client did wrong. What is no fault of the request has none there, and
+    stays in the words of the API alone.
+    """
+    if isinstance(decided, Refusal):
+        code = "invalid_client" if decided.code is Code.CLIENT_UNKNOWN else "invalid_request"
+        is_its_fault = decided.code.status < 500  # noqa: PLR2004 - HTTP's own number
+        return replace(decided, oauth=decided.oauth or code) if is_its_fault else decided
+    if not callable(decided):
+        return decided
+
+    async def later() -> Decided:
+        return in_oauth(await decided())
+
+    return later
 
 
 def _read_form(raw: bytes) -> dict[str, str] | None:

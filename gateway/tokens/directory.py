@@ -13,6 +13,7 @@ from gateway.tokens.email import canonical_record, readable, trimmed
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Json, Trace
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.nothing import tells_nothing, with_list
 from gateway.wire.pointer import id_text
 
 NOBODYS_ID = "0"
@@ -113,6 +114,8 @@ class Directory:
             return Refusal(Code.REGISTRATION_PENDING, "the customer is not there by the id yet", retry_after=1)
         if answer.status != 200:  # noqa: PLR2004
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by id answered {answer.status}")
+        if tells_nothing(answer.status, answer.document):
+            return Refusal(Code.UPSTREAM_INVALID, "look-up by id answered no record")
         record = record_in(answer.document)
         if isinstance(record, dict) and id_text(record.get("id")) == customer_id and record.get(_EMAIL) == email:
             return None
@@ -135,7 +138,8 @@ class Directory:
         answer = await self._backend.look_up(self._path, query, trace)
         if isinstance(answer, Refusal):
             return answer
-        data = answer.document.get("data") if isinstance(answer.document, dict) else answer.document
+        document = with_list(answer.status, answer.document)
+        data = document.get("data") if isinstance(document, dict) else document
         if not isinstance(data, list):
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by e-mail answered {answer.status} without a list")
         return data

@@ -9,13 +9,16 @@ from typing import Any, assert_never
 from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
+from gateway.tokens.admission import Admission
+from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.directory import is_somebody, record_in
 from gateway.tokens.email import canonical_record
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
 from gateway.tokens.silence import reading, shows_nobody, unconfirmed
+from gateway.tokens.throttle import Work
 from gateway.vocab.events import Emit, Failed, describe
-from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
+from gateway.vocab.messages import READS, Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import id_text
@@ -28,10 +31,18 @@ _NO_CHANGE = frozenset({"type", "id"})
 class Keeper:
     """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
 
-    def __init__(self, store: CredentialStore, hasher: PasswordHasher, registrar: Registrar, emit: Emit) -> None:
+    def __init__(
+        self,
+        store: CredentialStore,
+        hasher: PasswordHasher,
+        registrar: Registrar,
+        admission: Admission,
+        emit: Emit,
+    ) -> None:
         self._store = store
         self._hasher = hasher
         self._registrar = registrar
+        self._admission = admission
         self._emit = emit
         self._work: set[asyncio.Task[Checked | Refusal]] = set()
 
@@ -54,20 +65,43 @@ class Keeper:
     async def _carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
     ) -> Checked | Refusal:
+        is_written = False
+
+        async def performed(one: Plan) -> Checked | Refusal:
+            nonlocal is_written
+            done = await perform(one)
+            is_written |= one.method not in READS and isinstance(done, Checked) and done.status < 300  # noqa: PLR2004
+            return done
+
         try:
             match mode:
                 case Passwords.REGISTER:
-                    return await self._registrar.register(plan, perform, trace)
+                    return self._too_many(plan, trace) or await self._registrar.register(plan, performed, trace)
                 case Passwords.CHANGE:
-                    return await self._change(plan, whose, perform, trace)
+                    return await self._change(plan, whose, performed, trace)
                 case Passwords.FORGET:
-                    return await self._forget(plan, whose, perform)
+                    return await self._forget(plan, whose, performed)
                 case Passwords.SHOW:
                     return await perform(plan)
                 case _:
                     assert_never(mode)
         except StoreUnavailable as error:
-            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+            if not is_written:
+                return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+            # The upstream did its part. A registration is finished by the password's next use; anything else is not.
+            return ACCEPTED if mode is Passwords.REGISTER else Refusal(Code.WRITE_UNCONFIRMED, str(error))
+
+    def _too_many(self, plan: Plan, trace: Trace) -> Refusal | None:
+        """Count a registration, before anybody is asked whether its e-mail is known: the answer is the same."""
+        fields = customer_fields(plan)
+        if isinstance(fields, Refusal) or "email" not in fields:
+            # It is refused without any work.
+            return None
+        if "password" in fields and (crowded := self._hasher.crowded()) is not None:
+            # At once: a look-up for each of a flood would be the API's share in it.
+            return crowded
+        keys = {"address": trace.counts_for, "email": fields["email"]}
+        return self._admission.refusal(Work.REGISTRATION, keys)
 
     def _finish_alone(self, work: asyncio.Task[Checked | Refusal], request_id: str) -> None:
         """Name the error of work whose client has gone: there is nobody else left to hear of it."""
@@ -80,6 +114,10 @@ class Keeper:
         if isinstance(fields, Refusal):
             return fields
         has_password = "password" in fields
+        if has_password:
+            throttled = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
+            if throttled is not None:
+                return throttled
         if "email" not in fields:
             checked = await self._change_fields(fields, plan, whose, perform)
             if has_password:
@@ -133,7 +171,9 @@ class Keeper:
         checked: Checked | Refusal = Checked(200)
         # Who asks with a customer token has logged in with the e-mail that is kept: nobody else is known to be able to.
         if not is_change or (whose.customer_id is None and "email" not in fields):
-            checked = await perform(reading(plan, plan.path))
+            # Where nothing is written upstream, it is the reading that the condition is held to.
+            looked = reading(plan, plan.path)
+            checked = await perform(looked if is_change else replace(looked, conditions=plan.conditions))
             if not isinstance(checked, Checked) or checked.status >= 300:  # noqa: PLR2004 - HTTP's own number
                 return checked
             if _shows(checked.document, customer_id) and not _can_log_in(checked.document):
@@ -163,23 +203,30 @@ class Keeper:
             await self._store.forget(_customer_id(whose))
         return checked
 
-    def showing(self, document: Any, whose: Whose) -> Callable[[], Awaitable[Refusal | None]] | None:
+    def showing(
+        self, document: Any, whose: Whose, *, is_written: bool
+    ) -> Callable[[], Awaitable[Refusal | None]] | None:
         """Return what sets `password` on every customer in `document`, with one query; None where there is none.
 
         A customer who asks for the own record has a password, or there would be no token: that much is known even
-        while the store is down.
+        while the store is down. Of others nothing is said then where they were written, and they are not read.
         """
         customers = _customers(document)
-        return partial(self._show, customers, whose) if customers else None
+        return partial(self._show, customers, whose, is_written=is_written) if customers else None
 
-    async def _show(self, customers: list[Json], whose: Whose) -> Refusal | None:
+    async def _show(self, customers: list[Json], whose: Whose, *, is_written: bool) -> Refusal | None:
         ids = {customer_id for record in customers if (customer_id := id_text(record.get("id"))) is not None}
         try:
             known = await self._store.with_password(ids)
         except StoreUnavailable as error:
-            if ids != {whose.customer_id}:
+            if ids == {whose.customer_id}:
+                known = frozenset(ids)
+            elif is_written:
+                for record in customers:
+                    record.pop("password", None)
+                return None
+            else:
                 return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
-            known = frozenset(ids)
         for record in customers:
             record["password"] = id_text(record.get("id")) in known
         return None

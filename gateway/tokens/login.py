@@ -7,7 +7,8 @@ differently, and none of them depends on whether the account exists.
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Protocol
+from contextlib import suppress
+from typing import Protocol
 
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
@@ -19,10 +20,10 @@ from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
-from gateway.vocab.messages import Answer, Trace
+from gateway.vocab.messages import Answer, CallerKind, Headers, Trace
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import encode, inflate, parse_answer
-from gateway.wire.headers import first
+from gateway.wire.body import encode, read_answer
+from gateway.wire.client_address import forwarding_lines
 from gateway.wire.pointer import id_text
 
 # No customer has it, so that asking for it costs what asking for a real one costs.
@@ -35,8 +36,8 @@ _REFUSED = frozenset({400, 401, 403, 404, 422})
 class Verifier(Protocol):
     """Says whose a password is: the gateway's store or the upstream."""
 
-    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
-        """Return the customer's id, or LOGIN_FAILED, or why nobody can say."""
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
+        """Return the customer's id for a pair that came from `address`, or LOGIN_FAILED, or why nobody can say."""
 
 
 class StoreVerifier:
@@ -56,19 +57,19 @@ class StoreVerifier:
         self._now = now
         self._emit = emit
 
-    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
         """Return the customer's id, or LOGIN_FAILED; a registration that broke off is finished by its own password.
 
         REGISTRATION_PENDING for the right password of a customer whom the upstream has made and does not show yet.
         """
+        del address
         try:
             return await self._verify(email, typed, password, trace)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
 
     async def _verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
-        intent = await self._store.pending(email)
-        known = await self._store.known(email)
+        intent, known = await self._store.standing(email)
         if intent is not None and intent.customer_id is not None:
             known = intent.customer_id
         # Whoever is known is asked for by id as well, because lists may be behind; for all others nobody is.
@@ -90,9 +91,11 @@ class StoreVerifier:
             refusal = await self._settle(intent, found, trace)
             if refusal is not None:
                 return refusal
-        if known != found.customer_id:
-            await self._store.remember(email, found.customer_id)
-        await self._strengthen(found.customer_id, password, stored)
+        with suppress(StoreUnavailable):
+            # A login needs nothing that could not be written.
+            if known != found.customer_id:
+                await self._store.remember(email, found.customer_id)
+            await self._strengthen(found.customer_id, password, stored)
         return found.customer_id
 
     def _is_of(self, intent: Registration | None, found: Found, stored: str | None) -> bool:
@@ -117,24 +120,35 @@ class StoreVerifier:
     async def _strengthen(self, customer_id: str, password: str, stored: str | None) -> None:
         """Replace a hash made with weaker parameters than today's, if there is room to compute one now."""
         if stored is not None and self._hasher.needs_rehash(stored):
-            hashed = await self._hasher.hash(password)
+            hashed = await self._hasher.hash(password, is_login=True)
             if not isinstance(hashed, Refusal):
                 await self._store.rehash(customer_id, stored, hashed)
 
 
 class UpstreamVerifier:
-    """Passes the login on to an upstream that keeps the passwords itself, at `path`; `customers` is its collection."""
+    """Passes the login on to an upstream that keeps the passwords itself, at `path`; `customers` is its collection.
 
-    def __init__(self, backend: Backend, path: str, customers: str, is_customer_id: Callable[[str], object]) -> None:
+    `public` says under which URL clients ask.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        path: str,
+        customers: str,
+        is_customer_id: Callable[[str], object],
+        public: Headers = (),
+    ) -> None:
         self._backend = backend
         self._path = path
         self._customers = customers
         self._is_customer_id = is_customer_id
+        self._public = public
 
-    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
         """Return the customer's id that the upstream's own login answers."""
         del email
-        answer = await self._ask(trimmed(typed), password, trace)
+        answer = await self._ask(trimmed(typed), password, address, trace)
         if isinstance(answer, Refusal):
             return answer
         if answer.status in _REFUSED:
@@ -143,15 +157,14 @@ class UpstreamVerifier:
             return unable(answer.status, answer.headers) or Refusal(
                 Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}"
             )
-        plain = inflate(answer.body, first(answer.headers, "content-encoding"), _MAX_ANSWER)
-        document: Any = plain if isinstance(plain, Refusal) else parse_answer(plain)
+        document = read_answer(answer, _MAX_ANSWER)
         data = document.get("data") if isinstance(document, dict) else None
         customer_id = id_text(data.get("customer_id")) if isinstance(data, dict) else None
         if customer_id is None or not self._is_customer_id(customer_id):
             return Refusal(Code.UPSTREAM_INVALID, "upstream login answered no customer id")
         return customer_id
 
-    async def _ask(self, typed: str, password: str, trace: Trace) -> Answer | Refusal:
+    async def _ask(self, typed: str, password: str, address: str, trace: Trace) -> Answer | Refusal:
         """Send the login; a 401 may be about the password or about our own bearer.
 
         A look-up tells them apart: it renews a bearer that is not accepted, and then the login is sent once more. A
@@ -162,6 +175,8 @@ class UpstreamVerifier:
             ("content-type", "application/json"),
             ("accept", "application/json"),
             ("accept-encoding", "identity"),
+            # The upstream may count attempts by address, too, and ours would be everybody's.
+            *forwarding_lines(address, self._public),
         )
         call = Call("POST", self._path, headers, body)
         answer = await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
@@ -186,15 +201,17 @@ class Login:
         """Return the customer's id for an e-mail and a password as they came in, from `address`.
 
         LOGIN_FAILED for any pair that is not right, and for every pair after too many of them for one account;
-        THROTTLED after too many from one address; BODY_FIELD_INVALID for what cannot be an e-mail or a password at all.
+        THROTTLED after too many from one address, unless a trusted client sent them; BODY_FIELD_INVALID for what cannot
+        be an e-mail or a password at all.
         """
         account = canonical(email)
         if account is None or not isinstance(email, str):
             return Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source="data.email")
         if not check_length(password) or not isinstance(password, str):
             return Refusal(Code.BODY_FIELD_INVALID, "not 1 to 1024 bytes of text", source="data.password")
+        by_address = trace.caller != CallerKind.TRUSTED
         # Counted before the work, so that many attempts at once cannot slip under the limit together.
-        wait = self._throttle.reserve(account, address, self._clock())
+        wait = self._throttle.reserve(account, address, self._clock(), by_address=by_address)
         if wait is not None:
             self._emit(LoginDone("throttled"))
             if not wait.by_account:
@@ -202,17 +219,17 @@ class Login:
             # Whoever guesses learns nothing, not even that this guess was not looked at: the same work, for a password
             # that nobody has, of one spelling or two as this one.
             nobodys = secrets.token_urlsafe() + ("" if prepare(password) == password else "e\u0301")
-            done = await self._verifier.verify(account, email, nobodys, trace)
+            done = await self._verifier.verify(account, email, nobodys, address, trace)
             return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
-        outcome = await self._verifier.verify(account, email, password, trace)
+        outcome = await self._verifier.verify(account, email, password, address, trace)
         if not isinstance(outcome, Refusal):
-            self._throttle.welcome(account, address)
+            self._throttle.welcome(account, address, by_address=by_address)
             self._emit(LoginDone("granted"))
         elif outcome.code is Code.LOGIN_FAILED:
             self._emit(LoginDone("refused"))
         else:
             # Nobody learned anything about the password.
-            self._throttle.refund(account, address)
+            self._throttle.refund(account, address, by_address=by_address)
             self._emit(LoginDone("overloaded" if outcome.code is Code.OVERLOADED else "failed"))
             if outcome.violation:
                 self._emit(GuardViolated(trace.request_id, trace.route, outcome.detail))

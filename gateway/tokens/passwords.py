@@ -10,12 +10,14 @@ import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from threading import Event, get_native_id
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import argon2
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError, VerifyMismatchError
 
+from gateway.tokens.turns import Turn, Turns
 from gateway.vocab.events import Emit, PasswordQueue
 from gateway.vocab.refusals import Code, Refusal
 
@@ -74,10 +76,21 @@ class PasswordHasher:
 
     `workers` computations run and `queue_limit` wait; one more is refused at once. A computation keeps its place
     until its thread is done, even when nobody waits for it any more.
+
+    Logins keep `login_share` of both, and of the turns (`tokens/turns.py`): a flood of registrations takes only the
+    rest. Whatever is not a login's is called other work here.
     """
 
-    def __init__(
-        self, *, workers: int, queue_limit: int, memory_kib: int, time_cost: int, parallelism: int, emit: Emit
+    def __init__(  # noqa: PLR0913 - argon2's sizes and the pool's
+        self,
+        *,
+        workers: int,
+        queue_limit: int,
+        memory_kib: int,
+        time_cost: int,
+        parallelism: int,
+        emit: Emit,
+        login_share: float = 0.5,
     ) -> None:
         if workers < 1 or queue_limit < 0:
             raise ValueError("a password hasher needs a worker, and a queue of zero or more places")
@@ -88,13 +101,12 @@ class PasswordHasher:
             raise ValueError("argon2 needs 8 KiB for each lane (RFC 9106 3.1)")
         self._argon2 = argon2.PasswordHasher(time_cost, memory_kib, parallelism, type=argon2.Type.ID)
         self._dummy = self._argon2.hash(_DUMMY_PASSWORD)
-        self._limit = workers + queue_limit
+        self._turns = Turns(workers, queue_limit, login_share)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="password", initializer=_step_back)
         self._emit = emit
-        self._depth = 0
         self._closed = False
 
-    async def hash(self, password: str) -> str | Refusal:
+    async def hash(self, password: str, *, is_login: bool = False) -> str | Refusal:
         """Return the argon2id hash of a password that passed `check_length`.
 
         Refusals: OVERLOADED, DRAINING.
@@ -105,16 +117,22 @@ class PasswordHasher:
         """
         if not check_length(password):
             raise ValueError("check_length decides before a password comes here")
-        return await self._run(lambda: self._hash(password))
+        return await self._run(lambda: self._hash(password), is_login=is_login)
 
-    async def verify(self, password: str, stored: str | None) -> bool | Refusal:
+    async def verify(self, password: str, stored: str | None, *, is_login: bool = True) -> bool | Refusal:
         """Say whether the password made the stored hash; the same work is done when there is none.
 
         A password of another spelling than `prepare` gives it is tried as it is too: it may have been hashed so once.
 
         Refusals: OVERLOADED, DRAINING.
         """
-        return await self._run(lambda: self._verify(password, stored))
+        return await self._run(lambda: self._verify(password, stored), is_login=is_login)
+
+    def crowded(self) -> Refusal | None:
+        """Return what work that is no login's would be refused with now: before anybody is asked anything for it."""
+        if self._closed:
+            return Refusal(Code.DRAINING)
+        return None if self._turns.is_open_to_others else _full()
 
     def needs_rehash(self, stored: str) -> bool:
         """Say whether the stored hash has other parameters than new ones get."""
@@ -126,25 +144,27 @@ class PasswordHasher:
     def close(self) -> None:
         """Take no more work, and drop what waits. It does not wait for computations that run."""
         self._closed = True
+        for computation in self._turns.drop():
+            computation.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T | Refusal]) -> T | Refusal:
+    async def _run(self, work: Callable[[], T | Refusal], *, is_login: bool) -> T | Refusal:
         if self._closed:
             return Refusal(Code.DRAINING)
-        if self._depth >= self._limit:
-            return Refusal(Code.OVERLOADED, detail="the password queue is full", retry_after=1)
+        computation: asyncio.Future[T | Refusal] = asyncio.get_running_loop().create_future()
         abandoned = Event()
 
         def job() -> T | Refusal:
             # Nobody would see the result: give the thread to somebody who waits.
             return Refusal(Code.OVERLOADED) if abandoned.is_set() else work()
 
-        computation = asyncio.get_running_loop().run_in_executor(self._pool, job)
-        computation.add_done_callback(lambda _: self._change(-1))
-        self._change(+1)
+        if not self._turns.join(Turn(job, computation, is_login=is_login)):
+            return _full()
+        self._emit(PasswordQueue(self._turns.depth))
+        self._begin()
         try:
             # Without the shield a cancelled request would take its place out of the count while its thread, or its
-            # password in the pool's own queue, is still there.
+            # password in the queue, is still there.
             return await asyncio.shield(computation)
         except asyncio.CancelledError:
             abandoned.set()
@@ -154,9 +174,24 @@ class PasswordHasher:
                 return Refusal(Code.DRAINING)
             raise
 
-    def _change(self, step: int) -> None:
-        self._depth += step
-        self._emit(PasswordQueue(self._depth))
+    def _begin(self) -> None:
+        """Give the threads that are free to those whose turn it is."""
+        loop = asyncio.get_running_loop()
+        while not self._closed and (turn := self._turns.next()) is not None:
+            running = loop.run_in_executor(self._pool, turn.job)
+            running.add_done_callback(partial(self._done, turn))
+
+    def _done(self, turn: Turn, running: asyncio.Future[Any]) -> None:
+        self._turns.done(turn)
+        self._emit(PasswordQueue(self._turns.depth))
+        if not turn.outcome.done():
+            if running.cancelled():
+                turn.outcome.cancel()
+            elif (error := running.exception()) is not None:
+                turn.outcome.set_exception(error)
+            else:
+                turn.outcome.set_result(running.result())
+        self._begin()
 
     def _hash(self, password: str) -> str | Refusal:
         try:
@@ -189,6 +224,10 @@ class PasswordHasher:
         except VerificationError:
             return Refusal(Code.OVERLOADED, detail="argon2 could not verify", retry_after=1)
         return False
+
+
+def _full() -> Refusal:
+    return Refusal(Code.OVERLOADED, detail="the password queue is full", retry_after=1)
 
 
 def _is_affordable(stored: str) -> bool:

@@ -25,11 +25,12 @@ followed within minutes by somebody else making a customer of the same e-mail an
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from msgspec import structs
 
-from gateway.stores.ports import CredentialStore, Registration
+from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
 from gateway.tokens.claims import Claims
 from gateway.tokens.creation import ACCEPTED, is_not_there, only, proves_no_creation
 from gateway.tokens.directory import Directory, Found
@@ -173,12 +174,12 @@ class Registrar:
 
     async def _is_same(self, intent: Registration, password: str) -> bool | Refusal:
         """Say whether a password is the intent's; guesses are counted as those of a login are."""
-        wait = self._throttle.reserve(intent.email, _ANY_ADDRESS, self._now())
+        wait = self._throttle.reserve(intent.email, _ANY_ADDRESS, self._now(), by_address=False)
         if wait is not None:
             return Refusal(Code.THROTTLED, retry_after=wait.seconds)
-        is_same = await self._hasher.verify(password, intent.password_hash)
+        is_same = await self._hasher.verify(password, intent.password_hash, is_login=False)
         if is_same is not False:
-            self._throttle.refund(intent.email, _ANY_ADDRESS)
+            self._throttle.refund(intent.email, _ANY_ADDRESS, by_address=False)
         return is_same
 
     async def _create(
@@ -263,7 +264,8 @@ class Registrar:
             customer_id = self._directory.read_id(shown.document["data"])
             if not isinstance(customer_id, Refusal):
                 # Lists may show the customer later: whoever registers the e-mail meanwhile is told that it is taken.
-                await self._store.remember(email, customer_id)
+                with suppress(StoreUnavailable):
+                    await self._store.remember(email, customer_id)
         return shown
 
     async def _repeat(self, plan: Plan, found: Found, password: str | None, perform: Perform) -> Checked | Refusal:

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from gateway.vocab.messages import Checked, Plan
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.nothing import is_nothing
 
 # They speak of the look alone, and would be taken for the write's.
 _OF_THE_LOOK = frozenset({Code.THROTTLED, Code.UPSTREAM_UNAVAILABLE, Code.RECORD_NOT_FOUND})
@@ -15,7 +16,7 @@ _OF_THE_LOOK = frozenset({Code.THROTTLED, Code.UPSTREAM_UNAVAILABLE, Code.RECORD
 def shows_nobody(checked: Checked) -> bool:
     """Tell whether a success has no record in it."""
     document = checked.document
-    return document is None or (isinstance(document, dict) and document.get("data") is None)
+    return document is None or (isinstance(document, dict) and is_nothing(document.get("data")))
 
 
 def reading(plan: Plan, path: str) -> Plan:

@@ -1,14 +1,17 @@
-"""How many logins may be tried per account and per client address.
+"""How many logins may be tried per account and per client address, and how much other password work asked for.
 
 It keeps no clock and no lock: callers pass the time and use it from one thread.
 """
 
-import ipaddress
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from cachetools import Cache, LRUCache
+
+from gateway.wire.counting import network
 
 _NANOSECONDS = 1_000_000_000
 
@@ -30,7 +33,7 @@ class Throttle:
     apart, so that a flood of addresses makes no account forgotten. An attacked key is seen and stays.
 
     An address from which an account has logged in has a bucket of its own for it: guesses from elsewhere cannot lock
-    the customer out there.
+    the customer out there. What a trusted client sends is not counted `by_address`: it comes from one for many.
 
     `now` may be any clock in seconds that does not jump; a monotonic one is best.
     """
@@ -48,17 +51,18 @@ class Throttle:
         self._addresses = _Buckets(address_burst, address_per_minute, max_keys)
         self._known: LRUCache[tuple[str, str], None] = LRUCache(max_keys)
 
-    def reserve(self, account: str, address: str, now: float) -> Wait | None:
+    def reserve(self, account: str, address: str, now: float, *, by_address: bool = True) -> Wait | None:
         """Count one attempt against both, or say how long to wait.
 
         An account that is used up costs the address its attempt all the same: the answer is work too.
         """
-        address = _network(address)
+        address = network(address)
         time = round(now * _NANOSECONDS)
-        wait = self._addresses.wait(address, time)
-        if wait > 0:
-            return Wait(math.ceil(wait / _NANOSECONDS), by_account=False)
-        self._addresses.take(address, time)
+        if by_address:
+            wait = self._addresses.wait(address, time)
+            if wait > 0:
+                return Wait(math.ceil(wait / _NANOSECONDS), by_account=False)
+            self._addresses.take(address, time)
         key = self._key(account, address)
         wait = self._accounts.wait(key, time)
         if wait > 0:
@@ -66,32 +70,71 @@ class Throttle:
         self._accounts.take(key, time)
         return None
 
-    def refund(self, account: str, address: str) -> None:
+    def refund(self, account: str, address: str, *, by_address: bool = True) -> None:
         """Give one reserved attempt back on both, where nothing was learned about the password."""
-        address = _network(address)
+        address = network(address)
         self._accounts.give_back(self._key(account, address))
-        self._addresses.give_back(address)
+        if by_address:
+            self._addresses.give_back(address)
 
-    def welcome(self, account: str, address: str) -> None:
+    def welcome(self, account: str, address: str, *, by_address: bool = True) -> None:
         """Give the attempt back after a successful login, and know the address. Earlier failures stay counted."""
-        self.refund(account, address)
-        self._known[account, _network(address)] = None
+        self.refund(account, address, by_address=by_address)
+        self._known[account, network(address)] = None
 
     def _key(self, account: str, address: str) -> tuple[str, ...]:
         return (account, address) if (account, address) in self._known else (account,)
 
 
-def _network(address: str) -> str:
-    """Return who shares an address: an IPv6 client is given a whole /64 (RFC 6177), and could use each address once."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+class Work(StrEnum):
+    """Password work that is no login."""
+
+    REGISTRATION = "registration"
+    PASSWORD_CHANGE = "password_change"  # noqa: S105 - a word
+
+
+class Limit(NamedTuple):
+    """A bucket: `burst` at once, then `per_minute`."""
+
+    burst: int
+    per_minute: float
+
+
+class Denied(NamedTuple):
+    """Work that may not be done now: how many seconds until it may, and `by` which of its keys."""
+
+    seconds: int
+    by: str
+
+
+class WorkThrottle:
+    """Token buckets for password work that is no login: for each kind one set of buckets for each of its keys.
+
+    No two kinds share any, and none are a login's: whoever floods registrations for somebody's e-mail must not lock
+    that customer out. At most `max_keys` of each are remembered, as in `Throttle`.
+
+    `limits` names the keys of each kind in the order in which they are asked: who is over the first costs the second
+    nothing, so that one address cannot use up an e-mail that others need; who is over the second has paid the first.
+    """
+
+    def __init__(self, limits: Mapping[Work, Mapping[str, Limit]], max_keys: int) -> None:
+        self._buckets: Final = {
+            work: {by: _Buckets(limit.burst, limit.per_minute, max_keys) for by, limit in keys.items()}
+            for work, keys in limits.items()
+        }
+
+    def reserve(self, work: Work, keys: Mapping[str, str], now: float) -> Denied | None:
+        """Count one piece of work under each of its keys, or say how long to wait; an empty key is not counted."""
+        time = round(now * _NANOSECONDS)
+        for by, buckets in self._buckets[work].items():
+            key = keys[by]
+            if not key:
+                continue
+            wait = buckets.wait(key, time)
+            if wait > 0:
+                return Denied(math.ceil(wait / _NANOSECONDS), by)
+            buckets.take(key, time)
+        return None
 
 
 class _Buckets:

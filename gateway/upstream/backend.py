@@ -15,7 +15,7 @@ from gateway.upstream.credential import Held
 from gateway.vocab.messages import Answer, Headers, Lookup, Plan, Query, Trace
 from gateway.vocab.policy import Access, Credential
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import inflate, parse_answer
+from gateway.wire.body import read_answer
 from gateway.wire.headers import first, is_json
 from gateway.wire.target import serialise
 
@@ -26,7 +26,8 @@ _UNAUTHORIZED = 401
 
 def lent(access: Access, plan: Plan) -> Credential:
     """Return which credential a plan is sent with."""
-    return access.for_guests if plan.is_guests else access.credential
+    methods = access.server_for_guests if plan.is_guests else access.server
+    return Credential.SERVER if plan.method in methods else Credential.PUBLIC
 
 
 def rejection(name: Credential) -> Refusal:
@@ -70,7 +71,8 @@ class Backend:
                 return lines
             started = self._clock()
             trace.upstream_calls += 1
-            answer = await fetch(self._pool, replace(call, headers=call.headers + lines), limit)
+            sent = replace(call, headers=call.headers + lines, route=trace.route, client=trace.counts_for)
+            answer = await fetch(self._pool, sent, limit)
             trace.upstream_seconds += self._clock() - started
             if isinstance(answer, Refusal) or answer.status not in UNACCEPTED:
                 return answer
@@ -118,6 +120,5 @@ class Backend:
             return Lookup(answer.status, None)
         if not is_json(first(answer.headers, "content-type")):
             return Refusal(Code.UPSTREAM_INVALID, "look-up answered no JSON")
-        plain = inflate(answer.body, first(answer.headers, "content-encoding"), _LOOKUP_LIMIT)
-        document = plain if isinstance(plain, Refusal) else parse_answer(plain)
+        document = read_answer(answer, _LOOKUP_LIMIT)
         return document if isinstance(document, Refusal) else Lookup(200, document)

@@ -70,14 +70,19 @@ class Creations:
     ) -> bool:
         whose = Whose(customer_id, match.parameters)
         asking = Request(trace.request_id, "GET", target.path, _HEADERS, "-", 0.0)
-        plan = scope.make_plan(match.route, access, whose, asking, target, None, snapshot.forwarded)
+        asked = (match.route, access, whose, asking, target, None)
+        plan = scope.make_plan(*asked, snapshot.forwarded, snapshot.public, snapshot.pseudonym)
         if isinstance(plan, Refusal):
             return False
+        referred: frozenset[tuple[str, str]] = frozenset()
+        is_guests = False
         for parent in plan.parents:
             allowed = await self._parents.check(parent, trace)
             if isinstance(allowed, Refusal):
                 return False
-            plan = replace(plan, is_guests=plan.is_guests or allowed.is_guests)
+            referred |= allowed.refers
+            is_guests |= allowed.is_guests
+        plan = replace(plan, referred=referred, is_guests=is_guests)
         call = Call("GET", serialise(plan.path, plan.query), (*_HEADERS, ("x-request-id", trace.request_id)))
         answer = await self._backend.send(call, match.route.answer_limit, trace, lent(access, plan))
         if isinstance(answer, Refusal):

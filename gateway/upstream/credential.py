@@ -23,6 +23,8 @@ _JITTER = 0.05
 _FIRST_BACKOFF = 0.5
 _LAST_BACKOFF = 30.0
 _MAX_DOUBLINGS = 10
+# A longer wait is not believed: a slip of the endpoint's would last until somebody restarts us.
+_LONGEST_WAIT = 3600.0
 # A token rejected at this age was good before; a younger one says that tokens are not what is wrong.
 _PROVEN_AGE = 60.0
 # Nobody waits longer than this for a bearer, however long the token endpoint takes; while it is failing, less.
@@ -186,6 +188,9 @@ class BearerCredential:
             self._emit(CredentialRenewed(self._expires_at, self._name))
         else:
             backoff = min(_FIRST_BACKOFF * 2**self._failures, _LAST_BACKOFF) * (0.75 + random.random() / 2)  # noqa: S311
+            if isinstance(grant.retry_after, int):
+                # An endpoint that is asked sooner may never let anybody in again.
+                backoff = max(backoff, min(float(grant.retry_after), _LONGEST_WAIT))
             self._failures = min(self._failures + 1, _MAX_DOUBLINGS)
             self._not_before = now + backoff
             self._emit(CredentialFailed(f"{grant.code.name}: {grant.detail}", backoff, self._name))

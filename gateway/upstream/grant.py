@@ -5,7 +5,8 @@ It knows one request and its answer; when to ask is credential.py's.
 
 import asyncio
 import base64
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -18,8 +19,8 @@ from gateway.carrying.fetch import fetch
 from gateway.carrying.pool import ConnectionPool
 from gateway.vocab.messages import Answer, Headers
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.body import inflate, number, parse_answer
-from gateway.wire.headers import first
+from gateway.wire.body import number, read_answer
+from gateway.wire.headers import wait_asked
 
 # A grant is a few hundred bytes; anything larger is no grant.
 _MAX_GRANT: Final = 64 * 1024
@@ -64,36 +65,39 @@ class TokenFile:
                 raw = file.read(_MAX_GRANT)
         except OSError as error:
             return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"token file: {error.strerror}")
-        token = raw.decode("utf-8", "replace").strip()
+        token = raw.decode("utf-8-sig", "replace").strip()
         if not _is_token(token):
             return Refusal(Code.CREDENTIAL_UNAVAILABLE, "token file: no bearer stands there")
         return Grant(token, _FILE_LIFE)
 
 
 class Implicit:
-    """Obtains grants with a client id alone: what an API gives to every storefront."""
+    """Obtains grants with a client id alone: what an API gives to every storefront. `now` is epoch time."""
 
-    def __init__(self, pool: ConnectionPool, path: str, client_id: str, default_life: float) -> None:
+    def __init__(
+        self, pool: ConnectionPool, path: str, client_id: str, default_life: float, now: Callable[[], float]
+    ) -> None:
         self._pool: Final = pool
         self._call: Final = _form(path, {"grant_type": "implicit", "client_id": client_id})
         self._default_life: Final = default_life
+        self._now: Final = now
 
     async def __call__(self) -> Grant | Refusal:
         """Return a grant; CREDENTIAL_UNAVAILABLE, or why the endpoint could not be asked."""
         answer = await fetch(self._pool, self._call, _MAX_GRANT)
         if isinstance(answer, Refusal):
             return answer
-        return _read(answer, self._default_life) if answer.status in _GRANTED else _denied(answer)
+        return _read(answer, self._default_life) if answer.status in _GRANTED else _denied(answer, self._now())
 
 
 class ClientCredentials:
     """Obtains grants by section 4.4; `also` are more fields of the form.
 
     Without `authentication` the form is tried before Basic, and what was good first the next time. `default_life`, in
-    seconds, is that of a bearer whose grant does not say it (section 5.1 lets it).
+    seconds, is that of a bearer whose grant does not say it (section 5.1 lets it). `now` is epoch time.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that the grant is asked for with
+    def __init__(  # noqa: PLR0913, PLR0917 - where, who, how, and what is not said
         self,
         pool: ConnectionPool,
         path: str,
@@ -101,6 +105,7 @@ class ClientCredentials:
         client_secret: SecretStr,
         authentication: Authentication | None,
         default_life: float,
+        now: Callable[[], float],
         also: Mapping[str, str] | None = None,
     ) -> None:
         self._also: Final = also or {}
@@ -109,6 +114,7 @@ class ClientCredentials:
         self._client_id: Final = client_id
         self._client_secret: Final = client_secret
         self._default_life: Final = default_life
+        self._now: Final = now
         self._ways: tuple[Authentication, ...] = ("form", "basic") if authentication is None else (authentication,)
 
     async def __call__(self) -> Grant | Refusal:
@@ -122,7 +128,7 @@ class ClientCredentials:
                 self._ways = (way, *(other for other in self._ways if other != way))
                 return _read(answer, self._default_life)
             # Of two the one that was tried first is more likely the one that counts.
-            refusal = refusal or _denied(answer)
+            refusal = refusal or _denied(answer, self._now())
             if answer.status not in _WANTS_ANOTHER:
                 break
         return refusal or Refusal(Code.CREDENTIAL_UNAVAILABLE)
@@ -143,8 +149,9 @@ def _form(path: str, fields: Mapping[str, str], headers: Headers = ()) -> Call:
     return Call("POST", path, (*_HEADERS, *headers), urlencode(fields).encode())
 
 
-def _denied(answer: Answer) -> Refusal:
-    return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"token endpoint answered {answer.status}")
+def _denied(answer: Answer, at: float) -> Refusal:
+    wait = math.ceil(wait_asked(answer.headers, at)) or None
+    return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"token endpoint answered {answer.status}", retry_after=wait)
 
 
 def _is_token(text: object) -> bool:
@@ -152,8 +159,7 @@ def _is_token(text: object) -> bool:
 
 
 def _read(answer: Answer, default_life: float) -> Grant | Refusal:
-    plain = inflate(answer.body, first(answer.headers, "content-encoding"), _MAX_GRANT)
-    document = plain if isinstance(plain, Refusal) else parse_answer(plain)
+    document = read_answer(answer, _MAX_GRANT)
     if isinstance(document, Refusal):
         return document
     if isinstance(document, dict):

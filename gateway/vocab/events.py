@@ -61,6 +61,24 @@ class PasswordQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareSpent:
+    """A call upstream was refused because a share of the connections was used up: `share` is whose.
+
+    It is one of route, client, relays, all (carrying/shares.py).
+    """
+
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Password work other than a login was refused: one address or name (`by`) asked for too much `work` of a kind."""
+
+    work: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialRenewed:
     """A credential was renewed; it lives until `expires_at` (epoch seconds)."""
 
@@ -95,6 +113,44 @@ class LoopBlocked:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyHeaderRefused:
+    """A connection did not begin with a header of the PROXY protocol from a trusted proxy, and was closed.
+
+    `reason` is one of untrusted, malformed, too_large, late; `peer` is the address that connected.
+    """
+
+    peer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoProxyTrusted:
+    """No proxy is trusted: behind one, all requests count as one client.
+
+    `header` came and is ignored, which is told once; it is empty at the start, when nobody knows of any.
+    """
+
+    header: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """Another worker ended or was ended. `why` is silent, died (after it had served) or unready (it never did)."""
+
+    worker: int
+    why: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsRefused:
+    """So many connections of clients were closed as soon as they were made: there were `limit` already."""
+
+    count: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The process changed its state: started, ready, draining, stopped, or a notice at start."""
 
@@ -109,10 +165,16 @@ Event = (
     | LoginDone
     | EmailShared
     | PasswordQueue
+    | ShareSpent
+    | Throttled
     | CredentialRenewed
     | CredentialFailed
     | Failed
     | LoopBlocked
+    | ProxyHeaderRefused
+    | NoProxyTrusted
+    | WorkerLost
+    | ConnectionsRefused
     | Lifecycle
 )
 Emit = Callable[[Event], None]

@@ -21,6 +21,9 @@ Headers = tuple[tuple[str, str], ...]
 Query = tuple[tuple[str, str], ...]
 """Query parameters in order, decoded once."""
 
+READS = frozenset({"GET", "HEAD"})
+"""Methods that ask for a record and change none; their requests have no body."""
+
 
 class CallerKind(StrEnum):
     """Who asks: the holder of an implicit bearer, a logged-in customer, or a holder of client credentials."""
@@ -34,12 +37,14 @@ class Caller(Struct, frozen=True):
     """Who asks, proven. `customer_id` is set exactly for customers.
 
     `has_dead_token`: a customer token came along that is not valid (any more), on a route that needs none.
+    `is_by_trusted`: the bearer beside a customer's token is a trusted client's.
     """
 
     kind: CallerKind
     client_id: str | None = None
     customer_id: str | None = None
     has_dead_token: bool = False
+    is_by_trusted: bool = False
 
 
 class Target(Struct, frozen=True):
@@ -150,8 +155,8 @@ class Plan(Struct, frozen=True):
     `asked` is the query as the client sent it. `narrowed` says that path or filter already restrict the answer to the
     customer, so that a foreign record in it is the upstream's fault and not a guess of the client. `referred` is what
     the looked-up `parents` refer to, as (relationship name, id) and (type, id), and `is_guests` says that one of them
-    belongs to nobody. `conditions` are the header lines that
-    make the request conditional, as the client sent them.
+    belongs to nobody. `conditions` are the header lines that make the request conditional, as the client sent them.
+    `key` is the line by which the upstream knows a repeat of this very write; it goes with no other request.
     """
 
     method: str
@@ -165,6 +170,7 @@ class Plan(Struct, frozen=True):
     referred: frozenset[tuple[str, str]] = frozenset()
     is_guests: bool = False
     conditions: Headers = ()
+    key: Headers = ()
 
 
 class Reply(Struct, frozen=True):
@@ -176,11 +182,12 @@ class Reply(Struct, frozen=True):
 
 
 class Trace(Struct):
-    """What is known about a request so far, for events only: no decision reads it. Times are in seconds.
+    """What is known about a request so far, for events and for shares: no decider reads it. Times are in seconds.
 
     `target` is as the client sent it; only the log of the demonstration shows some of it. `client_id` is the client's
     own id for the request, where `request_id` is another. `ignored_token`: the customer token is dead, and the request
-    went on as the public's; the head of the reply says it.
+    went on as the public's; the head of the reply says it. `counts_for` is the client (an address or its network) whose
+    shares and counts this request takes from; empty where it takes from none.
     """
 
     request_id: str = "-"
@@ -194,6 +201,7 @@ class Trace(Struct):
     target: str = "-"
     client_id: str | None = None
     ignored_token: bool = False
+    counts_for: str = ""
 
 
 class Whose(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -58,6 +58,9 @@ class Passwords(StrEnum):
     SHOW = "show"
 
 
+ALL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+
 class Credential(StrEnum):
     """Names of the gateway's own credentials at the upstream: the server's, and the weaker one of public callers."""
 
@@ -74,14 +77,15 @@ class Access:
     `judges_included`, whether any of them judges `included`.
 
     `unproven` are the methods for which nothing proves, before a request is sent, whose the record is that it names.
-    `credential` goes upstream with a request, and `for_guests` with one whose looked-up record belongs to nobody.
+    `server` are the methods whose requests carry the server's credential upstream, and `server_for_guests` those where
+    the record that was looked up belongs to nobody; all others carry the public one.
     """
 
     scope: tuple[ScopeRule, ...] = ()
     guards: tuple[GuardRule, ...] = ()
     unproven: frozenset[str] = frozenset()
-    credential: Credential = Credential.SERVER
-    for_guests: Credential = Credential.SERVER
+    server: frozenset[str] = ALL_METHODS
+    server_for_guests: frozenset[str] = ALL_METHODS
     is_open: bool = field(init=False, repr=False, compare=False)
     needs_body: bool = field(init=False, repr=False, compare=False)
     judges_bare: bool = field(init=False, repr=False, compare=False)
@@ -105,6 +109,14 @@ class HeadLimits:
     line: int = 32 * 1024
     total: int = 64 * 1024
     lines: int = 200
+
+
+class IdempotencyKey(StrEnum):
+    """What becomes of a client's Idempotency-Key on a write."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    REQUIRED = "required"
+    OFF = "off"
 
 
 class Endpoint(StrEnum):
@@ -142,7 +154,18 @@ class Route:
     answer_headers: frozenset[str] = frozenset()
     closes_on_violation: bool = False
     is_alike: bool = False
+    idempotency_key: IdempotencyKey = IdempotencyKey.OFF
     endpoint: Endpoint | None = None
+
+    @property
+    def is_tail(self) -> bool:
+        """Whether the path ends with any number of segments, so that nobody knows what it names."""
+        return self.path.endswith("...}")
+
+    @property
+    def names_a_record(self) -> bool:
+        """Whether the path ends with the id of one record."""
+        return self.path.endswith("}") and not self.is_tail
 
 
 Perform = Callable[[Plan], Awaitable[Checked | Refusal]]

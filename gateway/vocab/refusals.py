@@ -29,6 +29,7 @@ class Code(Enum):
     FILTER_FIELD_RESERVED = Wording(400, "Bad Request", "The filter names a field that is reserved on this route.")
     BODY_MALFORMED = Wording(400, "Bad Request", "The body is not one well-formed JSON object.")
     CONDITION_FORBIDDEN = Wording(400, "Bad Request", "This request may not be conditional.")
+    IDEMPOTENCY_KEY_MISSING = Wording(400, "Bad Request", "This route needs an Idempotency-Key.")
     BODY_UNEXPECTED = Wording(400, "Bad Request", "This request may not carry a body.")
     FORM_INVALID = Wording(400, "Bad Request", "The form lacks a supported grant_type or a client_id.")
     BEARER_MISSING = Wording(401, "Unauthorized", "An access token is required: POST /oauth/access_token first.")
@@ -73,6 +74,7 @@ class Code(Enum):
     UPSTREAM_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API is not available. Try again later.")
     CREDENTIAL_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API does not accept the gateway yet.")
     UPSTREAM_TIMEOUT = Wording(504, "Gateway Timeout", "The commerce API did not answer in time.")
+    FORWARDING_LOOP = Wording(508, "Loop Detected", "The request is forwarded in a circle: a gateway met it twice.")
 
     @property
     def status(self) -> int:
@@ -93,8 +95,9 @@ class Refusal:
     the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds, or what an
     upstream said in its own words (`wire.headers.retry_after`).
     `violation` marks an answer of the upstream that would have broken isolation. `upstream_status` is the status of
-    the answer that was refused, where the upstream gave one. `challenge` is what a 401 asks for (RFC 9110 section
-    11.6.1).
+    the answer that was refused, where that was no success. `challenge` is what a 401 asks for (RFC 9110 section
+    11.6.1). `accepts` is the header line by which a 415 says what would be taken (section 15.5.16). `oauth` is the
+    error code of RFC 6749 section 5.2, where a client of OAuth asked.
     """
 
     code: Code
@@ -105,3 +108,5 @@ class Refusal:
     violation: bool = False
     upstream_status: int | None = None
     challenge: str = "Bearer"
+    accepts: tuple[str, str] | None = None
+    oauth: str | None = None

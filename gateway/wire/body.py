@@ -8,20 +8,22 @@ import json
 import math
 import re
 import zlib
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import msgspec
 from pydantic import StringConstraints, TypeAdapter
 
-from gateway.vocab.messages import Json
+from gateway.vocab.messages import Answer, Json
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import is_json
+from gateway.wire.headers import content_coding, is_json
 
 # Deeper than any API document and far below what a recursive reader behind us stands.
 MAX_DEPTH = 32
 # Python makes no int of more digits (sys.set_int_max_str_digits), nor does msgspec.
 _MAX_DIGITS = 4300
 _BOM = b"\xef\xbb\xbf"
+UNENCODED: Final = ("accept-encoding", "identity")
+"""What a refusal of a compressed body says that would be taken (RFC 9110 section 15.5.16)."""
 # A negative zero among integers, which msgspec reads as 0. Nearly no answer has one, and all are looked through for it:
 # fixed letters, each kind spelled out, are found by pydantic's engine (Rust's) twenty times faster than by Python's.
 _MAY_BE_MINUS_ZERO = TypeAdapter(
@@ -86,8 +88,10 @@ def parse_request(raw: bytes, content_type: str | None, encoding: str | None) ->
     Refuses other content types and any content encoding (BODY_TYPE), and duplicate keys, other encodings than UTF-8,
     a byte order mark, nesting below MAX_DEPTH, numbers beyond every double, NaN and lone surrogates (BODY_MALFORMED).
     """
-    if not is_json(content_type) or encoding not in {None, "", "identity"}:
-        return Refusal(Code.BODY_TYPE, "not plain application/json", source="body")
+    if not is_json(content_type):
+        return Refusal(Code.BODY_TYPE, "not application/json", source="body", accepts=("accept", "application/json"))
+    if encoding not in {None, "", "identity"}:
+        return Refusal(Code.BODY_TYPE, "encoded body", source="body", accepts=UNENCODED)
     try:
         text = raw.decode("utf-8", "strict")
         document = _strict.decode(text)
@@ -167,6 +171,12 @@ def number(value: object) -> float | None:
 
 CODINGS = frozenset({"gzip", "x-gzip", "deflate"})
 """The content codings that can be undone."""
+
+
+def read_answer(answer: Answer, limit: int) -> Any | Refusal:
+    """Read an answer's body as JSON, its coding undone, of at most `limit` bytes; UPSTREAM_INVALID when it is not."""
+    plain = inflate(answer.body, content_coding(answer.headers), limit)
+    return plain if isinstance(plain, Refusal) else parse_answer(plain)
 
 
 def inflate(raw: bytes, encoding: str | None, limit: int) -> bytes | Refusal:

@@ -14,7 +14,7 @@ _ALLOWED_HEADERS = (
     "X-Moltin-Language, X-Moltin-Locale, X-Moltin-SDK-Language, X-Moltin-SDK-Version, "
     "X-Moltin-Application, EP-Channel, EP-Context-Tag, EP-Beta-Features, EP-Disable-Beta-Filtering, "
     "EP-Account-Management-Authentication-Token, EP-Inventories-Multi-Location, If-Match, If-None-Match, "
-    "If-Modified-Since, If-Unmodified-Since, If-Range, Range, Traceparent, Tracestate, X-Request-Id"
+    "If-Modified-Since, If-Unmodified-Since, If-Range, Idempotency-Key, Range, Traceparent, Tracestate, X-Request-Id"
 )
 # What answers are about, besides what fetch lets pages read anyway: where a record is, its validator, the next page,
 # how many there are, when to ask again.

@@ -5,7 +5,9 @@ Nothing here knows tokens or routes.
 
 import re
 from collections.abc import Collection
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import Final
 
 from gateway.vocab.messages import Headers
 
@@ -14,7 +16,8 @@ CUSTOMER_TOKEN = "x-moltin-customer-token"  # noqa: S105 - the name of a header,
 
 # What the API's SDKs send and an upstream may act upon (docs/upstream.md section 5), and the representation headers.
 # Left out on purpose: Idempotency-Key, because all customers share our bearer, and a key of one would be answered with
-# the reply to another; X-MOLTIN-AUTH-STORE, which switches the store; EP-Internal-Search-Ast-*, which replaces the
+# the reply to another (idempotency.py has what goes up instead);
+# X-MOLTIN-AUTH-STORE, which switches the store; EP-Internal-Search-Ast-*, which replaces the
 # parsed filter; EP-Account-Management-Authentication-Token, which would combine with our bearer; every X-Forwarded-*,
 # X-Original-* and X-HTTP-Method-Override, by which somebody decides on something else than what we matched.
 FORWARDED = frozenset({
@@ -59,7 +62,9 @@ OWN_ANSWER_FIELDS = _NOT_RELAYED | OF_BYTES | {
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # It stands in lines of logs and heads: nothing that a shell, a page or a table could take for its own.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~+-]{1,64}")
-_VIA = {protocol: ("via", f"{protocol} customer-token-gateway") for protocol in ("1.0", "1.1")}
+GATEWAY: Final = "customer-token-gateway"
+# RFC 9110 section 7.6.3: comments may stand behind a member, and say nothing.
+_COMMENT = re.compile(r"\([^()]*\)")
 # What speaks of the very bytes of a body (RFC 9110 section 8, RFC 9530).
 _OF_CONTENT = frozenset({
     "accept-ranges", "content-digest", "content-disposition", "content-encoding", "content-language", "content-md5",
@@ -70,7 +75,12 @@ _OF_CONTENT = frozenset({
 _RETRY_AFTER = re.compile(r"\d{1,9}|[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT", re.ASCII)
 _METHODS = re.compile(r"(?:[A-Z]{1,16}(?:[ \t]*,[ \t]*|$)){0,20}")
 _UNSATISFIED = re.compile(r"bytes \*/[0-9]{1,18}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_HOP = r"(?:HTTP/)?\d(?:\.\d)? [A-Za-z0-9._:\[\]-]{1,128}"
+# What passes only in the form that it has by its own rules: W3C Trace Context; RFC 9110 section 7.6.3, less comments.
+_FORMS = {
+    "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+    "via": re.compile(rf"{_HOP}(?:[ \t]*,[ \t]*{_HOP}){{0,15}}"),
+}
 
 
 def values(headers: Headers, name: str) -> list[str]:
@@ -86,9 +96,20 @@ def first(headers: Headers, name: str) -> str | None:
     return None
 
 
-def via(protocol: str) -> tuple[str, str]:
+@lru_cache(maxsize=16)
+def via(protocol: str, pseudonym: str = GATEWAY) -> tuple[str, str]:
     """Return our own Via line (RFC 9110 section 7.6.3) for a request that came in this version of HTTP, 1.0 or 1.1."""
-    return _VIA[protocol]
+    return "via", f"{protocol} {pseudonym}"
+
+
+def came_through(headers: Headers, pseudonym: str) -> bool:
+    """Tell whether a request has been forwarded by whoever has this pseudonym: a member of its Via lines names it."""
+    for name, value in headers:
+        if name == "via" and pseudonym in value.lower():
+            members = [member.split() for member in _COMMENT.sub("", value.lower()).split(",")]
+            if any(len(words) > 1 and words[1] == pseudonym for words in members):
+                return True
+    return False
 
 
 def request_id(headers: Headers) -> str | None:
@@ -110,13 +131,18 @@ def _named_in_connection(headers: Headers) -> frozenset[str]:
     return frozenset(part.strip().lower() for value in lines for part in value.split(","))
 
 
+def ends_here(headers: Headers, name: str) -> bool:
+    """Tell whether Connection names a field, so that it is for us alone."""
+    return name in _named_in_connection(headers)
+
+
 def for_upstream(headers: Headers, allowed: Collection[str]) -> Headers:
     """Pick the lines that go upstream: those in `allowed`, unless Connection names them."""
     passing = []
     for line in headers:
         name = line[0]
         if name in allowed:
-            if name != "traceparent" or _TRACEPARENT.fullmatch(line[1]):
+            if name not in _FORMS or _FORMS[name].fullmatch(line[1]):
                 passing.append(line)
         elif name == "connection" and line[1] != "keep-alive":
             # Few name fields there (saves 1 us for all others).
@@ -154,6 +180,18 @@ def retry_after(headers: Headers) -> str | None:
     return lines[0] if len(lines) == 1 and _RETRY_AFTER.fullmatch(lines[0]) else None
 
 
+def wait_asked(headers: Headers, now: float) -> float:
+    """Return for how many seconds an upstream asks to wait, at `now` in epoch seconds; 0 where it does not."""
+    said = retry_after(headers)
+    if said is None or said.isdecimal():
+        return float(said or 0)
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - now)
+    except ValueError:
+        # A day that no month has.
+        return 0.0
+
+
 def of_refusal(status: int, headers: Headers) -> Headers:
     """Pick the lines that say something of a client error itself: `Allow`, and the length in `Content-Range` of a 416.
 
@@ -175,11 +213,23 @@ def is_json(content_type: str | None) -> bool:
     return "charset" not in parameters or re.search(r'charset\s*=\s*"?utf-?8"?\s*(;|$)', parameters) is not None
 
 
+_CODINGS: Final = frozenset({
+    "aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "x-compress", "x-gzip",
+    "zstd",
+})  # fmt: skip
+"""iana.org/assignments/http-parameters: what is no coding of a body, as `chunked`, only looks like its framing."""
+
+
 def content_coding(headers: Headers) -> str | None:
     """Return how the body is coded, or None where it is not; several codings are one text that no reader knows."""
     codings = [value.strip().lower() for value in values(headers, "content-encoding")]
     named = ", ".join(coding for coding in codings if coding not in {"", "identity"})
     return named or None
+
+
+def is_registered_coding(coding: str) -> bool:
+    """Tell whether what `content_coding` says names content codings that there are: IANA's registry has no others."""
+    return all(one.strip() in _CODINGS for one in coding.split(","))
 
 
 def is_part(status: int, headers: Headers) -> bool:

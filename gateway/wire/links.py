@@ -6,8 +6,7 @@ of that URL loses it. It does not look inside strings. Header fields are read as
 """
 
 import re
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 
 from gateway.vocab.messages import Query
 from gateway.wire.etags import EntityTags
@@ -102,16 +101,6 @@ class LinkRewriter:
             return f'"{self.reference(quoted)}{found["end"]}' if target is None else f"<{self.reference(target)}>"
 
         return _TARGET.sub(rewritten, value)
-
-    async def stream(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Rewrite a body piece by piece; closes `chunks`."""
-        rewriting = Rewriting(self)
-        async with aclosing(chunks) as pieces:
-            async for chunk in pieces:
-                if piece := rewriting.feed(chunk):
-                    yield piece
-        if piece := rewriting.end():
-            yield piece
 
     def unfinished(self, body: bytes) -> int:
         """Return how many bytes at the end could be the beginning of a URL."""

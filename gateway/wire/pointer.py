@@ -61,13 +61,17 @@ def resolve(document: Any, tokens: tuple[str, ...]) -> Any:
 def owner_at(record: Any, tokens: tuple[str, ...]) -> str | Reading:
     """Read the owner's id of a record.
 
-    An explicit null, or a missing member above the last one, is NOBODY (a guest's record). A relationship object that
-    is there but names nobody (`{"data": {}}`, `{}`) is UNREADABLE, as is every other shape: a record that cannot be
-    read belongs to no caller and is no guest's either.
+    An explicit null, a missing member above the last one, an empty array on the way (so does PHP write an object
+    without members), or a reference without any member (`{"data": {}}`) is NOBODY (a guest's record). A relationship
+    object that is there but does not say whose (`{}`, `{"links": ...}`) is UNREADABLE, as is every other shape: a
+    record that cannot be read belongs to no caller and is no guest's either.
     """
-    may_miss = len(tokens) - (2 if tokens[-2:] == ("data", "id") else 1)
+    is_reference = tokens[-2:] == ("data", "id")
+    may_miss = len(tokens) - (2 if is_reference else 1)
     value = record
     for depth, token in enumerate(tokens):
+        if depth and (value == [] or (value == {} and is_reference and depth == len(tokens) - 1)):
+            return Reading.NOBODY
         if not isinstance(value, dict):
             return Reading.UNREADABLE
         if token not in value:

@@ -60,6 +60,10 @@ customers:
   throttle:
     account: {burst: 100000, per_minute: 100000}
     address: {burst: 100000, per_minute: 100000}
+    registrations:
+      address: {burst: 100000, per_minute: 100000}
+      email: {burst: 100000, per_minute: 100000}
+    password_changes: {burst: 100000, per_minute: 100000}
 """
 
 PROBE = "/v2/currencies/probe"
@@ -77,7 +81,7 @@ _PASSING = frozenset({
 _CONDITIONAL = frozenset({
     "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range",
 })  # fmt: skip
-_OURS = frozenset({"host", "authorization", "accept-encoding", "via", "x-request-id"})
+_OURS = frozenset({"host", "authorization", "accept-encoding", "via", "x-forwarded-for", "x-request-id"})
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 ADDRESS = {
@@ -299,6 +303,8 @@ def assert_ours(request: Recorded, outcome: Outcome) -> None:
     assert len(_FRAMING.intersection(names)) < 2
     assert request.values("transfer-encoding") in ([], ["chunked"])
     assert request.values("host") == [outcome.site.commerce.url.removeprefix("http://")]
+    if not request.is_grant:
+        assert request.values("x-forwarded-for") in ([], ["127.0.0.1"]), "a client says who it is"
     (authorization,) = request.values("authorization")
     # The shop's own bearers are 40 hexadecimal digits; no token of a client looks like one.
     assert re.fullmatch(r"Bearer [0-9a-f]{40}", authorization)

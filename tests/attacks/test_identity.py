@@ -140,7 +140,9 @@ async def test_cve_2026_33433_forwarded_identity(field: Field, name: str, value:
     opened = await field.attack(field.request("GET", "/v2/products", line, customer=False), me=None)
     assert_clean(opened)
     assert opened.status == 200
-    assert all(value_of(field, value).encode() not in request.raw for request in opened.requests)
+    if name != "X-Request-Id":
+        # That one names the request, whatever else it names: a decision reads it nowhere.
+        assert all(value_of(field, value).encode() not in request.raw for request in opened.requests)
 
 
 DUPLICATES = {
@@ -344,7 +346,7 @@ FORWARDED = (
     "Forwarded: for=127.0.0.1;host=evil.example;proto=https", 'Forwarded: for="_secret"', "X-Host: evil.example",
     "X-Original-Host: evil.example", "X-HTTP-Host-Override: evil.example", "X-Forwarded-For: 127.0.0.1",
     "X-Forwarded-For: 127.0.0.1, 10.0.0.1", "Client-IP: 127.0.0.1", "X-Cluster-Client-Ip: 127.0.0.1",
-    "X-ProxyUser-Ip: 127.0.0.1", "X-Originating-Ip: 127.0.0.1", "Via: 1.1 evil.example", "Origin: http://evil.example",
+    "X-ProxyUser-Ip: 127.0.0.1", "X-Originating-Ip: 127.0.0.1", "Via: evil.example", "Origin: http://evil.example",
 )  # fmt: skip
 
 
@@ -402,5 +404,8 @@ async def test_d2_8_the_customer_token_goes_nowhere(field: Field) -> None:
         assert outcome.requests
     dead = [f"Authorization: Bearer {field.bearer}", "X-Moltin-Customer-Token: a.b.c"]
     outcome = await field.attack(field.request("GET", "/v2/products", proof=dead), me=None)
+    assert_clean(outcome)
+    assert all(b"a.b.c" not in request.raw for request in outcome.requests)
+    outcome = await field.attack(field.request("GET", "/v2/orders", proof=dead), me=None)
     assert_refused(outcome, 403)
     assert_nothing_sent(outcome)

@@ -302,7 +302,7 @@ async def test_d8_5_bearers_for_nobody(field: Field, form: str) -> None:
     """A bearer is for a configured client with its secret, asked for without a doubt (D8.5, D6.1)."""
     config = field.site.config.clients
     trusted = config.client_credentials[0]
-    text = form.format(id=config.implicit[0].id, trusted=trusted.id, secret=trusted.secret.get_secret_value())
+    text = form.format(id=config.implicit[0].id, trusted=trusted.id, secret=trusted.all_secrets[0].get_secret_value())
     kind = "Content-Type: application/x-www-form-urlencoded"
     outcome = await field.attack(
         field.request("POST", "/oauth/access_token", kind, body=text.encode(), proof=[]), me=None

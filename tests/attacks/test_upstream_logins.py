@@ -278,7 +278,7 @@ async def test_registrations_that_are_answered_with_others(siege: Siege, created
     reply = await register(siege)
     assert_nobody_shown(reply, None)
     # An answer that shows nobody says that somebody was made: the one who will have the e-mail.
-    assert reply.status in ({202} if created() == {"data": None} else {409, 502})
+    assert reply.status in ({202} if created() in ({}, {"data": None}) else {409, 502})
     await assert_passwords_kept(siege)
     # What such an answer leaves behind would be another vector's.
     assert siege.site.gateway.store is not None

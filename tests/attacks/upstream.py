@@ -11,6 +11,7 @@ import itertools
 import json
 import logging
 import re
+import sys
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -225,6 +226,11 @@ def halves(body: bytes) -> tuple[bytes, bytes]:
 # --- Suffering one ---------------------------------------------------------------------------------------------------
 
 
+def _integer(digits: str) -> int | str:
+    # Python makes no number of more digits than this.
+    return digits if len(digits) > sys.int_info.default_max_str_digits else int(digits)
+
+
 @dataclass(frozen=True, slots=True)
 class Suffered:
     """What came of a request to a misbehaving upstream."""
@@ -264,7 +270,7 @@ class Suffered:
     @property
     def document(self) -> Any:
         """The JSON of the body."""
-        return json.loads(self.body)
+        return json.loads(self.body, parse_int=_integer)
 
     @property
     def code(self) -> str:

@@ -5,12 +5,12 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.carrying.call import Call, Carrier, Timeouts, Uploads
 from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
-from gateway.carrying.tls import Tls
 from gateway.vocab.messages import Headers
 from gateway.vocab.refusals import Code, Refusal
 from tests.server.raw import Serve, served
@@ -112,18 +112,18 @@ class Taken:
         self.told.append(what)
 
 
-def pool_of(url: str, *, most: int = 4, times: Timeouts = PATIENT, tls: Tls = Tls()) -> ConnectionPool:  # noqa: B008 - a frozen value
+def pool_of(url: str, *, most: int = 4, times: Timeouts = PATIENT, **options: Any) -> ConnectionPool:
     """Make a pool. Whoever makes it closes it."""
-    return ConnectionPool(url, times, most, Outbox(asyncio.get_running_loop()), tls=tls)
+    return ConnectionPool(url, times, most, Outbox(asyncio.get_running_loop()), **options)
 
 
 @asynccontextmanager
 async def pooled(
-    serve: Serve, *, most: int = 4, path: str = "", times: Timeouts = PATIENT
+    serve: Serve, *, most: int = 4, path: str = "", times: Timeouts = PATIENT, **options: Any
 ) -> AsyncIterator[ConnectionPool]:
     """Run a server, and a pool of connections to it."""
     async with served(serve, tls=WIRE.tls) as url:
-        pool = pool_of(url + path, most=most, times=times)
+        pool = pool_of(url + path, most=most, times=times, **options)
         try:
             yield pool
         finally:

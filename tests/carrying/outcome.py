@@ -19,6 +19,8 @@ _PEOPLE = {RON.id: "<ron>", LESLIE.id: "<leslie>", APRIL.id: "<april>"}
 _ID = re.compile(r"^x-request-id: ([0-9a-f]{16})$")
 _BEARER = re.compile(r"(?i)^(authorization: Bearer )(.+)$")
 _DATE = re.compile(r"^Date: \w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT$")
+# It is made of the upstream's port, among others.
+_PSEUDONYM = re.compile(r"(customer-token-gateway)-[0-9a-f]{12}")
 _SOME_ID, _NOW = "x-request-id: <id>", "Date: <now>"
 _ANYWHERE = frozenset({_SOME_ID, _NOW})
 # Members of the gateway's own answers: a public key, and a token.
@@ -136,7 +138,7 @@ class Names:
             return _NOW
         if body and line.lower() == f"content-length: {len(body)}":
             return f"{line[:14]}: <that of the body>"
-        line = _named(line.replace(urlsplit(self.upstream.url).netloc, "<upstream>"))
+        line = _named(_PSEUDONYM.sub(r"\1", line.replace(urlsplit(self.upstream.url).netloc, "<upstream>")))
         return line if len(line) <= _LONGEST_LINE else f"{line[:20]}... {_digest(line.encode('latin-1'))}"
 
 

@@ -103,7 +103,7 @@ routes:
 _PROBE = "PROPFIND"
 _GOES_ON = f"{_PROBE} /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
 # Not told: a renewal comes when it is due, and the rest is about the process.
-_TIMED = frozenset({"lifecycle", "credential_renewed", "loop_blocked"})
+_TIMED = frozenset({"lifecycle", "credential_renewed", "loop_blocked", "no_proxy_trusted"})
 
 
 @dataclass(slots=True)

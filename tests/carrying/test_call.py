@@ -13,7 +13,8 @@ DOWN = Refusal(Code.UPSTREAM_UNREACHABLE, "down")
     ("reason", "code", "detail", "later"),
     [
         (Break.UNREACHABLE, Code.UPSTREAM_UNREACHABLE, "no connection", None),
-        (Break.UNCONNECTED, Code.UPSTREAM_TIMEOUT, "no connection in time", None),
+        (Break.UNCONNECTED, Code.UPSTREAM_UNREACHABLE, "no connection in time", None),
+        (Break.BUSY, Code.OVERLOADED, "no connection free in time", None),
         (Break.CROWDED, Code.OVERLOADED, "too many wait for a connection", None),
         (Break.SILENT, Code.UPSTREAM_TIMEOUT, "no answer in time", "stalled within the answer"),
         (Break.UNREADABLE, Code.UPSTREAM_INVALID, "not HTTP", None),

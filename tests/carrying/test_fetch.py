@@ -142,7 +142,7 @@ async def test_waiting_for_a_connection_is_limited() -> None:
     async with pooled(upstream, most=1, times=Timeouts(connect=0.3, first_byte=30, idle=30, total=30)) as pool:
         held = sent(pool)
         await until(lambda: len(upstream.heads) == 1)
-        assert await fetch(pool, GET, MIB) == Refusal(Code.UPSTREAM_TIMEOUT, "no connection in time")
+        assert await fetch(pool, GET, MIB) == Refusal(Code.OVERLOADED, "no connection free in time")
         upstream.gate.set()
         await held.done()
         assert await body_of(pool, GET) == b"{}"

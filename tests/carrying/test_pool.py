@@ -1,6 +1,8 @@
 """All connections to one upstream: who gets one, who waits, for how long, and what the addresses of a name are for."""
 
 import asyncio
+import errno
+import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -20,7 +22,8 @@ from tests.server.raw import served, until
 SOON = Timeouts(connect=0.3, first_byte=5, idle=5, total=20)
 """For those who wait for a connection that does not come."""
 NO_CONNECTION = Refusal(Code.UPSTREAM_UNREACHABLE, "no connection")
-NOT_IN_TIME = Refusal(Code.UPSTREAM_TIMEOUT, "no connection in time")
+UNCONNECTED = Refusal(Code.UPSTREAM_UNREACHABLE, "no connection in time")
+BUSY = Refusal(Code.OVERLOADED, "no connection free in time")
 TOO_MANY = Refusal(Code.OVERLOADED, "too many wait for a connection")
 
 
@@ -31,11 +34,11 @@ def numbered(number: int, call: Call = GET) -> Call:
 
 @asynccontextmanager
 async def held(
-    upstream: Upstream, count: int, *, most: int, times: Timeouts = PATIENT
+    upstream: Upstream, count: int, *, most: int, times: Timeouts = PATIENT, **options: Any
 ) -> AsyncIterator[ConnectionPool]:
     """Give a pool, `count` connections of which are in use until the upstream's gate is opened."""
     upstream.gate.clear()
-    async with pooled(upstream, most=most, times=times) as pool:
+    async with pooled(upstream, most=most, times=times, **options) as pool:
         for _ in range(count):
             sent(pool)
         await until(lambda: len(upstream.heads) == count)
@@ -103,7 +106,7 @@ async def test_nobody_overtakes_those_who_wait() -> None:
 async def test_the_queue_is_bounded() -> None:
     """Above a thousand who wait, the next are refused at once; those who wait are served all the same."""
     upstream = Upstream()
-    async with held(upstream, 1, most=1) as pool:
+    async with held(upstream, 1, most=1, queue=1024) as pool:
         waiting = [sent(pool, numbered(number)) for number in range(1024)]
         for _ in range(10):
             refused = sent(pool)
@@ -126,7 +129,7 @@ async def test_waiting_has_an_end() -> None:
         began = asyncio.get_running_loop().time()
         own, relay = sent(pool), sent(pool, RELAY)
         for receiver in (own, relay):
-            assert ((await receiver.done()).refusal, receiver.carrier) == (NOT_IN_TIME, None)
+            assert ((await receiver.done()).refusal, receiver.carrier) == (BUSY, None)
         assert 0.29 <= asyncio.get_running_loop().time() - began < 3
         upstream.gate.set()
         assert (await asked(pool)).told == WHOLE
@@ -286,7 +289,7 @@ async def test_connecting_has_an_end() -> None:
         await asyncio.sleep(0.1)
         receivers += [sent(pool) for _ in range(3)]
         for receiver in receivers:
-            assert (await receiver.done()).refusal == NOT_IN_TIME
+            assert (await receiver.done()).refusal == UNCONNECTED
         assert 0.39 <= asyncio.get_running_loop().time() - began < 4
         await pool.close()
 
@@ -649,3 +652,19 @@ def test_a_new_connection_that_fails_leaves_those_in_use_alone(make: Callable[[]
 
     run(make, lambda _: answers[0], act)
     assert upstream.connections == 1
+
+
+async def test_why_there_is_no_connection_is_told() -> None:
+    """Without a descriptor the request is refused, and whoever watches hears of it; afterwards all is well."""
+    upstream, told = Upstream(), list[Exception]()
+    async with pooled(upstream) as pool:
+        pool.on_failed = told.append
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            refused = await sent(pool).done()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        assert refused.refusal == NO_CONNECTION
+        assert [error.errno for error in told if isinstance(error, OSError)] == [errno.EMFILE]
+        assert (await sent(pool).done()).told == WHOLE

@@ -147,7 +147,7 @@ async def test_a_handshake_has_an_end(trusted: Authority) -> None:
         ends += 1
 
     async with secured(serve, None, times=Timeouts(connect=0.5, first_byte=5, idle=5, total=20)) as pool:
-        assert (await asked(pool)).refusal == Refusal(Code.UPSTREAM_TIMEOUT, "no connection in time")
+        assert (await asked(pool)).refusal == Refusal(Code.UPSTREAM_UNREACHABLE, "no connection in time")
         # Nor is its connection left behind.
         await until(lambda: ends == 1)
 

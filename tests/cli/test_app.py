@@ -21,7 +21,18 @@ from tests.process.processes import SCRIPT, extended
 
 Run = Callable[..., Result]
 
-COMMANDS = [[], ["serve"], ["demo"], ["check"], ["explain"], ["dump"], ["keys"], ["keys", "new"]]
+COMMANDS = [
+    [],
+    ["serve"],
+    ["demo"],
+    ["check"],
+    ["explain"],
+    ["dump"],
+    ["keys"],
+    ["keys", "new"],
+    ["store"],
+    ["store", "copy"],
+]
 
 
 def _installed(*arguments: str | bytes | Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:

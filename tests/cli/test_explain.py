@@ -31,10 +31,8 @@ def test_a_scoped_request(run: Run) -> None:
     assert [rule["rule"] for rule in said["rules"]] == ["filter", "owner"]
     assert said["before"]["query"] == "filter=eq(status,paid)&sort=id"
     assert said["after"]["query"] == f"filter=eq(customer_id,{RON_ID}):eq(status,paid)&sort=id"
-    assert said["after"]["headers"] == {
-        "authorization": "Bearer <server credential>",
-        "via": "1.1 customer-token-gateway",
-    }
+    assert said["after"]["headers"].pop("via").startswith("1.1 customer-token-gateway-")
+    assert said["after"]["headers"] == {"authorization": "Bearer <server credential>"}
     assert said["other_routes"]["order"].startswith("/v2/orders/{oid} has more segments")
     assert "orders-list" not in said["other_routes"]
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from gateway.cli.screen import Screen
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -16,7 +17,9 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
     RouteClosed,
 )
@@ -77,6 +80,7 @@ def test_what_goes_wrong_is_told() -> None:
         CredentialRenewed(1.5),
         LoginDone("granted"),
         PasswordQueue(3),
+        NoProxyTrusted(),
         Lifecycle("started", "public x"),
     ]
     assert written(*quiet, Lifecycle("insecure setting", "x"), Lifecycle("draining"), Lifecycle("stopped")) == []
@@ -85,6 +89,8 @@ def test_what_goes_wrong_is_told() -> None:
         RouteClosed("order"),
         CredentialFailed("status 401", 2.0),
         Failed("r-1", "guard", "KeyError at core.py:7"),
+        ProxyHeaderRefused("203.0.113.7", "late"),
+        ConnectionsRefused(7, 600),
         Lifecycle("drain deadline", "requests in flight were cut off"),
     )
     assert lines == [
@@ -92,6 +98,8 @@ def test_what_goes_wrong_is_told() -> None:
         "closed route order: an answer of the API would have broken isolation",
         "the API gives the gateway no bearer: status 401; next try in 2 s",
         "failed: guard: KeyError at core.py:7",
+        "closed a connection of 203.0.113.7: PROXY header late",
+        "closed 7 connections: there are 600 already",
         "requests in flight were cut off",
     ]
 

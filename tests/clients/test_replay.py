@@ -42,12 +42,12 @@ Outcome = tuple[int, str | None, tuple[str, ...]]
 ME = f"/v2/customers/{CUSTOMER}"
 OWN_ORDERS = f"/v2/orders?filter=eq(customer_id,{CUSTOMER})"
 EMAIL_TAKEN = f"GET /v2/customers?filter=eq(email,{EMAIL})"
-# A raw "+" in a query is a space; the upstream gets the spelling that nobody can read otherwise.
+# A trusted caller's target leaves as it came: the raw "+", and what the SDK escaped without need.
 SWANSONS = (
     "GET /v2/customers?sort=-created_at&page[limit]=10&page[offset]=20"
-    "&filter=eq(email,ron%201@swanson.com):like(name,*swan%20son*)"
+    "&filter=eq(email,ron+1@swanson.com):like(name,*swan%20son*)"
 )
-PLUS_ADDRESS = "GET /v2/customers?filter=eq(email,ron%2B1@swanson.com)"
+PLUS_ADDRESS = "GET /v2/customers?filter=eq(email,ron%2B1%40swanson.com)"
 # The demo upstream knows no `customer.id`; a trusted caller's filter is passed on as it is.
 NESTED = (
     "GET /v2/orders?include=items,customer&sort=-created_at&page[limit]=10&page[offset]=20"
@@ -68,13 +68,14 @@ def passed(status: int, *seen: str) -> Outcome:
 # The upstream makes up the id of a new customer.
 READ_BACK = "GET /v2/customers/{new}"
 ALIKE: dict[str, Outcome] = {
-    "register as server": passed(201, EMAIL_TAKEN, "POST /v2/customers", READ_BACK),
+    # Whoever logged in with the e-mail once is asked for by the id as well: lists may lag.
+    "register as server": passed(201, EMAIL_TAKEN, f"GET {ME}", "POST /v2/customers", READ_BACK),
     "register as storefront": passed(
         201, f"GET /v2/customers?filter=eq(email,i{EMAIL})", "POST /v2/customers", READ_BACK
     ),
     # Nothing is left of a change of password but a look whether the customer is there.
     "change password": passed(200, f"GET {ME}"),
-    "log in": passed(201, EMAIL_TAKEN),
+    "log in": passed(201, EMAIL_TAKEN, f"GET {ME}"),
     "profile": passed(200, f"GET {ME}"),
     "all customers": passed(200, "GET /v2/customers"),
     "own in list": passed(200, f"GET /v2/customers?filter=eq(id,{CUSTOMER})"),

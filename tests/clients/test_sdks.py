@@ -344,9 +344,9 @@ def test_checkout_takes_headers_of_its_own(walked: Walk) -> None:
 
 
 @pytest.mark.parametrize("walked", [36], ids=["sdk-36.0.0"], indirect=True)
-def test_a_dead_token_is_refused_everywhere_but_at_the_login(walked: Walk) -> None:
-    """A token that is not good is refused on every route but the one that replaces it."""
-    assert walked["expired_headers_products"].refusal == BAD_TOKEN
+def test_a_dead_token_is_in_the_way_of_nothing_that_is_open(walked: Walk) -> None:
+    """A token that is not good says nothing where nobody has to be a customer; it is in nobody's way to a new one."""
+    assert len(walked["expired_headers_products"].data) == 3
     assert walked["expired_headers_login"].data["customer_id"] == RON_ID
     assert walked["login_after_removal"].data["customer_id"] == RON_ID
 

@@ -34,7 +34,7 @@ FAULTS = [
     pytest.param("{kind: bearer}", "write either token: or token_file:", id="no token"),
     pytest.param("{kind: header, name: 'A B', value: '${env:TOKEN}'}", "letters, digits and hyphens", id="a bad name"),
     pytest.param("{kind: header, name: Host, value: '${env:TOKEN}'}", "says something else", id="a name that is taken"),
-    pytest.param("{kind: header, value: '${env:BROKEN}'}", "printable ASCII", id="a value of two lines"),
+    pytest.param("{kind: header, value: '${env:BROKEN}'}", "more than one line", id="a value of two lines"),
     pytest.param("{kind: header, value: literal}", "a secret stands in the file", id="a secret in the file"),
     pytest.param("{kind: basic, user: 'a:b', password: '${env:TOKEN}'}", "not of the form", id="a colon in the user"),
 ]

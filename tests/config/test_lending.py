@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from gateway.config.lending import credential_lines, lent_freely
+from gateway.config.lending import credential_lines, credentials, lent_freely
 from gateway.config.model import Config
-from gateway.vocab.policy import Credential
+from gateway.vocab.messages import READS, CallerKind
+from gateway.vocab.policy import ALL_METHODS, Credential
 from tests.config.writing import minimal, route
 
 BOTH = {
@@ -16,6 +17,7 @@ BOTH = {
 }
 ONE = {name: value for name, value in BOTH.items() if name != "public_credential"}
 NONE = {"url": "http://up.example", "credential": {"kind": "none"}}
+NOTHING: frozenset[str] = frozenset()
 OWN = {"customer": {"scope": [{"path_owner": {}}], "guard": [{"owner": {"pointer": "/id"}}]}, "trusted": "open"}
 LOOKED_OVER = {"public": {"scope": [{"body_fields": {"forbid": ["customer"]}}]}}
 REGISTERS = {"methods": ["POST"], "passwords": "register", "access": LOOKED_OVER}
@@ -58,6 +60,44 @@ def test_a_route_that_lends_the_servers_is_listed() -> None:
         "r0",
         "credential: server, though nothing binds requests of public callers and customers to a customer",
     )
+
+
+BOUND = [
+    pytest.param({"scope": [{"path_owner": {"parameter": "id"}}]}, ALL_METHODS, id="the path"),
+    pytest.param({"scope": [{"filter": {"field": "customer_id"}}]}, READS, id="a filter of a list"),
+    pytest.param(
+        {"scope": [{"filter": {"field": "customer_id", "dialect": "postgrest"}}]}, ALL_METHODS, id="a filter of a table"
+    ),
+    pytest.param({"scope": [{"body_stamp": {"pointer": "/x"}}]}, {"POST", "PUT", "PATCH"}, id="a body, where one is"),
+    pytest.param({"guard": [{"owner": {"pointer": "/x"}}]}, ALL_METHODS, id="the answer"),
+    pytest.param({"guard": [{"owner": {"pointer": "/x", "required": False}}]}, NOTHING, id="the answer, if it says so"),
+    pytest.param({"guard": [{"redact": {"pointers": ["/x"]}}]}, NOTHING, id="what is taken out of the answer"),
+    pytest.param({"scope": [{"body_fields": {"forbid": ["x"]}}]}, NOTHING, id="what is taken out of the body"),
+    pytest.param("open", NOTHING, id="nothing"),
+]
+
+
+@pytest.mark.parametrize(("access", "bound"), BOUND)
+def test_the_servers_carries_what_is_bound_to_the_customer(access: Any, bound: frozenset[str]) -> None:
+    """And of a route no other method than those that its rules bind; what public callers send never."""
+    written = {"path": "/v2/{id}", "access": {"public": "open", "customer": access}}
+    config = Config.model_validate(minimal(upstream=BOTH, routes=[route(**written)]))
+    (model,) = config.routes
+    assert model.access.customer is not None
+    assert credentials(config, model, CallerKind.CUSTOMER, model.access.customer) == (bound, bound)
+    assert credentials(config, model, CallerKind.PUBLIC, "open") == (NOTHING, NOTHING)
+    assert credentials(config, model, CallerKind.TRUSTED, "open") == (ALL_METHODS, ALL_METHODS)
+
+
+@pytest.mark.parametrize("verify", ["store", "upstream"])
+def test_an_exchange_of_passwords_is_the_servers(verify: str) -> None:
+    """Where the upstream keeps them, if it is said what may be in the body."""
+    kept = route(path="/v2/customers", **REGISTERS)
+    opened = route(name="other", path="/v2/others", methods=["POST"], passwords="register", access={"public": "open"})
+    given = minimal(upstream=BOTH, routes=[kept, opened], customers={"verify": verify})
+    config = Config.model_validate(given)
+    lent = [credentials(config, one, CallerKind.PUBLIC, one.access.public or "open")[0] for one in config.routes]
+    assert lent == [ALL_METHODS, ALL_METHODS if verify == "store" else NOTHING]
 
 
 def test_what_is_shown_of_a_credential_is_its_name() -> None:

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
+from gateway.config.apiside import Upstream
+from gateway.config.clientside import CorsOptions
 from gateway.config.credential import ClientCredentials
+from gateway.config.customers import Customers
 from gateway.config.load import models_in
-from gateway.config.model import Access, Config, CorsOptions, Customers, Route, Rules, Upstream
-from gateway.config.section import Closed
+from gateway.config.model import Access, Config, Route, Rules
+from gateway.config.texts import Closed
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.owner import Owner
 from gateway.guard.rules.redact import Redact

@@ -1,6 +1,6 @@
 """`make fuzz`: every fuzz target for some seconds each; exit 1 where something was found, with the input in a file.
 
-Three harnesses run under atheris, guided by coverage; where atheris has no wheel they are left out. The properties and
+Some harnesses run under atheris, guided by coverage; where atheris has no wheel they are left out. The properties and
 the exchanges over sockets run everywhere.
 """
 

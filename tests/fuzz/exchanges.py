@@ -34,15 +34,9 @@ LAST = b"GET /.well-known/jwks.json HTTP/1.1\r\nHost: last\r\nConnection: close\
 SILENCE = 0.03
 SMUGGLED = "/v2/products/smuggled"
 OWN = {
-    "accept-encoding",
-    "authorization",
-    "connection",
-    "content-length",
-    "host",
-    "transfer-encoding",
-    "via",
-    "x-request-id",
-}
+    "accept-encoding", "authorization", "connection", "content-length", "host", "transfer-encoding", "via",
+    "x-forwarded-for", "x-request-id",
+}  # fmt: skip
 MAY_PASS = FORWARDED | CONDITIONAL | OWN
 # Refusals that are decided before anything is sent.
 EARLY = {
@@ -353,6 +347,8 @@ class Judge:
         strange = {name.lower() for name, _ in request.headers} - MAY_PASS
         if strange:
             return f"headers {strange} go upstream"
+        if request.values("x-forwarded-for") not in ([], ["127.0.0.1"]):
+            return "a client says who it is"
         for name in ("host", "content-length", "transfer-encoding", "content-type"):
             if len(request.values(name)) > 1:
                 return f"{name} goes upstream twice"

@@ -7,7 +7,13 @@ import importlib
 import sys
 from typing import Any
 
-HARNESSES = {"target": "tests.fuzz.targets", "filter": "tests.fuzz.filters", "token": "tests.fuzz.tokens"}
+HARNESSES = {
+    "target": "tests.fuzz.targets",
+    "filter": "tests.fuzz.filters",
+    "token": "tests.fuzz.tokens",
+    "proxy": "tests.fuzz.proxies",
+    "client": "tests.fuzz.clients",
+}
 
 
 def load_atheris() -> Any:

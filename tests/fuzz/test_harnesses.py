@@ -10,9 +10,10 @@ import pytest
 from gateway.demo.data import LESLIE, LESLIE_ID, RON_ID
 from gateway.scope.filters.epcc import parse as parse_filter
 from gateway.vocab.refusals import Refusal
+from gateway.wire.proxy_header import HeaderFault, ProxyHeader, read_proxy_header
 from gateway.wire.target import parse as parse_target
 from tests.authn.forge import forge
-from tests.fuzz import filters, targets, tokens
+from tests.fuzz import clients, filters, proxies, targets, tokens
 from tests.fuzz.exchanges import FindingError, fuzz
 from tests.fuzz.guided import HARNESSES
 
@@ -21,6 +22,8 @@ ONE_INPUT: dict[str, Callable[[bytes], None]] = {
     "target": targets.one_input,
     "filter": filters.one_input,
     "token": tokens.one_input,
+    "proxy": proxies.one_input,
+    "client": clients.one_input,
 }
 GROWN = 300
 
@@ -58,6 +61,8 @@ def test_corpus_reaches_both_answers() -> None:
     """The corpus holds what is accepted and what is refused, or the harnesses judge nothing."""
     read = [parse_target(data.decode("latin-1")) for data in seeds("target")]
     assert 0 < sum(isinstance(one, Refusal) for one in read) < len(read)
+    headers = [read_proxy_header(data) for data in seeds("proxy")]
+    assert {HeaderFault, ProxyHeader} == {type(one) for one in headers}
     text = (CORPUS / "filter" / "epcc_and").read_bytes()[1:].decode()
     assert not isinstance(parse_filter(text), Refusal)
     payload = (CORPUS / "token" / "payload").read_bytes()[4:]

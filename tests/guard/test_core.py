@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -136,6 +137,29 @@ def test_a_read_that_is_neither_a_success_nor_an_error_is_withheld(status: int) 
     assert code(judged(status, {"data": [order()]})) is Code.UPSTREAM_INVALID
 
 
+UNPROVEN = replace(GUARDED, unproven=frozenset({"GET"}))
+
+
+@pytest.mark.parametrize("status", [203, 205, 206, 207, 226, 300, 302, 304, 400, 404, 409, 418])
+def test_a_form_that_a_request_can_bring_about_tells_no_record_from_none(status: int) -> None:
+    """Where only the answer says whose the record is: partial content (Range), a page (Accept), a refusal."""
+    assert code(judged(status, order(FOREIGN), access=UNPROVEN)) is Code.RECORD_NOT_FOUND
+    page = judged(200, b"<order/>", headers=(("content-type", "application/xml"),), access=UNPROVEN)
+    assert code(page) is Code.RECORD_NOT_FOUND
+    assert code(judged(200, b'{"data":[', access=UNPROVEN)) is Code.UPSTREAM_INVALID
+
+
+def test_a_list_that_a_write_answers_owes_no_tag_of_ours() -> None:
+    """A condition of a write was judged before it: what came of it is told."""
+    headers = (JSON_TYPE, ("etag", '"1"'))
+    written = judged(200, {"data": []}, method="POST", headers=headers)
+    assert isinstance(written, Checked)
+    assert not written.owes_tag
+    read = judged(200, {"data": []}, headers=headers)
+    assert isinstance(read, Checked)
+    assert read.owes_tag
+
+
 def test_an_unknown_record_is_as_a_foreign_one() -> None:
     """The upstream's 404 becomes the one refusal that foreign records get."""
     refusal = judged(404, {"errors": [{"detail": "order o1 not found"}]})
@@ -174,8 +198,49 @@ def test_a_write_that_shows_something_else_is_not_understood() -> None:
     for document in (order(FOREIGN), {"errors": [{"title": "no"}]}, {"data": None, "included": {"orders": [order()]}}):
         assert code(judged(201, document, method="POST")) is Code.UPSTREAM_INVALID
     bare = Access(guards=(Owner(pointer="/relationships/customer/data/id", bare=True),))
-    assert code(judged(201, order(FOREIGN), method="POST", access=bare)) is Code.RECORD_NOT_FOUND
+    assert code(judged(201, order(FOREIGN), method="POST", access=bare)) is Code.WRITE_UNCONFIRMED
     assert judged(201, b"", method="POST", access=bare) == Checked(201, {"data": None})
+
+
+ONE = Route("order", "/v2/orders/{oid}", frozenset({"GET"}), {}, query=QUERY)
+MANY = Plan("GET", "/v2/orders")
+A_FILTER = Plan("GET", "/v2/orders", query=(("filter", "eq(customer_id,c1)"),))
+BARE = Access(guards=(Owner(pointer="/customer_id", bare=True),))
+
+
+@pytest.mark.parametrize(
+    ("route", "plan", "access", "body", "expected"),
+    [
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null}', {"data": []}, id="a list"),
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null,"errors":null}', {"data": []}, id="no errors, as Go says"),
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null,"errors":[{}]}', Code.UPSTREAM_INVALID, id="errors"),
+        pytest.param(ROUTE, MANY, GUARDED, b'{"data":null,"id":"o1"}', Code.UPSTREAM_INVALID, id="a record beside it"),
+        pytest.param(ROUTE, MANY, BARE, b"null", [], id="a bare list"),
+        pytest.param(ONE, MANY, GUARDED, b'{"data":null}', Code.RECORD_NOT_FOUND, id="no record"),
+        pytest.param(ONE, MANY, GUARDED, b'{"data":[]}', Code.RECORD_NOT_FOUND, id="no record, in PHP"),
+        pytest.param(ONE, MANY, BARE, b"[]", Code.RECORD_NOT_FOUND, id="no bare record, in PHP"),
+        pytest.param(ONE, MANY, BARE, b"null", Code.RECORD_NOT_FOUND, id="no bare record"),
+        pytest.param(ONE, A_FILTER, GUARDED, b'{"data":[]}', {"data": []}, id="a list below a parameter"),
+    ],
+)
+def test_nothing_is_an_empty_list_or_no_record(
+    route: Route, plan: Plan, access: Access, body: bytes, expected: object
+) -> None:
+    """Null for a list is an empty one; for a record it is none, which is nobody's, and breaks no isolation."""
+    answer = judge(route, access, plan, WHOSE, Answer(200, (JSON_TYPE,), body), LINKS)
+    if isinstance(expected, Code):
+        assert isinstance(answer, Refusal)
+        assert (answer.code, answer.violation) == (expected, False)
+    else:
+        assert isinstance(answer, Checked)
+        assert answer.document == expected
+
+
+def test_a_write_by_id_that_shows_nothing_in_php_is_one() -> None:
+    """The change happened; a creation may answer a list that is empty."""
+    for method, route, document in (("PUT", ONE, None), ("POST", ROUTE, [])):
+        answer = judge(route, GUARDED, Plan(method, "/v2/x"), WHOSE, Answer(200, (JSON_TYPE,), b'{"data":[]}'), LINKS)
+        assert answer == Checked(200, {"data": document})
 
 
 # Explained client errors

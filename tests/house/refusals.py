@@ -61,6 +61,7 @@ STAGES = (
             Code.BODY_FIELD_FORBIDDEN,
             Code.BODY_FIELD_UNKNOWN,
             Code.BODY_FIELD_INVALID,
+            Code.IDEMPOTENCY_KEY_MISSING,
             Code.CONDITION_FORBIDDEN,
             Code.RECORD_NOT_FOUND,
         ),
@@ -71,6 +72,9 @@ STAGES = (
         "is the record, or its parent, the caller's?",
         (
             Code.RECORD_NOT_FOUND,
+            Code.OVERLOADED,
+            Code.UPSTREAM_UNREACHABLE,
+            Code.UPSTREAM_TIMEOUT,
             Code.UPSTREAM_INVALID,
             Code.UPSTREAM_FAILED,
             Code.THROTTLED,
@@ -81,7 +85,7 @@ STAGES = (
     Stage(
         "6 forward",
         "the plan, and nothing of the client's",
-        (Code.UPSTREAM_UNREACHABLE, Code.UPSTREAM_TIMEOUT, Code.UPSTREAM_INVALID),
+        (Code.OVERLOADED, Code.UPSTREAM_UNREACHABLE, Code.UPSTREAM_TIMEOUT, Code.UPSTREAM_INVALID),
         asks_upstream=True,
     ),
     Stage(
@@ -111,10 +115,10 @@ BESIDE = (
     Stage(
         "registrations",
         "POST /v2/customers",
-        (Code.EMAIL_TAKEN, Code.REGISTRATION_PENDING, Code.STORE_UNAVAILABLE),
+        (Code.EMAIL_TAKEN, Code.REGISTRATION_PENDING, Code.THROTTLED, Code.OVERLOADED, Code.STORE_UNAVAILABLE),
         asks_upstream=True,
     ),
-    Stage("anywhere", "at any moment", (Code.DRAINING, Code.INTERNAL)),
+    Stage("anywhere", "at any moment", (Code.DRAINING, Code.INTERNAL, Code.FORWARDING_LOOP)),
 )
 
 # Pixels.

@@ -13,27 +13,33 @@ LARGEST_FILE = 500
 # Above this a file is a question; the answer stands here.
 QUESTION = 300
 ANSWERS = {
-    "gateway/config/model.py": "every key of the routing file with its description: one manual, one page",
     "gateway/cli/explain.py": "one answer: what is asked, how it is found out, and the forms in which it is shown",
+    "gateway/ops/metrics.py": "every metric with what it counts, and how those of several workers add up: one list",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
+    "gateway/flow.py": "the one page: the way of a request, stage by stage",
+    "gateway/wiring.py": "the only place that knows every concrete class: one page, in the order of starting",
+    "gateway/carrying/pool.py": "one pool: who may have a connection, who waits, and how new ones are made",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
+    "gateway/cli/supervisor.py": "one supervisor: how it starts, hears, judges and buries its workers, seen together",
     "gateway/server/exchange.py": "one request: all that may become of it, and all its ways to end, seen together",
 }
-# Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. Measured
-# at 5,740 when the main job was complete (8,402 with everything); the static proof and the guards of isolation brought
-# 1,100, the express lane 900, workers and batches 200; the shared stores come on top. Counting the tries of an id
-# pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200. One way of
-# carrying took the place of two (1,500 lines went) and is as long, for it does alone what aiohttp's client and handler
-# did: connections, a queue for them, uploads, keep-alive; the trial of the parser at start is 140. It is to shrink.
+# Lines of code, without blank lines, comments and docstrings: those explain, and nobody shall save on them. The main
+# job is 5,740; the static proof and the guards of isolation are 1,100, workers and batches 200. Counting the tries of
+# an id pattern (70), leaving other applications' files alone (70) and telling what was meant (60) are another 200.
+# Carrying is what aiohttp's client and handler would do (connections, a queue for them, uploads, keep-alive); the trial
+# of the parser at start is 140. It is to shrink.
 # What the API says and what shops send getting through - statuses and redirects (380), conditions, tags and lines of
 # answers (400), numbers and targets as they came (135), what SDKs and browsers send (270), registrations that are read
-# back (300), connections as real ones end (250) - is another 1,700.
+# back (300), connections as real ones end (250) - is another 1,700; who a client is (proxies that are trusted, PROXY
+# protocol) is 450, and that nobody takes more than a share another 450.
+# Workers that are watched, ports and files that are ours alone and connections within the limit of descriptors are 290.
+# A store that replicas share - PostgreSQL's URL, its connections, its schema, the copy to it - is 543.
 # Credentials of every kind and which of them carries a request (310), TLS to the upstream (60) and the header of
 # customer tokens (80) are 450 more.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 11_250
+CORE = 13_600
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -11,7 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 from blockbuster import blockbuster_ctx
 
-from gateway.config.model import Hashing
+from gateway.config.customers import Hashing
 from gateway.demo.data import APRIL, DEMO_PASSWORDS, LESLIE, RON, RON_ID
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import Answer, Site

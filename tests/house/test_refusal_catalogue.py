@@ -56,7 +56,7 @@ def test_every_code_has_a_case() -> None:
 def test_a_code_is_a_status_and_a_constant_text(code: Code) -> None:
     """The name says area and what; the text is one sentence or more and holds nothing of a request."""
     assert re.fullmatch(r"[A-Z]+(_[A-Z]+)*", code.name)
-    assert 400 <= code.status <= 504
+    assert 400 <= code.status <= 508
     assert code.value.title
     assert code.value.text.endswith(".")
     assert not re.search(r"[{}%]", code.value.text)

@@ -96,11 +96,15 @@ async def test_readiness_names_the_store(site: Site) -> None:
 
 
 async def test_file_that_goes_away_and_comes_back(site: Site, tmp_path: Path) -> None:
-    """When the file of the store is replaced by something else it is noticed, and it heals without a restart."""
+    """When the file of the store is replaced by something else it is noticed; all is well once it is opened anew."""
     await site.token(APRIL.email)
     with broken(tmp_path):
         # Connections that are open still reach the file, wherever it is now: only readiness tells.
-        assert (await ready(site))[1]["conditions"]["store"] is False
+        status, document = await ready(site)
+        assert (status, document["conditions"]["store"]) == (200, False)
+        assert "taken away" in document["degraded"]["store"] or "replaced" in document["degraded"]["store"]
+        assert (await register(site, ANN)).code == "STORE_UNAVAILABLE"
+        assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
         await store_of(site).close()
         status, document = await ready(site)
         assert (status, document["conditions"]["store"]) == (503, False)

@@ -44,6 +44,8 @@ async def test_login_is_the_upstreams(site: Site) -> None:
     assert (sent.method, sent.path) == ("POST", "/v2/customers/tokens")
     assert sent.json()["data"]["password"] == DEMO_PASSWORDS[RON.email]
     assert (await site.bearer()).encode() not in sent.raw
+    # The upstream may count attempts by address.
+    assert sent.values("x-forwarded-for") == ["127.0.0.1"]
     orders = await site.customer(RON.email, "GET", "/v2/orders")
     assert {one["relationships"]["customer"]["data"]["id"] for one in orders.json()["data"]} == {RON_ID}
     assert (await site.customer(RON.email, "GET", f"/v2/customers/{LESLIE_ID}")).status == 404

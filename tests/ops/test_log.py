@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -23,8 +24,11 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
+    WorkerLost,
 )
 from gateway.vocab.messages import Trace
 from gateway.vocab.policy import Credential
@@ -94,6 +98,22 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
         Failed("r-1", "guard", "KeyError at core.py:7"),
         {"event": "failed", "id": "r-1", "what": "guard", "error": "KeyError at core.py:7"},
     ),
+    (
+        ProxyHeaderRefused("203.0.113.7", "untrusted"),
+        {"event": "proxy_header_refused", "peer": "203.0.113.7", "reason": "untrusted"},
+    ),
+    (
+        NoProxyTrusted("Forwarded"),
+        {
+            "event": "no_proxy_trusted",
+            "detail": "Forwarded comes and is ignored: all requests count as one client; set server.trusted_proxies",
+        },
+    ),
+    (
+        WorkerLost(1, "died", "signal 9"),
+        {"event": "worker_lost", "worker": 1, "why": "died", "detail": "signal 9"},
+    ),
+    (ConnectionsRefused(7, 600), {"event": "connections_refused", "count": 7, "limit": 600}),
     (Lifecycle("ready", "2 routes"), {"event": "lifecycle", "state": "ready", "detail": "2 routes"}),
 ]
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ops.metrics import Metrics, forget
 from gateway.vocab.events import (
+    ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -18,8 +19,13 @@ from gateway.vocab.events import (
     GuardViolated,
     Lifecycle,
     LoginDone,
+    NoProxyTrusted,
     PasswordQueue,
+    ProxyHeaderRefused,
     RequestDone,
+    ShareSpent,
+    Throttled,
+    WorkerLost,
 )
 from gateway.vocab.messages import Trace
 from gateway.vocab.policy import Credential
@@ -113,10 +119,17 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (LoginDone("granted"), ("gateway_logins_total", "outcome=granted"), 1),
     (LoginDone("throttled"), ("gateway_logins_total", "outcome=throttled"), 1),
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
+    (ShareSpent("route"), ("gateway_share_refusals_total", "share=route"), 1),
+    (Throttled("registration", "email"), ("gateway_throttled_total", "by=email", "work=registration"), 1),
     (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "credential=server", "outcome=renewed"), 1),
     (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds", "credential=server"), 50),
     (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "credential=server", "outcome=failed"), 1),
     (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
+    (ProxyHeaderRefused("x", "late"), ("gateway_proxy_header_refused_total", "reason=late"), 1),
+    (NoProxyTrusted(), ("gateway_password_queue_depth",), 0),
+    (WorkerLost(1, "silent", "text"), ("gateway_workers_lost_total", "why=silent"), 1),
+    (WorkerLost(1, "CANARY", "text"), ("gateway_workers_lost_total", "why=-"), 1),
+    (ConnectionsRefused(7, 600), ("gateway_connections_refused_total",), 7),
     (Lifecycle("ready"), ("gateway_password_queue_depth",), 0),
 ]
 

@@ -21,6 +21,7 @@ from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
 from gateway.vocab.policy import Access, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.client_address import UNKNOWN
 from gateway.wire.headers import CONDITIONS, FORWARDED
 from tests.scope.deciding import FOREIGN, OWN, customer
 
@@ -48,7 +49,7 @@ def plan(
     chosen: Route | None = None,
 ) -> Plan | Refusal:
     """Make a plan for the customer c1."""
-    request = Request("r1", method, "/ignored", headers, "peer", 0.0)
+    request = Request("r1", method, "/ignored", headers, UNKNOWN, 0.0)
     target = Target("/v2/orders", ("v2", "orders"), query)
     return make_plan(chosen or route(), access, whose or customer(), request, target, document, FORWARDED)
 
@@ -228,8 +229,17 @@ POINTER = "/relationships/customer/data/id"
 
 def order(owner: object, ident: object = "o1") -> Lookup:
     """Answer with an order of `owner`; a list stands for no relationship at all."""
-    relationships = {} if owner == [] else {"customer": {"data": {"id": owner}}}
+    relationships: dict[str, Any] = {} if owner == [] else {"customer": {"data": {"id": owner}}}
     return Lookup(200, {"data": {"id": ident, "relationships": relationships}})
+
+
+# As PHP writes it, and as a reference without members.
+NOBODY: list[Any] = [[], {"customer": []}, {"customer": {"data": []}}, {"customer": {"data": {}}}]
+
+
+def related(relationships: object) -> Lookup:
+    """Answer with an order of these relationships."""
+    return Lookup(200, {"data": {"id": "o1", "relationships": relationships}})
 
 
 def parent(owner: str | None = OWN, *, guest: bool = False) -> Parent:
@@ -248,6 +258,10 @@ def parent(owner: str | None = OWN, *, guest: bool = False) -> Parent:
         pytest.param(parent(guest=True), order([]), id="a guest's record"),
         pytest.param(parent(None, guest=True), order([]), id="a guest's record for the public"),
         pytest.param(parent(None, guest=True), order(None), id="a record whose owner is null"),
+        *(
+            pytest.param(parent(None, guest=True), related(relationships), id=f"a guest's, {relationships}")
+            for relationships in NOBODY
+        ),
     ],
 )
 def test_a_parent_of_the_right_owner_lets_the_plan_run(asked: Parent, answer: Lookup) -> None:
@@ -267,6 +281,10 @@ def test_a_parent_of_the_right_owner_lets_the_plan_run(asked: Parent, answer: Lo
         pytest.param(parent(), Lookup(404, None), False, id="no record"),
         pytest.param(parent(guest=True), Lookup(403, None), False, id="no answer"),
         pytest.param(parent(), Lookup(200, []), False, id="a list for a document"),
+        pytest.param(parent(None, guest=True), Lookup(200, {"data": None}), False, id="null, which is no guest's"),
+        pytest.param(parent(None, guest=True), Lookup(200, {"data": []}), False, id="nothing, which is no guest's"),
+        pytest.param(parent(), related({"customer": []}), False, id="a guest's in PHP, where only the own will do"),
+        pytest.param(parent(None, guest=True), related({"customer": {"links": {}}}), False, id="nobody says whose"),
         pytest.param(parent(), order(OWN, "o2"), True, id="another record than asked for"),
         pytest.param(parent(), order(OWN, None), True, id="a record without id"),
         pytest.param(parent(None, guest=True), Lookup(200, {}), False, id="no data"),

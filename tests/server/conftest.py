@@ -21,6 +21,8 @@ _ON_BOTH_LOOPS = (
     "test_leaving.py",
     "test_listener.py",
     "test_order.py",
+    "test_peer.py",
+    "test_proxy_protocol.py",
     "test_state.py",
     "test_time.py",
     "test_upload.py",

@@ -21,10 +21,12 @@ from gateway.flow import Flow
 from gateway.server.body import ClientTimeouts
 from gateway.server.edge import Edge
 from gateway.server.listener import Listener
+from gateway.server.peer import Peers
 from gateway.vocab.events import Event, Failed, RequestDone
 from gateway.vocab.messages import Answer, Body, Caller, CallerKind, Plan, Reply, Request, Target, Trace, Whose
 from gateway.vocab.policy import Access
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.client_address import Proxies
 from gateway.wiring import clock, now
 from tests.gateways import MOLTIN, Site, environment
 from tests.server.raw import RawClient, RawReply, Serve, served, until
@@ -198,10 +200,10 @@ class Stage:
         await asyncio.wait_for(self.edge.drained(), 5)
 
     @asynccontextmanager
-    async def connected(self) -> AsyncIterator[RawClient]:
-        """Connect to it."""
+    async def connected(self, source: str = "127.0.0.1") -> AsyncIterator[RawClient]:
+        """Connect to it, from another loopback address if told so."""
         host, port, *_ = self.listener.addresses[0]
-        reader, writer = await asyncio.open_connection(host, port, limit=65536)
+        reader, writer = await asyncio.open_connection(host, port, limit=65536, local_addr=(source, 0))
         try:
             yield RawClient(reader, writer)
         finally:
@@ -226,16 +228,22 @@ async def stage(
     limits: Timeouts = UPSTREAM_SHORT,
     connections: int = 4,
     half_closed: int | None = None,
+    proxies: Proxies | None = None,
+    speaks_proxy: bool = False,
 ) -> AsyncIterator[Stage]:
-    """Run a port over a flow, before an upstream that answers `OK` unless `serve` is told otherwise."""
+    """Run a port over a flow, before an upstream that answers `OK` unless `serve` is told otherwise.
+
+    `proxies` are trusted; with `speaks_proxy` they speak the PROXY protocol.
+    """
     config = moltin()
     loop = asyncio.get_running_loop()
     events: list[Event] = []
     outbox = Outbox(loop)
     async with served(serve or answering(OK)) as url:
         pool = ConnectionPool(url, limits, connections, outbox)
+        peers = Peers(proxies or Proxies(), events.append, speaks_proxy=speaks_proxy)
         made = (flow, pool, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
-        edge = Edge(*made, half_closed=half_closed)
+        edge = Edge(*made, half_closed=half_closed, peers=peers)
         listener = Listener(edge)
         await listener.open("127.0.0.1", 0, shared=False)
         try:

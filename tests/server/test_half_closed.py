@@ -308,7 +308,7 @@ async def test_a_thousand_who_leave_leave_nothing(how: str) -> None:
     """Clients that open a stream of events and leave, by whatever end, hold no connection to the upstream."""
     upstream = Gated(EVENTS)
     upstream.gate.set()
-    async with stage(Told(is_open=True), upstream, ClientTimeouts(), limits=PATIENT, connections=160) as run:
+    async with stage(Told(is_open=True), upstream, ClientTimeouts(), limits=PATIENT, connections=400) as run:
         for _ in range(10):
             async with AsyncExitStack() as stack:
                 clients = [await stack.enter_async_context(run.connected()) for _ in range(100)]

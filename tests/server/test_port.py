@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.server.port import close_to_new, dual_stack, plain_address, takes_one_family, waiting
+from gateway.server.port import close_to_new, dual_stack, takes_one_family, waiting
+from gateway.wire.client_address import plain_address
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -46,12 +47,6 @@ def test_a_port_that_is_taken_is_told() -> None:
         bound.listen()
         with pytest.raises(OSError, match="in use"):
             dual_stack("::", bound.getsockname()[1], shared=False)
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "2001:db8::ffff:1", "-"])
-def test_addresses_that_are_plain_stay(address: str) -> None:
-    """Only those of IPv4 that are written as IPv6 are changed."""
-    assert plain_address(address) == address
 
 
 def test_what_waits_is_accepted(listening: socket.socket) -> None:

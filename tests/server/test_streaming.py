@@ -44,7 +44,10 @@ async def quick(upstream: Commerce, tmp_path: Path) -> AsyncIterator[Site]:
 
 async def test_slow_relays_do_not_keep_logins_and_guarded_routes_waiting(upstream: Commerce, tmp_path: Path) -> None:
     """Uploads that stall hold their share of the connections: a login and a customer's orders go on at once."""
-    config = "extends: moltin.yaml\nupstream: {connections: 4, timeouts: {connect: 300ms}}\n"
+    config = (
+        "extends: moltin.yaml\nupstream:\n  connections: 4\n  timeouts: {connect: 300ms}\n"
+        "  # What relays leave is to be seen, not what a route does.\n  shares: {route: 1000}\n"
+    )
     async with run_site(upstream, tmp_path, config=config) as site, AsyncExitStack() as stack:
         bearer = await site.bearer()
         head = f"POST {CART}/items HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {bearer}\r\n"
@@ -55,7 +58,7 @@ async def test_slow_relays_do_not_keep_logins_and_guarded_routes_waiting(upstrea
             await upstream.wait(lambda: len([r for r in upstream.unfinished if r.path == f"{CART}/items"]) == count)  # noqa: B023 - awaited here
         for method in ("GET", "HEAD"):
             answer = await site.public(method, "/v2/products")
-            assert answer.status == 504
+            assert answer.status == 503
         assert (await site.customer(RON.email, "GET", "/v2/orders")).status == 200
         assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
 
@@ -338,7 +341,7 @@ async def test_longer_than_it_is(quick: Site) -> None:
     [
         (Fault.CLOSE, "UPSTREAM_INVALID"),
         (Fault.HTML_OK, "UPSTREAM_INVALID"),
-        (Fault.HTML_ERROR, "UPSTREAM_INVALID"),
+        (Fault.HTML_ERROR, "UPSTREAM_FAILED"),
         (Fault.EMPTY_BODY, "UPSTREAM_INVALID"),
         (Fault.HUGE_HEADERS, "UPSTREAM_INVALID"),
     ],
@@ -436,9 +439,8 @@ async def test_redirects_pass_with_our_address(upstream: Commerce, tmp_path: Pat
     async with run_site(upstream, tmp_path, passwords=False, GATEWAY_PUBLIC_URL=public_url) as site:
         for location, expected in (
             (f"{upstream.url}/v2/products/2", f"{public_url}/v2/products/2"),
-            ("/v2/products/2", "/v2/products/2"),
+            ("/v2/products/2", f"{public_url}/v2/products/2"),
             ("https://cdn.example/x", "https://cdn.example/x"),
-            (f"{upstream.url}.evil.example/x", f"{upstream.url}.evil.example/x"),
         ):
             upstream.forget()
             body = b'{"data":[]}'
@@ -567,7 +569,7 @@ DROPPED = {
     "Idempotency-Key": "k1",
     "Accept-Encoding": "gzip, br",
     "Expect": "100-continue",
-    "X-Request-Id": "forged",
+    "Via": "evil.example",
 }
 
 

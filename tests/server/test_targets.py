@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.compile import pseudonym
 from gateway.demo.data import RON
-from tests.fakes.commerce import Commerce
+from tests.fakes.commerce import Commerce, at
 from tests.gateways import Site
 from tests.gateways import site as run_site
 from tests.server.raw import RawReply, connected
@@ -166,4 +167,38 @@ async def test_a_forwarded_request_says_by_whom(bare: Site, version: str, said: 
     """RFC 9110 section 7.6.3: each hop adds itself behind those before, with the version that it was spoken to in."""
     await ask(bare, "/v2/products", "Via: 1.0 fred, 1.1 p.example", version=version)
     (request,) = bare.commerce.requests
-    assert request.values("via") == ["1.0 fred, 1.1 p.example", f"{said} customer-token-gateway"]
+    assert request.values("via") == ["1.0 fred, 1.1 p.example", f"{said} {pseudonym(bare.config)}"]
+
+
+async def test_a_request_that_comes_back_ends(bare: Site) -> None:
+    """By its own Via it is known at once, before anybody is asked who asks; another gateway's name is none of ours."""
+    own = pseudonym(bare.config)
+    for line in (own, f"1.1 {own}", f"1.0 fred, 1.1 {own.upper()} (again), 1.1 p"):
+        reply = await ask(bare, "/v2/products", f"Via: {line}", f"Via: 1.1 {own}")
+        assert reply.status == 508
+    assert bare.commerce.requests == []
+    for line in (f"1.1 {own}0", f"1.1 x{own}", f"1.1 p ({own})", "1.1 customer-token-gateway", own):
+        assert (await ask(bare, "/v2/products", f"Via: {line}")).status == 200
+
+
+async def test_a_circle_further_on_is_told(bare: Site) -> None:
+    """Who met the request again says so, and so do we."""
+    bare.commerce.script(at("/v2/products"), b"HTTP/1.1 508 Loop Detected\r\ncontent-length: 0\r\n\r\n")
+    reply = await ask(bare, "/v2/products")
+    assert (reply.status, reply.code) == (508, "FORWARDING_LOOP")
+
+
+def test_a_deployment_has_one_pseudonym_of_its_own(bare: Site) -> None:
+    """Replicas, with other stores and keys, share it; a gateway of another API, or issuer, does not."""
+    config = bare.config
+    tokens, upstream = config.tokens, config.upstream
+    replica = config.model_copy(update={"tokens": tokens.model_copy(update={"keys": ()}), "store": None})
+    others = [
+        config.model_copy(update={"tokens": tokens.model_copy(update={"issuer": "x"})}),
+        config.model_copy(update={"upstream": upstream.model_copy(update={"url": "http://x.example"})}),
+        config.model_copy(update={"public_url": "https://x.example"}),
+    ]
+    assert pseudonym(replica) == pseudonym(config)
+    assert len({pseudonym(one) for one in (config, *others)}) == 4
+    named = config.server.model_copy(update={"pseudonym": "shop-gateway"})
+    assert pseudonym(config.model_copy(update={"server": named})) == "shop-gateway"

@@ -204,6 +204,18 @@ async def test_forgetting_a_customer_leaves_the_claim(store: CredentialStore) ->
     assert not await store.claim(ANN.email, "second", 101.0, 104.0)
 
 
+async def test_what_is_known_of_an_email_comes_at_once(store: CredentialStore) -> None:
+    """The registration under way and whom the upstream showed last, each of which may be missing."""
+    assert await store.standing(ANN.email) == (None, None)
+    await store.begin(ANN)
+    assert await store.standing(ANN.email) == (ANN, None)
+    await store.begin(BOB)
+    await store.made(BOB.id, "customer-1")
+    assert await store.standing(BOB.email) == (replace(BOB, customer_id="customer-1"), "customer-1")
+    await store.abandon(BOB.id)
+    assert await store.standing(BOB.email) == (None, "customer-1")
+
+
 async def test_settle_turns_the_registration_into_a_password(store: CredentialStore) -> None:
     """Settling removes the registration and gives the customer its password."""
     await store.begin(ANN)

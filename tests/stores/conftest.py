@@ -1,11 +1,13 @@
 """Fixtures of the store tests, and the collection of the conformance suite."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.stores import STORES, CredentialStore, open_store, upgrade
+from tests.postgres import new_database
 
 pytest.register_assert_rewrite("conformance", "tests.stores.conformance")
 
@@ -21,8 +23,9 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Mod
 @pytest.fixture(params=sorted(STORES))
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """URL of an empty database, for every store in the list."""
-    urls = {"sqlite": f"sqlite:///{tmp_path}/store.db"}
-    empty = urls[request.param]
+    empty = f"sqlite:///{tmp_path}/store.db"
+    if request.param == "postgresql":
+        empty = asyncio.run(new_database(request.getfixturevalue("server")))
     upgrade(empty)
     return empty
 

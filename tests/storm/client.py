@@ -222,6 +222,8 @@ def _problem(ask: Ask, status: int, fields: dict[str, str], body: bytes) -> str 
     """Say what is wrong with a reply, but for whose records it holds."""
     if "x-request-id" not in fields:
         return "no reply of the gateway's"
+    if ask.relayed and ask.fault is Fault.REDIRECT and status == 302:
+        return "a redirect with a body" if body else None
     try:
         document = json.loads(body)
     except ValueError:
@@ -230,6 +232,9 @@ def _problem(ask: Ask, status: int, fields: dict[str, str], body: bytes) -> str 
         if status != ask.status and status not in AT_FAULT:
             return f"status {status}, not {ask.status}"
         return None if document["errors"][0]["status"] == status else "an error without envelope"
+    if ask.fault is Fault.EMPTY and ask.status == 201 and document == {"data": None}:
+        # What was written says nothing, and that is what is said.
+        return None
     if status != ask.status:
         return f"status {status}, not {ask.status}"
     if ask.fault in HOPELESS and not ask.relayed:

@@ -11,11 +11,12 @@ from sqlalchemy.engine import Engine
 
 from gateway.demo.data import stamp
 from gateway.stores import CredentialStore, Registration
+from gateway.tokens.admission import Admission
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.vocab.messages import Json
 from gateway.vocab.refusals import Refusal
 from tests.gateways import Answer, Site
@@ -36,6 +37,16 @@ def registrar(
         account_burst=10, account_per_minute=10, address_burst=1000, address_per_minute=1000, max_keys=100
     )
     return Registrar(directory, store, hasher, throttle, now, Patience(IMPATIENT))
+
+
+def admission(burst: int = 1000) -> Admission:
+    """Make what lets so many registrations of an address or e-mail, and changes of a customer, through."""
+    limit = Limit(burst, burst)
+    work = {
+        Work.REGISTRATION: {"address": limit, "email": limit},
+        Work.PASSWORD_CHANGE: {"customer": limit},
+    }
+    return Admission(WorkThrottle(work, 100), lambda: 0.0, lambda _: None)
 
 
 def customer(email: object = ANN, password: object = None, name: object = NAME, **fields: object) -> Json:

@@ -31,7 +31,7 @@ async def backend(upstream: Commerce) -> AsyncIterator[Backend]:
     """Give the hands that reach the recording upstream."""
     pool = ConnectionPool(upstream.url, Timeouts(), 10, Outbox(asyncio.get_running_loop()))
     obtain = ClientCredentials(
-        pool, "/oauth/access_token", "canary-upstream-id", SecretStr(UPSTREAM_SECRET), None, 60.0
+        pool, "/oauth/access_token", "canary-upstream-id", SecretStr(UPSTREAM_SECRET), None, 60.0, now
     )
     credential = BearerCredential(obtain, ignore, now)
     yield Backend(pool, credential, clock)

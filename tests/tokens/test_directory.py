@@ -115,13 +115,33 @@ async def test_id_must_fit_the_pattern(backend: Backend, upstream: Commerce, ide
     assert found.code is Code.UPSTREAM_INVALID
 
 
-@pytest.mark.parametrize(("data", "status"), [({}, 200), ("text", 200), (None, 200), (b"", 200), ([], 404), ([], 400)])
+@pytest.mark.parametrize(("data", "status"), [({}, 200), ("text", 200), (None, 202), (b"", 200), ([], 404), ([], 400)])
 async def test_answer_without_a_list(backend: Backend, upstream: Commerce, data: object, status: int) -> None:
     """Anything but a list of records is a broken upstream, not "nobody"."""
     answers(upstream, data, status)
     found = await directory(backend).find(RON.email, RON.email, Trace())
     assert isinstance(found, Refusal)
     assert found.code is Code.UPSTREAM_INVALID
+
+
+async def test_null_for_a_list_is_nobody(backend: Backend, upstream: Commerce) -> None:
+    """Go writes an empty list as null; beside errors, or another record, it says nothing."""
+    answers(upstream, None)
+    assert await find(backend, RON.email) == Found(None, frozenset(), is_proven=True)
+    for beside in ({"errors": [{"status": 500}]}, {"id": RON_ID, "email": RON.email}):
+        upstream.script(LOOK_UP, answer({"data": None, **beside}))
+        found = await directory(backend).find(RON.email, RON.email, Trace())
+        assert isinstance(found, Refusal)
+        assert found.code is Code.UPSTREAM_INVALID
+
+
+@pytest.mark.parametrize("data", [None, []])
+async def test_an_id_that_nobody_has_proves_nothing(backend: Backend, upstream: Commerce, data: object) -> None:
+    """No record is nobody's, so that no isolation is broken; a password it does not get."""
+    upstream.script(at(f"{PATH}/{RON_ID}"), answer({"data": data}))
+    refusal = await directory(backend).confirm(RON_ID, RON.email, Trace())
+    assert refusal is not None
+    assert (refusal.code, refusal.violation) == (Code.UPSTREAM_INVALID, False)
 
 
 async def test_bare_list_is_read(backend: Backend, upstream: Commerce) -> None:

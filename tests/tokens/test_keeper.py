@@ -16,7 +16,7 @@ from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
-from tests.tokens.accounts import registrar
+from tests.tokens.accounts import admission, registrar
 
 ANN = {"type": "customer", "id": "ann-id", "name": "Ann", "email": "ann@x.example"}
 BEN = {"type": "customer", "id": "ben-id", "name": "Ben", "email": "ben@x.example"}
@@ -41,7 +41,7 @@ class Exchange:
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
-    return Keeper(store, hasher, registrar(directory, store, hasher, now), lambda _: None)
+    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), lambda _: None)
 
 
 def put(**fields: object) -> Plan:
@@ -189,7 +189,7 @@ async def test_customer_without_a_proper_id(keeper: Keeper, ident: object) -> No
 async def test_nothing_to_show_asks_nothing(keeper: Keeper, store: CredentialStore, document: object) -> None:
     """Without a customer in the document the store is not asked, and nothing has to be waited for."""
     await store.close()
-    assert keeper.showing(_copy(document), Whose(None)) is None
+    assert keeper.showing(_copy(document), Whose(None), is_written=False) is None
 
 
 async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore) -> None:
@@ -210,7 +210,7 @@ async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore)
 
 
 async def _show(keeper: Keeper, document: Any, whose: Whose) -> Refusal | None:
-    showing = keeper.showing(document, whose)
+    showing = keeper.showing(document, whose, is_written=False)
     assert showing is not None
     return await showing()
 

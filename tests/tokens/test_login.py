@@ -21,9 +21,9 @@ class Told:
         self.outcome = outcome
         self.asked: list[tuple[str, str, str]] = []
 
-    async def verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
         """Answer as told."""
-        del trace
+        del address, trace
         self.asked.append((email, typed, password))
         return self.outcome
 

@@ -52,7 +52,13 @@ class Bench:
     def make(self, memory_kib: int = 64, time_cost: int = 1) -> PasswordHasher:
         """Make a hasher, which costs next to nothing if not told otherwise."""
         hasher = PasswordHasher(
-            workers=1, queue_limit=2, memory_kib=memory_kib, time_cost=time_cost, parallelism=1, emit=self.emit
+            workers=1,
+            queue_limit=2,
+            memory_kib=memory_kib,
+            time_cost=time_cost,
+            parallelism=1,
+            emit=self.emit,
+            login_share=0,
         )
         self.hashers.append(hasher)
         return hasher

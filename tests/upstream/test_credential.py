@@ -213,6 +213,21 @@ async def test_the_back_off_grows_to_half_a_minute() -> None:
     assert isinstance(desk.events[-1], CredentialRenewed)
 
 
+async def test_an_endpoint_is_not_asked_before_it_wants_to_be() -> None:
+    """Its Retry-After is obeyed, at most for an hour, and handed to whoever needs a bearer meanwhile."""
+    for said, obeyed in ((120, 120), (10**9, 3600)):
+        desk = Desk(Refusal(Code.CREDENTIAL_UNAVAILABLE, "429", retry_after=said))
+        for passed in (0, obeyed / 2, obeyed / 2 - 1):
+            desk.time += passed
+            refusal = await desk.bearer()
+            assert isinstance(refusal, Refusal)
+            left = 1_000_000.0 + obeyed - desk.time
+            assert refusal.retry_after == left
+        assert desk.asked == 1
+        desk.time += 1
+        assert await desk.bearer() == "token-2"
+
+
 async def test_a_silent_endpoint_holds_nobody_for_long() -> None:
     """While a flight after a failure gets no answer, whoever needs a bearer is refused within about a second."""
     desk = Desk(DOWN)

@@ -22,13 +22,15 @@ TOKEN_PATH = at(PATH)
 CLIENT_ID = "canary-upstream-id"
 SECRET = "s&e=c r+e/t"
 UNSAID_LIFE = 77.0
+# Sun, 06 Nov 1994 08:49:37 GMT, RFC 9110 section 5.6.7.
+NOW = 784111777.0
 
 
 @pytest.fixture
 async def obtain(upstream: Commerce) -> AsyncIterator[Obtain]:
     """Give the function that asks the fake upstream for a grant."""
     pool = pool_of(upstream.url, times=Timeouts(connect=1, first_byte=1, idle=1, total=5))
-    yield ClientCredentials(pool, PATH, CLIENT_ID, SecretStr(SECRET), None, UNSAID_LIFE)
+    yield ClientCredentials(pool, PATH, CLIENT_ID, SecretStr(SECRET), None, UNSAID_LIFE, lambda: NOW)
     await pool.close()
 
 
@@ -114,6 +116,33 @@ async def test_a_broken_endpoint_is_a_refusal(upstream: Commerce, obtain: Obtain
     assert {request.path for request in upstream.all_requests} <= {PATH}
 
 
+def asking_to_wait(status: int, said: str) -> bytes:
+    """Write a refusal that says when to ask again."""
+    return f"HTTP/1.1 {status} X\r\nretry-after: {said}\r\ncontent-length: 0\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("status", [429, 503, 400])
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("17", 17),
+        ("Sun, 06 Nov 1994 08:50:07 GMT", 30),
+        ("Sun, 06 Nov 1994 08:00:00 GMT", None),
+        ("Sun, 32 Nov 1994 08:00:00 GMT", None),
+        ("0", None),
+        ("soon", None),
+    ],
+)
+async def test_an_endpoint_that_asks_for_time(
+    upstream: Commerce, obtain: Obtain, status: int, said: str, seconds: int | None
+) -> None:
+    """In seconds or as a date; whoever holds the bearer obeys."""
+    upstream.script(TOKEN_PATH, asking_to_wait(status, said))
+    refusal = await obtain()
+    assert isinstance(refusal, Refusal)
+    assert refusal.retry_after == seconds
+
+
 def compressed(document: object, encoding: str) -> Callable[[Recorded], bytes]:
     """Make an answer in a coding that nobody asked for."""
     raw = json.dumps(document).encode()
@@ -180,7 +209,9 @@ async def test_one_way_alone(upstream: Commerce, way: Authentication, *, header:
     """A way that is configured is the only one that is tried."""
     upstream.script(TOKEN_PATH, answering({"error": "invalid_client"}, 401))
     pool = pool_of(upstream.url, times=Timeouts(connect=1, first_byte=1, idle=1, total=5))
-    assert isinstance(await ClientCredentials(pool, PATH, CLIENT_ID, SecretStr(SECRET), way, 60.0)(), Refusal)
+    assert isinstance(
+        await ClientCredentials(pool, PATH, CLIENT_ID, SecretStr(SECRET), way, 60.0, lambda: NOW)(), Refusal
+    )
     await pool.close()
     (request,) = upstream.token_requests
     assert (request.header("authorization") is not None) is header

@@ -64,6 +64,18 @@ def test_a_secret_stands_in_a_file_or_a_variable(tmp_path: Path, monkeypatch: py
     assert result.exit_code == 2
 
 
+@pytest.mark.parametrize("variable", ["GATEWAY_VERIFY_ADMIN_BEARER", "GATEWAY_VERIFY_CLIENT_SECRET"])
+def test_what_nobody_can_send_is_named_by_its_place(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newline at its end is no part of it; another character is told of, and not shown."""
+    base = ["verify", "--config", "x", "--url", "http://127.0.0.1:9"]
+    monkeypatch.setenv(variable, "canary-s3cret\u00e4")
+    result = CliRunner().invoke(app, base)
+    assert (result.exit_code, "canary" in result.output) == (2, False)
+    assert f"{variable}: holds a character that is no visible ASCII" in result.stderr
+    monkeypatch.setenv(variable, "\ufeffcanary-s3cret\r\n")
+    assert variable not in CliRunner().invoke(app, base).output
+
+
 def test_what_cannot_be_run_is_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens, or the routing file is faulty: neither success nor a leak."""
     for name, value in environment(tmp_path, "http://127.0.0.1:9").items():

@@ -65,10 +65,16 @@ def test_what_is_not_listed_does_not_go_upstream(name: str) -> None:
     assert for_upstream(((name, "x"),), FORWARDED | CONDITIONAL) == ()
 
 
+@pytest.mark.parametrize("value", ["x", "1.1 edge (a comment)", "1.1", "", "1.1 edge,, 1.1 b", "a.b.c"])
+def test_a_way_that_is_none_ends_here(value: str) -> None:
+    """Via passes in its own form, without comments: nothing else can be said in it (RFC 9110 section 7.6.3)."""
+    assert for_upstream((("via", value),), FORWARDED) == ()
+
+
 @pytest.mark.parametrize("name", sorted(FORWARDED | CONDITIONAL))
 def test_what_is_listed_goes_upstream(name: str) -> None:
     """Each listed line passes with its value."""
-    line = (name, TRACE if name == "traceparent" else "x")
+    line = (name, {"traceparent": TRACE, "via": "1.0 fred, 1.1 p.example:8080"}.get(name, "x"))
     assert for_upstream((line,), FORWARDED | CONDITIONAL) == (line,)
 
 

@@ -118,6 +118,9 @@ def _entries(included: Any) -> list[tuple[frozenset[str], dict[str, Any]]] | Non
     groups = included.items() if isinstance(included, dict) else [("", included)]
     entries: list[tuple[frozenset[str], dict[str, Any]]] = []
     for name, group in groups:
+        if group is None:
+            # So does Go write an empty list.
+            continue
         if not isinstance(group, list):
             return None
         for record in group:

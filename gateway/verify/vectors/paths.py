@@ -205,8 +205,8 @@ def unicode(s: Setting) -> Iterator[Shot]:
     "absolute-form", Group.SPELLING, "B's path as an absolute URL in the request line, of this host and of another."
 )
 def absolute_form(s: Setting) -> Iterator[Shot]:
-    """Write the whole URL."""
-    for path in s.targets:
+    """Write the whole URL; it is what the path is, so that those of other routes are theirs to be tried."""
+    for path in dict.fromkeys((*s.foreign[:1], *s.foreign[-1:])):
         yield s.shot(s.origin + path, raw=True)
         yield s.shot("http://127.0.0.1:1" + path, raw=True)
 

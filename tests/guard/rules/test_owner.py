@@ -117,6 +117,9 @@ def test_own_records_leave(data: Any) -> None:
         pytest.param({"id": "o1", "relationships": {"customer": {"data": {"id": True}}}}, id="an owner of true"),
         pytest.param({"id": "o1", "relationships": {"customer": {"data": {"id": "C1"}}}}, id="an owner in capitals"),
         pytest.param({"id": "o1", "relationships": "x"}, id="relationships of the wrong type"),
+        pytest.param({"id": "o1", "relationships": []}, id="no relationships, in PHP"),
+        pytest.param({"id": "o1", "relationships": {"customer": []}}, id="an empty relationship, in PHP"),
+        pytest.param([], id="an empty record, in PHP"),
         pytest.param({}, id="an empty record"),
         pytest.param("o1", id="a text"),
         pytest.param(None, id="null"),
@@ -166,6 +169,9 @@ def test_an_owner_that_is_a_number_is_compared_as_text() -> None:
         pytest.param({"type": "address", "id": "a1"}, id="no owner at all"),
         pytest.param({"id": "a1", "relationships": {}}, id="no such relationship"),
         pytest.param({"id": "a1", "relationships": {"customer": None}}, id="a relationship of null"),
+        pytest.param({"id": "a1", "relationships": []}, id="no relationships, in PHP"),
+        pytest.param({"id": "a1", "relationships": {"customer": []}}, id="an empty relationship, in PHP"),
+        pytest.param({"id": "a1", "relationships": {"customer": {"data": []}}}, id="an empty reference, in PHP"),
         pytest.param(order(OWN), id="the own owner"),
     ],
 )
@@ -179,7 +185,8 @@ def test_without_required_a_record_may_name_no_owner(record: Any) -> None:
     [
         pytest.param(order(FOREIGN), id="a foreign owner"),
         pytest.param({"relationships": {"customer": {"data": {"id": ""}}}}, id="an owner that cannot be read"),
-        pytest.param({"relationships": {"customer": {}}}, id="a relationship that names nobody"),
+        pytest.param({"relationships": {"customer": {"links": {}}}}, id="a relationship that does not say whose"),
+        pytest.param({"relationships": {"customer": []}}, id="no record at all: it has no id"),
         pytest.param({"relationships": "x"}, id="relationships of the wrong type"),
         pytest.param("a1", id="no record"),
         pytest.param(None, id="null"),
@@ -289,8 +296,6 @@ def test_what_a_checked_record_refers_to_may_be_included(included: Any) -> None:
         pytest.param({"items": [{"id": 7}]}, id="an id that is no text"),
         pytest.param({"items": ["o1-i"]}, id="a text for a record"),
         pytest.param({"items": {"o1-i": {}}}, id="a group that is no list"),
-        pytest.param({"items": None}, id="a group of null"),
-        pytest.param(None, id="null"),
         pytest.param("x", id="a text"),
         pytest.param([[item(kind="item")]], id="a list in the list"),
         pytest.param([{"id": "o1-i"}], id="JSON:API: no type"),
@@ -301,6 +306,13 @@ def test_every_other_included_record_withholds_the_answer(included: Any) -> None
     for data in ([order()], order()):
         refusal = refused(ORDERS, {"data": data, "included": included})
         assert (refusal.code, refusal.violation) == (Code.GUARD_VIOLATION, True)
+
+
+@pytest.mark.parametrize("included", [None, {"items": None}, {"items": []}, []])
+def test_nothing_included_is_nothing_foreign(included: Any) -> None:
+    """Go writes an empty list as null."""
+    document = {"data": [order()], "included": included}
+    assert ORDERS.inspect(document, WHOSE, NARROWED) == document
 
 
 def test_an_empty_list_includes_nothing() -> None:

@@ -1,0 +1,86 @@
+"""A worker's side of what binds it to its supervisor: it says that it lives, and is given what the supervisor has.
+
+A message is a datagram of a pair of sockets (unix(7)); its first byte says what it is. The supervisor is never waited
+for: what it does not take is lost.
+"""
+
+import asyncio
+import json
+import signal
+import socket
+from contextlib import suppress
+from typing import Final
+
+from gateway.cli.loop import Stop
+from gateway.vocab.events import WorkerLost
+from gateway.wiring import Gateway
+
+BEAT: Final = b"."
+READY: Final = b"R"
+"""A beat of a worker that serves."""
+FAULT: Final = b"F"
+"""With the cause in one line: the worker cannot start."""
+CONNECTION: Final = b"A"
+"""With a descriptor: a connection to the admin port."""
+LOST: Final = b"L"
+"""With the fields of a `WorkerLost`, as JSON: to be told of."""
+MESSAGE_MOST: Final = 8192
+# The supervisor has waited for several when it finds one too silent.
+_BEATS: Final = 8
+_BEAT_LATEST: Final = 1.0
+
+
+def beat_every(heartbeat: float) -> float:
+    """Return how often a worker says that it lives; seconds."""
+    return min(_BEAT_LATEST, heartbeat / _BEATS)
+
+
+class Membership:
+    """One worker's: `link` is its socket, `lifeline` a pipe that is closed when the supervisor is gone."""
+
+    def __init__(self, link: socket.socket, lifeline: int, heartbeat: float) -> None:
+        self._link = link
+        self._lifeline = lifeline
+        self._every = beat_every(heartbeat)
+        self._pulse = BEAT
+        link.setblocking(False)  # noqa: FBT003 - the name of the parameter is the method's
+
+    def begin(self, stop: Stop) -> None:
+        """Say from now on, in each of the running loop's turns that is due, that it turns."""
+        asyncio.get_running_loop().add_reader(self._lifeline, self._let_go, stop)
+        self._beat()
+
+    def serve(self, gateway: Gateway) -> None:
+        """Say that this worker serves, and take what the supervisor gives."""
+        asyncio.get_running_loop().add_reader(self._link, self._take, gateway)
+        # Said again with each beat, for one message may be lost.
+        self._pulse = READY
+        self._say(READY)
+
+    def fail(self, text: str) -> None:
+        """Say why this worker cannot start."""
+        self._say(FAULT + text.encode("utf-8", "backslashreplace")[: MESSAGE_MOST - 1])
+
+    def _say(self, message: bytes) -> None:
+        with suppress(OSError):
+            self._link.send(message)
+
+    def _beat(self) -> None:
+        self._say(self._pulse)
+        asyncio.get_running_loop().call_later(self._every, self._beat)
+
+    def _take(self, gateway: Gateway) -> None:
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._link, MESSAGE_MOST, 1)
+        except OSError:
+            # Nothing there after all, or no descriptor is free.
+            return
+        for descriptor in descriptors:
+            gateway.take_admin(socket.socket(fileno=descriptor))
+        if message.startswith(LOST):
+            gateway.emit(WorkerLost(**json.loads(message.removeprefix(LOST))))
+
+    def _let_go(self, stop: Stop) -> None:
+        # A closed pipe can be read for ever.
+        asyncio.get_running_loop().remove_reader(self._lifeline)
+        stop.tell(signal.SIGTERM)

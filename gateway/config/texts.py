@@ -1,0 +1,85 @@
+"""The base of all sections of a routing file, and the texts that stand in several of them, each with its check."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from gateway.config.id_pattern import compile_id_pattern
+from gateway.routing import parse_template
+from gateway.wire.headers import AUTHORIZATION, CUSTOMER_TOKEN, FORWARDED, OWN_ANSWER_FIELDS, OWN_FIELDS
+
+
+class Closed(BaseModel):
+    """Base of all sections: unknown keys are faults, values are frozen and never echoed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, strict=False)
+
+
+def template(path: str) -> str:
+    """Check a path template."""
+    parse_template(path)
+    return path
+
+
+def base_url(url: str) -> str:
+    """Check a base URL, and take its slash at the end away."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9._\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", url):
+        raise ValueError("a URL is http:// or https://, a host, perhaps a path; no user, query or fragment")
+    return url.rstrip("/")
+
+
+def optional_base_url(url: str) -> str:
+    """Check a base URL, or nothing."""
+    return base_url(url) if url else ""
+
+
+def id_pattern_text(text: str) -> str:
+    """Check a pattern of ids."""
+    compile_id_pattern(text)
+    return text
+
+
+def header_name(name: str) -> str:
+    """Check the name of a header, and write it in small letters."""
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValueError("a header name is letters, digits and hyphens")
+    return name.lower()
+
+
+def forwardable(name: str) -> str:
+    """Check the name of a header that may go upstream."""
+    name = header_name(name)
+    if name in OWN_FIELDS or name.startswith(("x-forwarded-", "access-control-")):
+        raise ValueError("the gateway speaks for itself in this header; it cannot be passed on")
+    return name
+
+
+def answerable(name: str) -> str:
+    """Check the name of a header that may leave with an answer."""
+    name = header_name(name)
+    if name in OWN_ANSWER_FIELDS or name.startswith("access-control-"):
+        raise ValueError("the gateway speaks for itself in this header of its replies; it cannot be passed on")
+    return name
+
+
+def token_header(name: str) -> str:
+    """Check the name of the header that carries customer tokens."""
+    name = header_name(name)
+    if name in FORWARDED or name in OWN_FIELDS - {AUTHORIZATION, CUSTOMER_TOKEN}:
+        raise ValueError("this header says something else; it cannot carry a token")
+    return name
+
+
+def reason_text(text: str) -> str:
+    """Check a reason."""
+    words = " ".join(text.split())
+    if not words:
+        raise ValueError("write in a few words why this is no leak")
+    return words
+
+
+Template = Annotated[str, AfterValidator(template)]
+Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(template)]
+Flag = Annotated[bool, Field(strict=True)]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

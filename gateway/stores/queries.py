@@ -1,0 +1,192 @@
+"""What a store in an SQL database asks and says, through SQLAlchemy; who lends the connections is each kind's own.
+
+It does not create tables: `schema.upgrade` does, before the event loop serves.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from sqlalchemy import Table, delete, func, literal, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.stores.ports import Registration
+from gateway.stores.schema import Words, credentials, emails, registrations
+
+
+class Queries:
+    """What a `CredentialStore` asks and says, in words that every dialect has; kinds of stores lend the connections."""
+
+    # Each dialect has its own, with the same ways to meet a row that is there.
+    _insert: Callable[[Table], Any]
+
+    def __init__(self) -> None:
+        """Make it, not yet open."""
+        self._engine: AsyncEngine | None = None
+
+    def _read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection for single SELECTs, which no writer holds up."""
+        raise NotImplementedError
+
+    def _write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a transaction that is on the disk at the end of the block."""
+        raise NotImplementedError
+
+    async def password_hash(self, customer_id: str) -> str | None:
+        """Return the customer's password hash, or None for a customer without password."""
+        query = select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
+        async with self._read() as connection:
+            return await connection.scalar(query)
+
+    async def set_password(self, customer_id: str, password_hash: str) -> None:
+        """Store the customer's password hash in place of any other."""
+        values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
+        statement = (
+            self._insert(credentials)
+            .values(customer_id=customer_id, **values)
+            .on_conflict_do_update(index_elements=[credentials.c.customer_id], set_=values)
+        )
+        async with self._write() as connection:
+            await connection.execute(statement)
+
+    async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
+        """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
+        statement = (
+            update(credentials)
+            .where(credentials.c.customer_id == customer_id, credentials.c.password_hash == old_hash)
+            .values(password_hash=new_hash, updated_at=func.current_timestamp())
+        )
+        async with self._write() as connection:
+            await connection.execute(statement)
+
+    async def forget(self, customer_id: str) -> None:
+        """Remove the customer's password hash, and what is remembered of the customer's e-mails."""
+        async with self._write() as connection:
+            await connection.execute(delete(credentials).where(credentials.c.customer_id == customer_id))
+            # An e-mail that somebody has in hand stays in hand.
+            mine = emails.c.customer_id == customer_id
+            await connection.execute(delete(emails).where(mine, emails.c.owner.is_(None)))
+            await connection.execute(update(emails).where(mine).values(customer_id=None))
+
+    async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
+        """Take an e-mail in hand until `deadline`; False while another owner's deadline is ahead."""
+        values = {"owner": owner, "deadline": deadline}
+        is_free = or_(
+            emails.c.deadline.is_(None), emails.c.deadline <= now, emails.c.deadline > now + 2 * (deadline - now)
+        )
+        statement = (
+            self._insert(emails)
+            .values(email=email, **values)
+            .on_conflict_do_update(index_elements=[emails.c.email], set_=values, where=is_free)
+        )
+        async with self._write() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def renew(self, email: str, owner: str, deadline: float) -> None:
+        """Put the owner's deadline off."""
+        mine = emails.c.email == email, emails.c.owner == owner
+        async with self._write() as connection:
+            await connection.execute(update(emails).where(*mine).values(deadline=deadline))
+
+    async def release(self, email: str, owner: str) -> None:
+        """Let go of an e-mail, if it is the owner's."""
+        mine = emails.c.email == email, emails.c.owner == owner
+        async with self._write() as connection:
+            await connection.execute(delete(emails).where(*mine, emails.c.customer_id.is_(None)))
+            await connection.execute(update(emails).where(*mine).values(owner=None, deadline=None))
+
+    async def known(self, email: str) -> str | None:
+        """Return the id of whom the upstream showed with this e-mail last."""
+        async with self._read() as connection:
+            return await connection.scalar(select(emails.c.customer_id).where(emails.c.email == email))
+
+    async def remember(self, email: str, customer_id: str) -> None:
+        """Keep whom the upstream showed with this e-mail."""
+        async with self._write() as connection:
+            await connection.execute(self._remember(email, customer_id))
+
+    async def begin(self, registration: Registration) -> bool:
+        """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
+        statement = self._insert(registrations).values(_row(registration)).on_conflict_do_nothing()
+        async with self._write() as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def pending(self, email: str) -> Registration | None:
+        """Return the registration under way for this canonical e-mail."""
+        async with self._read() as connection:
+            row = (await connection.execute(select(registrations).where(registrations.c.email == email))).one_or_none()
+        return None if row is None else Registration(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+
+    async def standing(self, email: str) -> tuple[Registration | None, str | None]:
+        """Return what `pending` and `known` would, in one round trip."""
+        asked = select(literal(email, Words()).label("email")).subquery()
+        places = asked.outerjoin(registrations, registrations.c.email == asked.c.email)
+        places = places.outerjoin(emails, emails.c.email == asked.c.email)
+        query = select(emails.c.customer_id.label("known"), *registrations.c).select_from(places)
+        async with self._read() as connection:
+            known, *row = (await connection.execute(query)).one()
+        return (None if row[0] is None else Registration(*row)), known
+
+    async def replace(self, old_id: str, registration: Registration) -> bool:
+        """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
+        statement = update(registrations).where(registrations.c.id == old_id).values(_row(registration))
+        async with self._write() as connection:
+            try:
+                return (await connection.execute(statement)).rowcount == 1
+            except IntegrityError:
+                # Its id or e-mail is another registration's, and nothing is done.
+                return False
+
+    async def made(self, registration_id: str, customer_id: str | None) -> None:
+        """Keep whom the upstream said it made for a registration, if that is there; None: it was not so."""
+        mine = registrations.c.id == registration_id
+        async with self._write() as connection:
+            await connection.execute(update(registrations).where(mine).values(customer_id=customer_id))
+            email = await connection.scalar(select(registrations.c.email).where(mine))
+            if email is not None:
+                await connection.execute(self._remember(email, customer_id))
+
+    async def settle(self, registration_id: str, customer_id: str, password_hash: str) -> bool:
+        """End the registration and give the customer its password, in one step, unless the customer has one already.
+
+        Returns whether the password now stored is this one.
+        """
+        fresh = (
+            self._insert(credentials)
+            .values(customer_id=customer_id, password_hash=password_hash, updated_at=func.current_timestamp())
+            .on_conflict_do_nothing()
+        )
+        stored = select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
+        async with self._write() as connection:
+            await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
+            await connection.execute(fresh)
+            return await connection.scalar(stored) == password_hash
+
+    async def abandon(self, registration_id: str) -> None:
+        """Remove the registration, if it is there."""
+        async with self._write() as connection:
+            await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
+
+    async def purge(self, before: float) -> None:
+        """Remove the registrations that started, and the claims that ended, before this time."""
+        async with self._write() as connection:
+            await connection.execute(delete(registrations).where(registrations.c.started_at < before))
+            is_left = emails.c.deadline < before, emails.c.customer_id.is_(None)
+            await connection.execute(delete(emails).where(*is_left))
+
+    def _remember(self, email: str, customer_id: str | None) -> Any:
+        values = {"customer_id": customer_id}
+        fresh = self._insert(emails).values(email=email, **values)
+        return fresh.on_conflict_do_update(index_elements=[emails.c.email], set_=values)
+
+
+def _row(registration: Registration) -> dict[str, str | float | None]:
+    return {
+        "id": registration.id,
+        "email": registration.email,
+        "name": registration.name,
+        "password_hash": registration.password_hash,
+        "started_at": registration.started_at,
+        "customer_id": registration.customer_id,
+    }

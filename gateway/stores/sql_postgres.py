@@ -1,0 +1,82 @@
+"""The credential store in PostgreSQL, which many replicas share.
+
+The queries are those of `queries`; here is what is PostgreSQL's own. `schema_postgres.upgrade` creates the tables.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from sqlalchemy import any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.stores import postgres
+from gateway.stores.ports import StoreUnavailable
+from gateway.stores.postgres_url import read_place
+from gateway.stores.queries import Queries
+from gateway.stores.schema import Words, credentials, emails, registrations
+
+
+class PostgresCredentialStore(Queries):
+    """`CredentialStore` in the PostgreSQL database that the URL names."""
+
+    _insert = staticmethod(insert)
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._place = read_place(url)
+
+    async def open(self) -> None:
+        """Connect, and prove that the database can be read and written."""
+        self._engine = postgres.make_engine(self._place)
+        try:
+            await self.ping()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of all connections; a second call does nothing."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            try:
+                await engine.dispose()
+            except postgres.FAILURES as error:
+                raise postgres.unavailable(error) from None
+
+    async def ping(self) -> None:
+        """Prove that the database can be read and that the role may write; one round trip."""
+        rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
+        tables = (credentials.name, registrations.name, emails.name)
+        may = (func.has_table_privilege(table, right) for table in tables for right in rights)
+        async with self._read() as connection:
+            read_only, *granted = (
+                await connection.execute(select(func.current_setting("transaction_read_only"), *may))
+            ).one()
+        if read_only != "off" or not all(granted):
+            raise StoreUnavailable("PostgreSQL: the role or the server may not write")
+
+    async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
+        """Return those of the customers that have a password."""
+        # One parameter, however many they are: each number of them would be a statement of its own to prepare.
+        wanted = bindparam("wanted", list(frozenset(customer_ids)), ARRAY(Words()))
+        query = select(credentials.c.customer_id).where(credentials.c.customer_id == any_(wanted))
+        async with self._read() as connection:
+            return frozenset(await connection.scalars(query))
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        # No transaction around a single SELECT: it would be two more round trips.
+        async with postgres.lent(self._opened(), "AUTOCOMMIT") as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _write(self) -> AsyncIterator[AsyncConnection]:
+        async with postgres.lent(self._opened(), "READ COMMITTED") as connection:
+            yield connection
+            await connection.commit()
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            raise StoreUnavailable("PostgreSQL: the store is not open")
+        return self._engine

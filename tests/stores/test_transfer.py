@@ -1,0 +1,109 @@
+"""The copy of an SQLite store to PostgreSQL: whole, repeatable, and never over what a gateway has kept there."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway.stores import Registration, StoreUnavailable, open_store, upgrade
+from gateway.stores.transfer import copy, count
+from tests.postgres import Server, ask, new_database
+
+ANN = Registration("a" * 32, "ann@shop.test", "Ann \0 \\ ünïcödé", "hash-1", 1_700_000_000.25, None)
+CUSTOMERS = [f"customer-{number}" for number in range(12_000)]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> str:
+    """URL of an SQLite store with customers, a registration under way and an e-mail."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+    with sqlite3.connect(tmp_path / "store.db") as file:
+        file.executemany("INSERT INTO credentials VALUES (?, 'hash', CURRENT_TIMESTAMP)", [(one,) for one in CUSTOMERS])
+    file.close()
+    change(url, "kept")
+    return url
+
+
+@pytest.fixture
+def target(server: Server) -> str:
+    """URL of an empty database."""
+    return asyncio.run(new_database(server))
+
+
+def change(url: str, hashed: str) -> None:
+    """Work with a store as a gateway does."""
+
+    async def work() -> None:
+        store = open_store(url)
+        await store.open()
+        await store.set_password("ann", hashed)
+        await store.begin(ANN)
+        await store.remember("bob@shop.test", "customer-1")
+        await store.close()
+
+    asyncio.run(work())
+
+
+async def test_everything_is_there(source: str, target: str) -> None:
+    """Every password, registration and e-mail comes back from the copy as it was, and so does the time of a change."""
+    counts = await asyncio.to_thread(copy, source, target)
+    assert counts == {"credentials": 12_001, "emails": 1, "registrations": 1}
+    assert await asyncio.to_thread(count, source) == await asyncio.to_thread(count, target) == counts
+    store = open_store(target)
+    await store.open()
+    assert await store.with_password([*CUSTOMERS, "nobody"]) == {*CUSTOMERS}
+    assert await store.password_hash("ann") == "kept"
+    assert await store.pending(ANN.email) == ANN
+    assert await store.known("bob@shop.test") == "customer-1"
+    await store.close()
+    assert await ask(target, "SELECT 1 FROM credentials WHERE abs(extract(epoch FROM now() - updated_at)) > 600") == []
+
+
+def test_a_copy_may_be_repeated(source: str, target: str) -> None:
+    """Until a gateway has worked with it, it becomes what the source is by now: what went is gone there too."""
+    copy(source, target)
+    with sqlite3.connect(source.removeprefix("sqlite:///")) as file:
+        file.execute("DELETE FROM credentials WHERE customer_id = 'customer-7'")
+        file.execute("DELETE FROM registrations")
+        file.execute("UPDATE credentials SET password_hash = 'new' WHERE customer_id = 'ann'")
+    file.close()
+    assert copy(source, target) == copy(source, target) == {"credentials": 12_000, "emails": 1, "registrations": 0}
+    found = asyncio.run(ask(target, "SELECT password_hash FROM credentials WHERE customer_id IN ('ann', 'customer-7')"))
+    assert found == [("new",)]
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["never copied to", "copied to"])
+def test_what_a_gateway_kept_there_is_not_touched(source: str, target: str, *, is_first: bool) -> None:
+    """A target that holds anything that no copy brought is refused, and nothing of it changes."""
+    upgrade(target)
+    if not is_first:
+        copy(source, target)
+    change(target, "of the gateway")
+    before = count(target)
+    with pytest.raises(StoreUnavailable, match="the target holds what no copy brought there"):
+        copy(source, target)
+    assert count(target) == before
+    found = asyncio.run(ask(target, "SELECT password_hash FROM credentials WHERE customer_id = 'ann'"))
+    assert found == [("of the gateway",)]
+
+
+def test_a_copy_that_fails_changes_nothing(source: str, target: str) -> None:
+    """It is one transaction: where a row cannot be kept the target is as it was, and so is the source."""
+    upgrade(target)
+    asyncio.run(ask(target, "ALTER TABLE registrations ADD CONSTRAINT none CHECK (email = '')"))
+    before = count(source)
+    with pytest.raises(StoreUnavailable):
+        copy(source, target)
+    assert count(target) == {"credentials": 0, "emails": 0, "registrations": 0}
+    assert count(source) == before
+
+
+def test_only_sqlite_is_copied_and_only_to_postgresql(source: str, target: str) -> None:
+    """The other ways round are no copies of this kind; a file that is not there is not made."""
+    for one, other in ((target, source), (source, source), (target, target)):
+        with pytest.raises(ValueError, match="a copy goes from"):
+            copy(one, other)
+    with pytest.raises(StoreUnavailable, match="there is no file yet"):
+        copy(source.replace("store.db", "none.db"), target)
