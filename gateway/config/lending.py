@@ -42,10 +42,10 @@ def credentials(config: Config, route: Route, caller: CallerKind, access: Access
         return lent, lent
     if _keeps_passwords(config, route, access):
         return ALL_METHODS, ALL_METHODS
-    return _bound(caller, access, of_guests=False), _bound(caller, access, of_guests=True)
+    return bound(caller, access, of_guests=False), bound(caller, access, of_guests=True)
 
 
-def _bound(caller: CallerKind, access: Access, *, of_guests: bool) -> Methods:
+def bound(caller: CallerKind, access: Access, *, of_guests: bool) -> Methods:
     """Return the methods that the rules bind to the customer's id; `of_guests`, if a looked-up record is nobody's."""
     if caller is not CallerKind.CUSTOMER or not isinstance(access, Rules):
         return _NONE
@@ -116,7 +116,7 @@ def _is_lent_freely(config: Config, route: Route, caller: CallerKind, access: Ac
     if _keeps_passwords(config, route, access):
         return False
     lent = credentials(config, route, caller, access)[1]
-    return not {*route.methods} & lent <= _bound(caller, access, of_guests=True)
+    return not {*route.methods} & lent <= bound(caller, access, of_guests=True)
 
 
 def _listed(callers: list[CallerKind]) -> str:

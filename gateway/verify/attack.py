@@ -37,6 +37,14 @@ class Outcome:
     made_customers: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
+    def add(self, other: "Outcome") -> None:
+        """Add what was found elsewhere."""
+        self.tallies |= other.tallies
+        self.leaks += other.leaks
+        self.notes += other.notes
+        for status, count in other.statuses.items():
+            self.statuses[status] = self.statuses.get(status, 0) + count
+
     @property
     def sent(self) -> int:
         """How many requests were judged."""
