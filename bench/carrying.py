@@ -47,7 +47,7 @@ from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.replies import Closing, reply_head
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import ServerCredential
+from gateway.upstream.credential import BearerCredential
 from gateway.upstream.grant import Grant
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import RequestDone
@@ -138,8 +138,8 @@ async def measure(compiled: Snapshot, log: TextIO, count: int, *, is_same: bool)
     async def obtain() -> Grant | Refusal:
         return Grant("upstream-bearer", 3600.0)
 
-    credential = ServerCredential(obtain, emit, now)
-    await credential.bearer()
+    credential = BearerCredential(obtain, emit, now)
+    await credential.lines()
     outbox = Outbox(asyncio.get_running_loop())
     pool = OneConnection(UPSTREAM, Timeouts(), 4, outbox)
     backend = Backend(pool, credential, clock)

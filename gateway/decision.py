@@ -54,6 +54,7 @@ class Snapshot(Struct, frozen=True):
     cors: Cors
     links: LinkRewriter
     places: Places
+    token_header: str = wire_headers.CUSTOMER_TOKEN
     public: Headers = ()
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
@@ -75,8 +76,8 @@ class Admission(Struct, frozen=True):
 class Ready(Struct, frozen=True):
     """A request that is decided: what to send, and by what its answer is judged.
 
-    The last of `headers` is the server's credential. `uploads`: the client's body is still to come, and is passed on as
-    it does. `is_repeat`: it was sent before, with a credential that was not accepted.
+    `uploads`: the client's body is still to come, and is passed on as it does. `lent` are those of `headers` that are
+    our credential. `is_repeat`: it was sent before, with a credential that was not accepted.
     """
 
     admission: Admission
@@ -86,6 +87,7 @@ class Ready(Struct, frozen=True):
     buffered: bool
     body: bytes = b""
     uploads: bool = False
+    lent: Headers = ()
     is_repeat: bool = False
 
 
@@ -195,6 +197,8 @@ def authenticate(
     named = dict(request.headers)
     is_plain = len(named) == len(request.headers)
     authorization = named.get("authorization")
+    if snapshot.token_header == wire_headers.AUTHORIZATION:
+        return _by_authorization(snapshot, request, reads_token=reads_token, needs_token=needs_token)
     caller: Caller | Refusal
     if authorization is None:
         if snapshot.requires_bearer:
@@ -208,10 +212,10 @@ def authenticate(
             return caller
         if (caller.kind, caller.client_id) not in snapshot.clients:
             return Refusal(Code.BEARER_INVALID, "client is not configured any more")
-    token = named.get(wire_headers.CUSTOMER_TOKEN)
+    token = named.get(snapshot.token_header)
     if token is None or not reads_token:
         return caller
-    tokens = (token,) if is_plain else wire_headers.values(request.headers, wire_headers.CUSTOMER_TOKEN)
+    tokens = (token,) if is_plain else wire_headers.values(request.headers, snapshot.token_header)
     is_public = caller.kind is CallerKind.PUBLIC
     if is_public and is_nothing(tokens):
         return caller
@@ -221,6 +225,30 @@ def authenticate(
         forgives = is_public and not needs_token and len(tokens) == 1
         return replace(caller, has_dead_token=True) if forgives else customer_id
     return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id, is_by_trusted=not is_public)
+
+
+def _by_authorization(
+    snapshot: Snapshot, request: Request, *, reads_token: bool, needs_token: bool
+) -> Caller | Refusal:
+    """Stage 3 where `Authorization` carries the customer token, or a client's bearer: their types tell them apart."""
+    lines = wire_headers.values(request.headers, wire_headers.AUTHORIZATION)
+    if len(lines) > 1:
+        return Refusal(Code.BEARER_INVALID, "more than one Authorization line")
+    authorization, at = "".join(lines), request.received_at
+    scheme, _, rest = authorization.partition(" ")
+    token = rest.strip() if scheme.rstrip(":").lower() == "bearer" else authorization.strip()
+    if is_nothing((token,)):
+        return Caller(CallerKind.PUBLIC)
+    customer_id = snapshot.customers.verify((token,), at)
+    if not isinstance(customer_id, Refusal):
+        return Caller(CallerKind.CUSTOMER, None, customer_id) if reads_token else Caller(CallerKind.PUBLIC)
+    caller = snapshot.bearers.verify(authorization, at)
+    if not isinstance(caller, Refusal) and (caller.kind, caller.client_id) in snapshot.clients:
+        return caller
+    # Without it everybody is a public caller: where that is as much, or it is about to be replaced, it does no harm.
+    if not reads_token or not needs_token:
+        return Caller(CallerKind.PUBLIC, has_dead_token=reads_token)
+    return customer_id
 
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:

@@ -4,7 +4,7 @@
     2 match        routing          exactly one route
     3 authenticate authn            who asks
     4 scope        scope            the plan: the request narrowed to the caller's records
-    5 credential   upstream         the server's own bearer
+    5 credential   upstream         one of the gateway's own, never the client's
     6 forward      carrying         send the plan
     7 guard        guard            every record is the caller's, or nothing of the answer leaves
     8 reply        server           (the exchange renders what is returned here)
@@ -26,7 +26,7 @@ from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
 from gateway.guard.fields import is_list
 from gateway.scope import core as scope
-from gateway.upstream.backend import REJECTED, Backend
+from gateway.upstream.backend import Backend, lent, rejection
 from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit, GuardViolated, RouteClosed
@@ -48,15 +48,14 @@ from gateway.vocab.policy import Endpoint, Passwords, Perform, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import encode
-from gateway.wire.cors import SCOPED_VARY, is_preflight
+from gateway.wire.cors import is_preflight, scoped_vary
 from gateway.wire.counting import counting
-from gateway.wire.headers import first
+from gateway.wire.headers import CUSTOMER_TOKEN, first
 
 # An upload up to this many bytes is taken whole before a connection to the upstream is: slow clients wait on their own.
 _SMALL_UPLOAD = 64 * 1024
 # What a scoped answer says of itself: it is one customer's, and no cache between us and the client may keep it.
-_PRIVATE: Headers = (("cache-control", "private, no-store"), ("vary", SCOPED_VARY))
-_SCOPED_HEADERS: Headers = (("content-type", "application/json"), *_PRIVATE)
+_PRIVATE: Headers = (("cache-control", "private, no-store"),)
 # An upstream of ours compresses for nobody: guards must read, and links are rewritten on the way.
 _OWN_HEADERS: Headers = (("accept-encoding", "identity"),)
 
@@ -84,15 +83,19 @@ class Flow:
     `counted` tells under what a client's address counts in shares and throttles (`wire.counting`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the wiring has made
         self,
         backend: Backend,
         parents: Parents,
         keeper: PasswordKeeper | None,
         endpoints: Mapping[Endpoint, Handler],
         emit: Emit,
+        *,
+        token_header: str = CUSTOMER_TOKEN,
         counted: Callable[[str], str] = counting(knows_proxies=False),  # noqa: B008 - a function
     ) -> None:
+        self._private: Headers = (*_PRIVATE, ("vary", scoped_vary(token_header)))
+        self._scoped: Headers = (("content-type", "application/json"), *self._private)
         self._backend = backend
         self._parents = parents
         self._keeper = keeper
@@ -155,12 +158,15 @@ class Flow:
                 if isinstance(found, Refusal):
                     return self._refused(found, admission.route, trace)
             referred: frozenset[tuple[str, str]] = frozenset()
+            is_guests = False
             for parent in planned.parents:
-                refers = await self._parents.check(parent, trace)
-                if isinstance(refers, Refusal):
-                    return self._refused(refers, admission.route, trace)
-                referred |= refers
-            return self._looked_up(snapshot, body, admission, trace, replace(planned, referred=referred))
+                allowed = await self._parents.check(parent, trace)
+                if isinstance(allowed, Refusal):
+                    return self._refused(allowed, admission.route, trace)
+                referred |= allowed.refers
+                is_guests |= allowed.is_guests
+            known = replace(planned, referred=referred, is_guests=is_guests)
+            return self._looked_up(snapshot, body, admission, trace, known)
 
         return later
 
@@ -188,16 +194,18 @@ class Flow:
             headers += snapshot.links.tags.unmarked(planned.conditions)
         target = admission.sent or wire_target.serialise(planned.path, planned.query)
         buffered = scope.is_buffered(admission.route, admission.access)
-        credential = self._backend.credential_in_hand()
-        if credential is not None:
-            headers = (*headers, credential)
-            return Ready(admission, planned, target, headers, buffered, body or b"", body is None)
+        name = lent(admission.access, planned)
+        lines = self._backend.in_hand(name)
+        if lines is not None:
+            headers += lines
+            return Ready(admission, planned, target, headers, buffered, body or b"", body is None, lines)
 
         async def later() -> Decided:
-            line = await self._backend.credential()
-            if isinstance(line, Refusal):
-                return line
-            return Ready(admission, planned, target, (*headers, line), buffered, body or b"", body is None)
+            lines = await self._backend.lines(name)
+            if isinstance(lines, Refusal):
+                return lines
+            sent = headers + lines
+            return Ready(admission, planned, target, sent, buffered, body or b"", body is None, lines)
 
         return later
 
@@ -207,16 +215,17 @@ class Flow:
         What changes nothing is sent once more with a fresh one. Anything else is the client's to repeat, who knows
         whether twice does harm: the upstream said that it did not let us in.
         """
-        line = ready.headers[-1]
-        self._backend.reject(line)
+        name = lent(ready.admission.access, ready.plan)
+        self._backend.reject(name, ready.lent)
         if ready.is_repeat or ready.plan.method not in SAFE:
-            return REJECTED
+            return rejection(name)
 
         async def later() -> Decided:
-            fresh = await self._backend.credential(line)
+            fresh = await self._backend.lines(name, ready.lent)
             if isinstance(fresh, Refusal):
                 return fresh
-            return replace(ready, headers=(*ready.headers[:-1], fresh), is_repeat=True)
+            kept = tuple(line for line in ready.headers if line not in ready.lent)
+            return replace(ready, headers=kept + fresh, lent=fresh, is_repeat=True)
 
         return later
 
@@ -264,7 +273,8 @@ class Flow:
         conditions = snapshot.links.tags.unmarked(plan.conditions)
         headers = (*plan.headers, *conditions, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         call = Call(plan.method, wire_target.serialise(plan.path, plan.query), headers, body)
-        answer = await self._backend.send(call, admission.route.answer_limit, trace)
+        name = lent(admission.access, plan)
+        answer = await self._backend.send(call, admission.route.answer_limit, trace, name)
         if isinstance(answer, Refusal):
             return guard.unusable(answer, admission.access, plan)
         judged = (admission.route, admission.access, plan, admission.whose, answer, snapshot.links)
@@ -312,11 +322,11 @@ class Flow:
             return self._refused(checked, route, trace)
         headers = checked.headers
         if not headers and checked.status != 304:  # noqa: PLR2004 - it has no body that could be of a type
-            headers = _SCOPED_HEADERS
+            headers = self._scoped
         elif checked.document is None or first(headers, "content-type") is not None:
-            headers += _PRIVATE
+            headers += self._private
         else:
-            headers = (*_SCOPED_HEADERS, *headers)
+            headers = (*self._scoped, *headers)
         body = b"" if checked.document is None else encode(checked.document)
         if checked.owes_tag:
             return decision.tagged(Reply(checked.status, headers, body), plan.conditions)

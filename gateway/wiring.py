@@ -16,12 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway import __version__
 from gateway.authn.keyring import KeyRing
-from gateway.carrying.call import Timeouts
 from gateway.carrying.outbox import Outbox
-from gateway.carrying.pool import ConnectionPool
-from gateway.carrying.shares import Factors
-from gateway.carrying.tunnel import Tunnel, tunnel
-from gateway.config.apiside import Proxy
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.customers import Bucket
 from gateway.config.effective import dump, insecure_settings
@@ -33,6 +28,7 @@ from gateway.ops.lag import LoopWatch
 from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
+from gateway.reaching import Means, reach
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import Handed, make_admin
 from gateway.server.descriptors import Exhaustion, share
@@ -53,9 +49,6 @@ from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import ServerCredential
-from gateway.upstream.grant import ClientCredentials
-from gateway.upstream.parents import Parents
 from gateway.vocab.address import Address
 from gateway.vocab.events import Emit, Failed, Lifecycle, NoProxyTrusted
 from gateway.vocab.policy import Endpoint, HeadLimits
@@ -124,43 +117,21 @@ async def running(  # noqa: PLR0913 - what a process may be given
     async with AsyncExitStack() as stack:
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
-        timeouts = Timeouts(**dict(config.upstream.timeouts), life=config.upstream.connection_life)
-        heads = HeadLimits(**dict(config.limits.head))
-        upstream, descriptors, shares = config.upstream, share(config.upstream.connections), config.upstream.shares
-        factors, way = Factors(shares.route, shares.client), _tunnel(upstream.proxy)
-        of = (upstream.url, timeouts, descriptors.upstream, outbox, heads, factors, shares.queue, emit, way)
-        pool = ConnectionPool(*of)
-        pool.on_failed = Exhaustion(emit, clock)
-        stack.push_async_callback(pool.close)
-        options = config.upstream.credential
-        credential = ServerCredential(
-            ClientCredentials(
-                pool,
-                options.path,
-                options.client_id,
-                options.client_secret,
-                options.authentication,
-                options.default_life,
-                now,
-            ),
-            emit,
-            now,
-        )
-        stack.push_async_callback(credential.close)
-        backend = Backend(pool, credential, clock)
+        heads, descriptors = HeadLimits(**dict(config.limits.head)), share(config.upstream.connections)
+        reached = reach(config.upstream, descriptors.upstream, Means(outbox, heads, emit, now, clock), stack)
+        reached.pool.on_failed = Exhaustion(emit, clock)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack, opened)
+        store, hasher, keeper, verifier = await _passwords(config, reached.backend, emit, stack, opened)
         login = Login(verifier, _throttle(config), clock, emit)
-        parents = Parents(backend, config.upstream.owner_memory, clock)
-        stack.push_async_callback(parents.close)
         flow = Flow(
-            *(backend, parents, keeper, _endpoints(config, login, ring), emit),
+            *(reached.backend, reached.parents, keeper, _endpoints(config, login, ring), emit),
+            token_header=config.tokens.header,
             counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
         )
         server = config.server
         edge = Edge(
-            *(flow, pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
+            *(flow, reached.pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
             heads=heads,
             half_closed=server.half_closed,
             peers=_peers(config, emit),
@@ -168,7 +139,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
 
         async def ready() -> dict[str, bool | str]:
             return {
-                "credential": credential.is_good,
+                "credential": reached.is_good,
                 "store": store is None or await is_usable(store),
                 "not_draining": not edge.is_draining,
             }
@@ -185,8 +156,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        renewing = group.create_task(credential.run(), name="server credential renewal")
-        stack.callback(renewing.cancel)
+        for one in reached.held:
+            stack.callback(group.create_task(one.run(), name="credential renewal").cancel)
         watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
         stack.callback(watching.cancel)
         _note(config, (listen, admin), descriptors.note, emit)
@@ -262,12 +233,6 @@ def _peers(config: Config, emit: Emit) -> Peers:
     server = config.server
     proxies = Proxies(server.trusted_proxies, server.client_address_header)
     return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
-
-
-def _tunnel(proxy: Proxy | None) -> Tunnel | None:
-    if proxy is None:
-        return None
-    return tunnel(proxy.url, proxy.username, None if proxy.password is None else proxy.password.get_secret_value())
 
 
 def _throttle(config: Config) -> Throttle:

@@ -4,7 +4,6 @@ Nobody takes more than a share: `shares.py` says how much a route or a client ma
 """
 
 import asyncio
-import ssl
 from collections import deque
 from itertools import islice
 from socket import IPPROTO_TCP, SOCK_STREAM
@@ -18,6 +17,7 @@ from gateway.carrying.call import Break, Call, Receiver, Timeouts, tell
 from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
 from gateway.carrying.shares import Factors, Share, Shares
+from gateway.carrying.tls import Tls
 from gateway.carrying.tunnel import Tunnel, UntunnelledError
 from gateway.vocab.events import Emit, ShareSpent
 from gateway.vocab.policy import HeadLimits
@@ -110,13 +110,15 @@ class ConnectionPool:
         queue: int = QUEUE,
         emit: Emit = lambda _: None,
         tunnel: Tunnel | None = None,
+        tls: Tls = Tls(),  # noqa: B008 - a frozen value
     ) -> None:
         base = yarl.URL(url)
         self.timeouts: Final = timeouts
         # Told why a connection could not be made.
         self.on_failed: Callable[[Exception], None] = lambda _: None
         self._address: Final = (base.host or "", base.port or 0)
-        self._ssl: Final = ssl.create_default_context() if base.scheme == "https" else None
+        self._ssl: Final = tls.context() if base.scheme == "https" else None
+        self._server_name: Final = None if self._ssl is None else tls.server_name or base.host
         self._host: Final = ("Host", base.host_port_subcomponent or "")
         self._tunnel: Final = tunnel
         self._base_path: Final = base.raw_path.rstrip("/")
@@ -290,7 +292,7 @@ class ConnectionPool:
                     if self._tunnel is not None:
                         await self._tunnel.open(loop, socket, host, port)
                     _, connection = await loop.create_connection(
-                        self._make, sock=socket, ssl=self._ssl, server_hostname=host if self._ssl is not None else None
+                        self._make, sock=socket, ssl=self._ssl, server_hostname=self._server_name
                     )
                 except BaseException:
                     socket.close()

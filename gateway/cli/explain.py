@@ -16,21 +16,22 @@ from rich.table import Column, Table
 from gateway import decision
 from gateway.cli.table import describe, name_of, whole, written
 from gateway.config.compile import key_ring, snapshot
+from gateway.config.lending import credential_lines
 from gateway.config.model import Config
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
+from gateway.upstream.backend import lent
 from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
-from gateway.vocab.policy import Passwords, Route
+from gateway.vocab.policy import Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import parse_request
-from gateway.wire.headers import CUSTOMER_TOKEN, first
+from gateway.wire.headers import AUTHORIZATION, CUSTOMER_TOKEN, first
 from gateway.wiring import now
 
 _MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", CUSTOMER_TOKEN, "cookie", "proxy-authorization"})
-_TOKENS = frozenset({"authorization", CUSTOMER_TOKEN})
 _SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
 _EXPLAIN_CLIENT = "explain"
 
@@ -59,6 +60,8 @@ class Answer:
     refusal: Refusal | None = None
     plan: Plan | None = None
     sent: str | None = None
+    lent: Credential | None = None
+    credential_lines: dict[str, str] = field(default_factory=dict)
     waits: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
@@ -93,7 +96,8 @@ class Answer:
             "method": self.plan.method,
             "path": path,
             "query": query,
-            "headers": {**_masked_headers(self.plan.headers), "authorization": "Bearer <server credential>"},
+            "credential": self.lent,
+            "headers": {**_masked_headers(self.plan.headers), **self.credential_lines},
             "body": _masked(self.plan.document),
         }
 
@@ -117,9 +121,10 @@ class Answer:
         after = self.after() or {}
         target = after["path"] + (f"?{after['query']}" if after["query"] else "")
         words = ["curl", "-X", after["method"], f'"$UPSTREAM_URL"{shlex.quote(target)}']
-        words += ["-H", '"Authorization: Bearer $UPSTREAM_TOKEN"']
+        for name, shape in self.credential_lines.items():
+            words += ["-H", f'"{name.title()}: {shape.partition("<")[0]}$UPSTREAM_TOKEN"']
         for name, value in after["headers"].items():
-            if name != "authorization":
+            if name not in self.credential_lines:
                 words += ["-H", shlex.quote(f"{name}: {value}")]
         if after["body"] is not None:
             words += ["--data", shlex.quote(written(after["body"]))]
@@ -141,6 +146,7 @@ class Answer:
         before, after = self.before(), self.after()
         for name in ("method", "path", "query", "headers", "body"):
             change.add_row(name, _shown(before[name]), _shown(after[name]) if after else "nothing")
+        change.add_row("credential", "-", f"{self.lent}" if after else "nothing")
         others = whole("other routes", "why not")
         for other, reason in self.others:
             others.add_row(other, reason)
@@ -154,10 +160,14 @@ def explain(config: Config, question: Question) -> Answer:
     shown = headers
     if question.caller is not None:
         # A request pasted from a browser brings its own tokens; --as says whose stand in their place.
-        headers = (*(line for line in headers if line[0] not in _TOKENS), *_tokens(compiled, question))
+        headers = (
+            *(line for line in headers if line[0] not in {AUTHORIZATION, compiled.token_header}),
+            *_tokens(compiled, question),
+        )
         compiled = _with_client(compiled)
     request = Request("explain", question.method.upper(), question.target, headers, "-", now())
-    answer = Answer(question, shown)
+    masked = tuple((name, _MASK if name == compiled.token_header else value) for name, value in shown)
+    answer = Answer(question, masked)
     trace = Trace()
     admission = decision.admit(compiled, request, trace)
     answer.caller = trace.caller
@@ -173,6 +183,12 @@ def explain(config: Config, question: Question) -> Answer:
         answer.notes.append("the gateway answers this path itself")
         return answer
     _plan(compiled, request, admission, answer)
+    if answer.plan is not None:
+        answer.lent = lent(admission.access, answer.plan)
+        answer.credential_lines = dict(credential_lines(config, answer.lent))
+        guests = lent(admission.access, structs.replace(answer.plan, is_guests=True))
+        if guests is not answer.lent:
+            answer.notes.append(f"if the record that is looked up first is nobody's, it goes with `{guests}`")
     return answer
 
 
@@ -236,7 +252,9 @@ def _tokens(compiled: Snapshot, question: Question) -> Headers:
     lines = [("authorization", f"Bearer {bearer}")]
     if question.customer_id is not None:
         token, _, _ = compiled.customers.mint(question.customer_id, at, 60)
-        lines.append((CUSTOMER_TOKEN, token))
+        if compiled.token_header == AUTHORIZATION:
+            return ((AUTHORIZATION, f"Bearer {token}"),)
+        lines.append((compiled.token_header, token))
     return tuple(lines)
 
 

@@ -56,9 +56,12 @@ def carry_out(request: Request) -> NoReturn:
     """Prove, write the reports, show the result, and leave with its exit code."""
     try:
         with ExitStack() as stack:
-            file = request.file or config_file()
-            config = load(file, {} if request.file is None else None)
-            attacked = _prove(request, config, request.url or _demonstration(stack))
+            file, url, environ = request.file or config_file(), request.url, None
+            if request.file is None:
+                url, upstream = _demonstration(stack)
+                environ = {"UPSTREAM_URL": upstream}
+            config = load(file, environ)
+            attacked = _prove(request, config, url or "")
         shown = document(attacked, file.name, _sha256(file))
         _write(request.reports, shown, attacked)
     except (ConfigError, CannotRunError) as error:
@@ -94,16 +97,15 @@ def _prove(request: Request, config: Config, url: str) -> Run:
     return found[0]
 
 
-def _demonstration(stack: ExitStack) -> str:
-    """Run `gateway demo` on free ports as a process of its own; return its URL."""
+def _demonstration(stack: ExitStack) -> tuple[str, str]:
+    """Run `gateway demo` on free ports as a process of its own; return its URL and that of the API behind it."""
     command = ("-m", "gateway", "demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
     codes = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: 128 + signal.SIGTERM}
-    url = stack.enter_context(child.running(*command, codes=codes, environ=os.environ)).said(
-        r"gateway on (http://[^,]+),"
-    )
-    if url is None:
+    demo = stack.enter_context(child.running(*command, codes=codes, environ=os.environ))
+    said = demo.said(r"gateway on (http://[^,]+, .* demo commerce API on http://[^,]+),")
+    if said is None:
         raise CannotRunError("the demonstration did not start")
-    return url
+    return said.partition(",")[0], said.rpartition(" ")[2]
 
 
 def _fail(text: str) -> NoReturn:

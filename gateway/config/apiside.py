@@ -1,11 +1,12 @@
 """What a routing file may say of the commerce API: where it is, who the gateway is there, what one may take of it."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from gateway.config.credential import Credential, Tls
 from gateway.config.secret import ClientId, ClientSecret
-from gateway.config.texts import Closed, Path, base_url, forwardable
+from gateway.config.texts import Closed, base_url, forwardable
 from gateway.config.units import Duration
 
 
@@ -16,25 +17,6 @@ class Timeouts(Closed):
     first_byte: Duration = Field(default="30s", validate_default=True, description="Until the answer begins.")
     idle: Duration = Field(default="30s", validate_default=True, description="Between two pieces of a body.")
     total: Duration = Field(default="1h", validate_default=True, description="For the whole exchange.")
-
-
-class Credential(Closed):
-    """The gateway's own client at the upstream."""
-
-    client_id: ClientId = Field(description="Client id.")
-    client_secret: ClientSecret = Field(description="Client secret; from ${env:...} or ${file:...}.")
-    path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
-    authentication: Literal["form", "basic"] | None = Field(
-        default=None,
-        description="Where the endpoint wants id and secret: in the form or in Authorization: Basic. Without it the"
-        " form is tried first, and the other where it answers 400 or 401.",
-    )
-    default_life: Duration = Field(
-        default="5m",
-        gt=0,
-        validate_default=True,
-        description="Life of a bearer whose grant does not say it (expires_in).",
-    )
 
 
 class Shares(Closed):
@@ -90,7 +72,17 @@ class Upstream(Closed):
     """The commerce API behind the gateway."""
 
     url: Annotated[str, AfterValidator(base_url)] = Field(description="Base URL of the API.")
-    credential: Credential = Field(description="How the gateway obtains its own bearer.")
+    credential: Credential = Field(
+        description="The gateway's own credential, named `server`: for requests that are bound to the customer's id,"
+        " for those of trusted callers, for look-ups of the gateway's own and where passwords are kept."
+    )
+    public_credential: Credential | None = Field(
+        default=None,
+        description="A weaker one, named `public`, that gives what the API gives to everybody: for all other requests."
+        " It is written like `credential`, which never stands in for it. Without it there is one for all, and"
+        " `gateway check` says what that means.",
+    )
+    tls: Tls = Field(default_factory=Tls, description="TLS to the API.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")
     proxy: Proxy | None = Field(default=None, description="A proxy through which the API is reached.")
     connections: int = Field(

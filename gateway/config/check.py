@@ -1,6 +1,6 @@
 """What must fit together in a routing file, beyond single values. Every fault is found, with its place.
 
-It reads no network and makes no keys; key texts and the store's URL are judged as they stand.
+It reads no network and makes no keys; key texts, files of certificates and the store's URL are judged as they stand.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
+from gateway.config.upstreams import upstream_findings, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
@@ -22,6 +23,7 @@ from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
 from gateway.stores.postgres_url import without_password
 from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
+from gateway.wire.headers import AUTHORIZATION
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
 
@@ -34,13 +36,14 @@ _METHODS = {
     Passwords.CHANGE: frozenset({"PUT", "PATCH"}),
     Passwords.FORGET: frozenset({"DELETE"}),
 }
-SECRETS: tuple[Location, ...] = (("upstream", "credential", "client_secret"), ("log", "customer_key"))
 
 
 def findings(config: Config) -> Iterator[Finding]:
     """Yield every fault of a file whose single values are right."""
     yield from _keys(config)
     yield from _clients(config)
+    yield from _token_header(config)
+    yield from upstream_findings(config)
     fault = check_url(config.store.url)
     if fault is not None:
         yield ("store", "url"), fault, "write sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE"
@@ -62,11 +65,9 @@ def findings(config: Config) -> Iterator[Finding]:
 
 def secret_places(config: Config) -> Iterator[Location]:
     """Yield where secrets stand."""
-    yield SECRETS[0]
-    if config.upstream.proxy is not None and config.upstream.proxy.password is not None:
-        yield ("upstream", "proxy", "password")
+    yield from upstream_secrets(config)
     if config.log.customer_key is not None:
-        yield SECRETS[1]
+        yield ("log", "customer_key")
     if without_password(config.store.url) != config.store.url:
         yield ("store", "url")
     for index, client in enumerate(config.clients.client_credentials):
@@ -123,6 +124,16 @@ def second_secrets(config: Config) -> Iterator[str]:
                 f"clients.client_credentials[{index}] ({client.id}): a second secret is good as well;"
                 " remove the old one once nobody uses it"
             )
+
+
+def _token_header(config: Config) -> Iterator[Finding]:
+    header = config.tokens.header
+    if header == AUTHORIZATION and config.clients.require:
+        what = "Authorization carries the bearers of clients, which clients.require asks for"
+        yield ("tokens", "header"), what, "choose another header, or write clients: {require: false}"
+    if header in config.upstream.forward_headers:
+        what = "this header carries customer tokens (tokens.header), which never go upstream"
+        yield ("upstream", "forward_headers"), what, f"take {header} from the list"
 
 
 def _routes(config: Config) -> Iterator[Finding]:

@@ -44,7 +44,8 @@ class Server(Closed):
     pseudonym: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")] | None = Field(
         default=None,
         description="Who the gateway is in Via, by which it knows a request that comes back to it (508). Without it, a"
-        " name made of `upstream.url`, the client id there, `public_url`, issuer and audience: that of all replicas.",
+        " name made of `upstream.url`, the client or user there, `public_url`, issuer and audience: that of all"
+        " replicas.",
     )
     keepalive: Duration = Field(default="75s", validate_default=True, description="Life of an idle connection.")
     drain: Duration = Field(default="30s", validate_default=True, description="For requests in flight at SIGTERM.")

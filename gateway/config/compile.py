@@ -6,6 +6,7 @@ from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
+from gateway.config.credential import who
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
@@ -39,7 +40,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
     public = {(CallerKind.PUBLIC, client.id) for client in clients.implicit}
     trusted = {(CallerKind.TRUSTED, client.id) for client in clients.client_credentials}
     unproven = unproven_owners(config)
-    routes = [route(model, config.customers.verify, unproven) for model in config.routes]
+    routes = [route(config, model, unproven) for model in config.routes]
     return Snapshot(
         routes=RouteTable([*routes, *_endpoints(config)]),
         bearers=BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
@@ -49,9 +50,10 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         ),
         clients=frozenset(public | trusted),
         requires_bearer=clients.require,
+        token_header=tokens.header,
         forwarded=FORWARDED | set(config.upstream.forward_headers),
         cors=Cors(
-            *(frozenset(config.cors.origins), int(config.cors.max_age), config.cors.headers),
+            *(frozenset(config.cors.origins), int(config.cors.max_age), (tokens.header, *config.cors.headers)),
             expose=tuple(
                 dict.fromkeys((*config.cors.expose, *(name for one in config.routes for name in one.answer_headers)))
             ),
@@ -74,7 +76,7 @@ def pseudonym(config: Config) -> str:
     """
     if config.server.pseudonym is not None:
         return config.server.pseudonym
-    shared = (config.upstream.url, config.upstream.credential.client_id, config.public_url)
+    shared = (config.upstream.url, who(config.upstream.credential), config.public_url)
     told = "\n".join((*shared, config.tokens.issuer, config.tokens.audience))
     return f"{GATEWAY}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 

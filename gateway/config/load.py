@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from gateway.authn.rotation import State, in_ring, read_keys
 from gateway.config.check import Location, findings, secret_places
+from gateway.config.credential import KINDS
 from gateway.config.faults import ConfigError, Fault
 from gateway.config.key_folder import read_folder
 from gateway.config.model import ACCESS_TAGS, Config, Tokens
@@ -33,9 +34,10 @@ _WHAT = {
     "string_type": "not a text",
     "too_short": "nothing stands here",
     "tuple_type": "a list is expected here",
+    "union_tag_invalid": "there is no such kind",
 }
 _KEYS: Location = ("tokens", "keys")
-_NOT_IN_FILE = ACCESS_TAGS | {"[key]"}
+_NOT_IN_FILE = ACCESS_TAGS | {*KINDS, "[key]"}
 _WRITE = {
     "bool_parsing": "write true or false",
     "bool_type": "write true or false",
@@ -45,6 +47,7 @@ _WRITE = {
     "string_type": "write it in quotes",
     "too_short": "write something",
     "tuple_type": "write [...], or one line that begins with - for each",
+    "union_tag_invalid": "write one of these kinds: {expected_tags}",
 }
 
 

@@ -5,7 +5,7 @@ The descriptions stand at the fields and nowhere else, so that the manual cannot
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -38,6 +38,9 @@ def manual() -> str:
 
 def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
     title = f"`{path}`" if path else "The file"
+    kind = model.model_fields.get("kind")
+    if kind is not None:
+        title += f": `kind: {get_args(kind.annotation)[0]}`"
     yield f"## {title}\n\n{_paragraphs(model)}\n\n| key | default | what it is |\n|---|---|---|"
     nested: list[tuple[str, type[BaseModel]]] = []
     for name, field in model.model_fields.items():
@@ -45,7 +48,8 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
         nested.extend((f"{path}.{name}".lstrip("."), inner) for inner in models_in(field.annotation))
     yield ""
     for inner_path, inner in nested:
-        if inner not in {Rules, ScopeStep, GuardStep}:
+        # Both credentials may be of any kind; one is enough to say what there is to it.
+        if inner not in {Rules, ScopeStep, GuardStep} and not inner_path.endswith(".public_credential"):
             yield from _sections(inner, inner_path)
 
 

@@ -31,6 +31,7 @@ from gateway.config.texts import (
     answerable,
     optional_base_url,
     reason_text,
+    token_header,
 )
 from gateway.config.units import Duration, Size
 from gateway.guard.core import GuardOptions
@@ -38,7 +39,7 @@ from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.stores.postgres_url import without_password
-from gateway.vocab.policy import IdempotencyKey, Passwords
+from gateway.vocab.policy import Credential, IdempotencyKey, Passwords
 
 # What stands in a file; config/load.py puts the keys in place of their folder.
 _KEYS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string", "examples": ["keys"]}]}
@@ -53,6 +54,12 @@ class Tokens(Closed):
         default=(),
         description="The folder in which `gateway keys` keeps them, relative to this file; or a list of private keys"
         " (JWK or PEM), from ${file:...}: the first signs, all verify.",
+    )
+    header: Annotated[str, AfterValidator(token_header)] = Field(
+        default="X-Moltin-Customer-Token",
+        validate_default=True,
+        description="In which header clients send the customer token. With `clients.require: false` it may be"
+        " Authorization, as `Bearer ...`.",
     )
     bearer_life: Duration = Field(default="1h", validate_default=True, description="Life of a bearer.")
     customer_life: Duration = Field(default="24h", validate_default=True, description="Life of a customer token.")
@@ -218,6 +225,11 @@ class Route(Closed):
         default=None,
         description="What the route does with passwords: register, change, forget or show. No effect where"
         " customers.verify is upstream.",
+    )
+    credential: Credential | None = Field(
+        default=None,
+        description="Which of the gateway's credentials carries requests of public callers and customers here, in place"
+        " of what their rules say. `server` gives them what the server may; `gateway check` names each such route.",
     )
     idempotency_key: IdempotencyKey | None = Field(
         default=None,

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from gateway.config.evidence import Evidence, Finding, knows_the_customer, parent_position
+from gateway.config.lending import lent_freely
 from gateway.config.model import Config, Route, Rules
 from gateway.config.reach import TAIL, Template, Tree, is_taken, meet, rank, reaches, spelled
 from gateway.guard.core import GuardOptions
@@ -103,7 +104,7 @@ def prove(config: Config) -> Proof:
     file = _file(config)
     decisions: list[Decision] = []
     faults: list[Finding] = []
-    notes = [*_shadows(file)]
+    notes = [*_shadows(file), *(Note((name,), what) for name, what in lent_freely(config))]
     for index, route in enumerate(config.routes):
         decided = [*_decide(route, file)]
         decisions += (decision for decision, _, _ in decided)

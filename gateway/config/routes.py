@@ -3,27 +3,25 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.config.evidence import knows_the_customer
-from gateway.config.model import Access, AccessPerCaller, Route, Rules
+from gateway.config.lending import credentials
+from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
-
-_OPEN = policy.Access()
-
 
 Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
 """By route and caller the methods for which nothing proves whose the record is (`proof.unproven_owners`)."""
 _NONE: Unproven = {}
 
 
-def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> policy.Route:
-    """Compile one route. Where the upstream verifies, passwords are fields of a body like any other."""
+def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Route:
+    """Compile one route of a file. Where the upstream verifies, passwords are fields of a body like any other."""
     return policy.Route(
         name=model.name,
         path=model.path,
         methods=frozenset(model.methods),
-        access=dict(_access(model, unproven)),
+        access=dict(_access(config, model, unproven)),
         query=frozenset(model.query),
-        passwords=None if verify == "upstream" else model.passwords,
+        passwords=None if config.customers.verify == "upstream" else model.passwords,
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
@@ -48,7 +46,7 @@ def _is_alike(model: AccessPerCaller) -> bool:
     return model.public is not None and model.public == model.customer and not knows_the_customer(model.public)
 
 
-def _access(model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:
+def _access(config: Config, model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:
     access = model.access
     callers: tuple[tuple[CallerKind, Access | None], ...] = (
         (CallerKind.PUBLIC, access.public),
@@ -58,9 +56,12 @@ def _access(model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, poli
     return [
         (
             kind,
-            policy.Access(rules.scope_rules, rules.guard_rules, unproven.get((model.name, kind), frozenset()))
-            if isinstance(rules, Rules)
-            else _OPEN,
+            policy.Access(
+                rules.scope_rules if isinstance(rules, Rules) else (),
+                rules.guard_rules if isinstance(rules, Rules) else (),
+                unproven.get((model.name, kind), frozenset()) if isinstance(rules, Rules) else frozenset(),
+                *credentials(config, model, kind, rules),
+            ),
         )
         for kind, rules in callers
         if rules is not None

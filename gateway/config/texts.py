@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.routing import parse_template
-from gateway.wire.headers import OWN_ANSWER_FIELDS, OWN_FIELDS
+from gateway.wire.headers import AUTHORIZATION, CUSTOMER_TOKEN, FORWARDED, OWN_ANSWER_FIELDS, OWN_FIELDS
 
 
 class Closed(BaseModel):
@@ -60,6 +60,14 @@ def answerable(name: str) -> str:
     name = header_name(name)
     if name in OWN_ANSWER_FIELDS or name.startswith("access-control-"):
         raise ValueError("the gateway speaks for itself in this header of its replies; it cannot be passed on")
+    return name
+
+
+def token_header(name: str) -> str:
+    """Check the name of the header that carries customer tokens."""
+    name = header_name(name)
+    if name in FORWARDED or name in OWN_FIELDS - {AUTHORIZATION, CUSTOMER_TOKEN}:
+        raise ValueError("this header says something else; it cannot carry a token")
     return name
 
 

@@ -65,7 +65,9 @@ def plain(node: Node) -> Any:
 
 
 def merge(base: Branch, over: Branch) -> Branch:
-    """Lay `over` on `base`: mappings merge key by key, lists and scalars replace."""
+    """Lay `over` on `base`: mappings merge key by key, lists, scalars and mappings of another `kind` replace."""
+    if _kind(over) not in {None, _kind(base)}:
+        return over
     entries = dict(base.entries)
     for key, entry in over.entries.items():
         below = entries.get(key)
@@ -74,6 +76,11 @@ def merge(base: Branch, over: Branch) -> Branch:
         else:
             entries[key] = entry
     return Branch(over.place, entries)
+
+
+def _kind(branch: Branch) -> object:
+    entry = branch.entries.get("kind")
+    return entry.node.value if entry is not None and isinstance(entry.node, Scalar) else None
 
 
 class Where:

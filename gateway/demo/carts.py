@@ -4,6 +4,7 @@ from uuid import uuid4
 
 from gateway.demo import data
 from gateway.demo.answers import Call, Route, ShopAnswer, ShopError, json_answer, no_content
+from gateway.demo.goods import is_shown
 from gateway.demo.listing import listed
 from gateway.demo.state import State
 from gateway.vocab.messages import Json
@@ -55,9 +56,12 @@ def add_item(state: State, call: Call) -> ShopAnswer:
     """Answer POST /v2/carts/{ref}/items: a product of the catalogue or a custom item; gives all items."""
     ref, body = _cart(state, call)["id"], call.data()
     quantity = _quantity(body)
+    if "tax" in body and call.grant != "client_credentials":
+        # What is owed in taxes is a server's to say.
+        raise ShopError(403, "An implicit token may not set taxes")
     if body.get("type") == "cart_item":
         product = state.catalogue["/v2/products"].get(str(body.get("id")))
-        if product is None:
+        if product is None or not is_shown(product, call):
             raise ShopError(404, "The product could not be found")
         amount = product["price"][0]["amount"]
         named = {"product_id": product["id"], "sku": product["sku"], "name": product["name"]}

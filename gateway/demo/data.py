@@ -64,6 +64,7 @@ GUEST_CANARY = GUEST.canary
 GUEST_ORDER_ID = identity("order", f"{GUEST.email}:0")
 RON_CART, LESLIE_CART = "ron-cart", "leslie-cart"
 PRODUCTS = (("WAFFLE", "Waffle iron", 4900), ("CHAIR", "Oak chair", 12900), ("CANOE", "Cedar canoe", 99000))
+DRAFT = ("SAILBOAT", "Teak sailboat", 899000)
 STATES = (("complete", "paid", "fulfilled"), ("processing", "authorized", "unfulfilled"))
 OPEN = ("incomplete", "unpaid", "unfulfilled")
 
@@ -246,12 +247,13 @@ def catalogue() -> dict[str, dict[str, Json]]:
             "name": name,
             "slug": sku.lower(),
             "sku": sku,
-            "status": "live",
+            "status": "draft" if sku == DRAFT[0] else "live",
             "price": [{"amount": amount, "currency": "USD", "includes_tax": True}],
             "meta": {"display_price": prices(amount), "timestamps": times(OPENED)},
         }
-        for sku, name, amount in PRODUCTS
+        for sku, name, amount in (*PRODUCTS, DRAFT)
     }
+    published = {ident: record for ident, record in goods.items() if record["status"] == "live"}
     files = _records("file", ("waffle.png", "chair.png"))
     for record in files.values():
         record["link"] = {"href": f"https://files.example/{record['name']}"}
@@ -265,7 +267,7 @@ def catalogue() -> dict[str, dict[str, Json]]:
         "/v2/collections": plain["collection"],
         "/v2/files": files,
         "/v2/currencies": currencies,
-        "/catalog/products": goods,
+        "/catalog/products": published,
         "/catalog/nodes": plain["node"],
         "/catalog/hierarchies": plain["hierarchy"],
     }

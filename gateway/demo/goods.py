@@ -1,4 +1,7 @@
-"""The catalogue of the demo API: lists and single records with ETag, conditional requests and byte ranges."""
+"""The catalogue of the demo API: lists and single records with ETag, conditional requests and byte ranges.
+
+Drafts are shown to bearers of client credentials alone.
+"""
 
 import hashlib
 import re
@@ -9,12 +12,13 @@ from gateway.demo import data
 from gateway.demo.answers import Call, Route, ShopAnswer, ShopError, json_answer
 from gateway.demo.listing import listed
 from gateway.demo.state import State
+from gateway.vocab.messages import Json
 
 
 def _list(collection: str) -> Callable[[State, Call], ShopAnswer]:
     def list_records(state: State, call: Call) -> ShopAnswer:
-        records = state.catalogue[collection]
-        return _cached(call, listed(state, call, next(iter(records.values()))["type"], records.values()))
+        records = [record for record in state.catalogue[collection].values() if is_shown(record, call)]
+        return _cached(call, listed(state, call, records[0]["type"], records))
 
     return list_records
 
@@ -22,12 +26,17 @@ def _list(collection: str) -> Callable[[State, Call], ShopAnswer]:
 def _show(collection: str) -> Callable[[State, Call], ShopAnswer]:
     def show_record(state: State, call: Call) -> ShopAnswer:
         record = state.catalogue[collection].get(call.parameters[0])
-        if record is None:
+        if record is None or not is_shown(record, call):
             raise ShopError(404, "The requested resource could not be found")
         link = f"{state.base_url}{collection}/{record['id']}"
         return _cached(call, json_answer({"data": {**record, "links": {"self": link}}}))
 
     return show_record
+
+
+def is_shown(record: Json, call: Call) -> bool:
+    """Tell whether a call may see a record of the catalogue."""
+    return record.get("status", "live") == "live" or call.grant == "client_credentials"
 
 
 def _cached(call: Call, answer: ShopAnswer) -> ShopAnswer:

@@ -92,5 +92,5 @@ ROUTES = (
     Route("GET", "/v2/orders/{}/items", list_items),
     Route("GET", "/v2/orders/{}/transactions", list_transactions),
     Route("GET", "/v2/orders/{}/transactions/{}", show_transaction),
-    Route("POST", "/v2/orders/{}/payments", pay),
+    Route("POST", "/v2/orders/{}/payments", pay, trusted=False),
 )

@@ -182,11 +182,12 @@ class EventLog:
             case Throttled():
                 name, fields = "throttled", {"work": event.work, "by": event.by}
             case CredentialRenewed():
-                name, fields = "credential_renewed", {"expires_at": event.expires_at}
+                name, fields = "credential_renewed", {"credential": event.credential, "expires_at": event.expires_at}
             case CredentialFailed():
                 # The reason a credential fails is the upstream's answer or our configuration: no client's text, and
                 # the one line an operator needs.
-                name, fields = "credential_failed", {"detail": _short(event.detail), "retry_in": event.retry_in}
+                fields = {"detail": _short(event.detail), "retry_in": event.retry_in}
+                name, fields = "credential_failed", {"credential": event.credential, **fields}
             case Failed():
                 fields = {"id": _short(event.request_id), "what": event.what, "error": _short(event.error)}
                 name = "failed"

@@ -141,7 +141,10 @@ class Metrics:
             registry=registry,
         )
         self._renewals: Final = Counter(
-            "gateway_credential_renewals_total", "Renewals of the server credential.", ("outcome",), registry=registry
+            "gateway_credential_renewals_total",
+            "Renewals of the gateway's own credentials.",
+            ("credential", "outcome"),
+            registry=registry,
         )
         self._faults: Final = Counter("gateway_faults_total", "Faults of the gateway.", ("what",), registry=registry)
         self._lines_lost: Final = Counter(
@@ -193,10 +196,10 @@ class Metrics:
             case Throttled():
                 self._throttled.labels(_known(event.work, _WORK), _known(event.by, _COUNTED_BY)).inc()
             case CredentialRenewed():
-                self._renewals.labels("renewed").inc()
-                self._keep_expiry(event.expires_at)
+                self._renewals.labels(event.credential, "renewed").inc()
+                self._keep_expiry(event)
             case CredentialFailed():
-                self._renewals.labels("failed").inc()
+                self._renewals.labels(event.credential, "failed").inc()
             case Failed():
                 self._faults.labels(self._fault(event.what)).inc()
             case LoopBlocked():
@@ -244,15 +247,16 @@ class Metrics:
         source: _Source = _Files(Path(folder)) if folder else self._registry
         return generate_latest(_Shown(source, self._now)), CONTENT_TYPE_PLAIN_0_0_4
 
-    def _keep_expiry(self, expires_at: float) -> None:
+    def _keep_expiry(self, event: CredentialRenewed) -> None:
         if self._expires_at is None:
             self._expires_at = Gauge(
                 _EXPIRES_AT,
-                "When the server credential expires, in epoch seconds; the first to expire of all processes.",
+                "When a credential expires, in epoch seconds; the first to expire of all processes.",
+                ("credential",),
                 registry=self._registry,
                 multiprocess_mode="livemin",
             )
-        self._expires_at.set(expires_at)
+        self._expires_at.labels(event.credential).set(event.expires_at)
 
     def _fault(self, what: str) -> str:
         if len(self._faults_seen) < _FAULTS_MOST:
@@ -316,12 +320,11 @@ class _Shown(Collector):
                 continue
             yield family
             if family.name == _EXPIRES_AT:
+                what = "Seconds until a credential expires; negative once it has."
+                left = GaugeMetricFamily("gateway_credential_expiry_seconds", what, labels=("credential",))
                 for sample in family.samples:
-                    yield GaugeMetricFamily(
-                        "gateway_credential_expiry_seconds",
-                        "Seconds until the server credential expires; negative once it has.",
-                        value=sample.value - self._now(),
-                    )
+                    left.add_metric((sample.labels["credential"],), sample.value - self._now())
+                yield left
 
 
 def _histogram(family: Metric) -> HistogramMetricFamily:

@@ -1,6 +1,6 @@
-"""The upstream with the server's credential applied: what flow and logins talk to.
+"""The upstream with the gateway's own credentials applied: what flow and logins talk to.
 
-It adds our bearer last, so that nothing a client sent can stand in its place. It does not judge answers.
+It adds their lines last, so that nothing a client sent can stand in its place. It does not judge answers.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from gateway.carrying.call import SAFE, UNACCEPTED, Call
 from gateway.carrying.fetch import fetch
 from gateway.carrying.pool import ConnectionPool
 from gateway.guard.status import unable
-from gateway.upstream.credential import ServerCredential
-from gateway.vocab.messages import Answer, Lookup, Query, Trace
+from gateway.upstream.credential import Held
+from gateway.vocab.messages import Answer, Headers, Lookup, Plan, Query, Trace
+from gateway.vocab.policy import Access, Credential
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import read_answer
 from gateway.wire.headers import first, is_json
@@ -21,59 +22,85 @@ from gateway.wire.target import serialise
 # One record with everything included is a few dozen KiB; look-ups of the gateway's own need no more.
 _LOOKUP_LIMIT = 1024 * 1024
 _UNAUTHORIZED = 401
-REJECTED = Refusal(Code.CREDENTIAL_UNAVAILABLE, "upstream rejected the server credential", retry_after=1)
+
+
+def lent(access: Access, plan: Plan) -> Credential:
+    """Return which credential a plan is sent with."""
+    methods = access.server_for_guests if plan.is_guests else access.server
+    return Credential.SERVER if plan.method in methods else Credential.PUBLIC
+
+
+def rejection(name: Credential) -> Refusal:
+    """Return the reply to a request whose credential the upstream does not accept."""
+    return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"upstream rejected the {name} credential", retry_after=1)
 
 
 class Backend:
-    """Sends calls with the server's bearer. `clock` measures, in seconds, for traces."""
+    """Sends calls with one of the gateway's credentials. `clock` measures, in seconds, for traces.
 
-    def __init__(self, pool: ConnectionPool, credential: ServerCredential, clock: Callable[[], float]) -> None:
+    Without `public` no access may name that credential: nothing stands in for it.
+    """
+
+    def __init__(
+        self, pool: ConnectionPool, server: Held, clock: Callable[[], float], *, public: Held | None = None
+    ) -> None:
         self._pool = pool
-        self._credential = credential
+        self._server = server
+        self._public = public
         self._clock = clock
 
-    async def send(self, call: Call, limit: int, trace: Trace, *, owns_401: bool = False) -> Answer | Refusal:
-        """Send `call` with our bearer and return its whole answer, of at most `limit` bytes.
+    async def send(
+        self,
+        call: Call,
+        limit: int,
+        trace: Trace,
+        name: Credential = Credential.SERVER,
+        *,
+        owns_401: bool = False,
+    ) -> Answer | Refusal:
+        """Send `call` with our credential and return its whole answer, of at most `limit` bytes.
 
-        After a 401 or 407 the bearer is renewed, and a call that changes nothing is sent once more. Neither reaches a
-        client: its SDK would answer by renewing its own bearer, which is not at fault. With `owns_401` a 401 may speak
-        of something else than our bearer and is an answer like any other.
+        After a 401 or 407 the credential is renewed, and a call that changes nothing is sent once more. Neither reaches
+        a client: its SDK would answer by renewing its own bearer, which is not at fault. With `owns_401` a 401 may
+        speak of something else than our credential and is an answer like any other.
         """
-        rejected: tuple[str, str] | None = None
+        rejected: Headers | None = None
         for attempt in (1, 2):
-            line = await self.credential(rejected)
-            if isinstance(line, Refusal):
-                return line
+            lines = await self.lines(name, rejected)
+            if isinstance(lines, Refusal):
+                return lines
             started = self._clock()
             trace.upstream_calls += 1
-            headers = (*call.headers, line)
-            answer = await fetch(
-                self._pool, replace(call, headers=headers, route=trace.route, client=trace.counts_for), limit
-            )
+            sent = replace(call, headers=call.headers + lines, route=trace.route, client=trace.counts_for)
+            answer = await fetch(self._pool, sent, limit)
             trace.upstream_seconds += self._clock() - started
             if isinstance(answer, Refusal) or answer.status not in UNACCEPTED:
                 return answer
             if owns_401 and answer.status == _UNAUTHORIZED:
                 return answer
-            self.reject(line)
-            rejected = line
+            self.reject(name, lines)
+            rejected = lines
             if attempt == 1 and call.method not in SAFE:
                 break
-        return REJECTED
+        return rejection(name)
 
-    def credential_in_hand(self) -> tuple[str, str] | None:
-        """Return our bearer's header line, without waiting for one."""
-        bearer = self._credential.peek()
-        return None if bearer is None else ("authorization", f"Bearer {bearer}")
+    def in_hand(self, name: Credential) -> Headers | None:
+        """Return a credential's header lines, without waiting for them."""
+        held = self._public if name is Credential.PUBLIC else self._server
+        return None if held is None else held.peek()
 
-    async def credential(self, rejected: tuple[str, str] | None = None) -> tuple[str, str] | Refusal:
-        """Return our bearer's header line, another one than `rejected`."""
-        bearer = await self._credential.bearer(None if rejected is None else _bearer(rejected))
-        return bearer if isinstance(bearer, Refusal) else ("authorization", f"Bearer {bearer}")
+    async def lines(self, name: Credential, rejected: Headers | None = None) -> Headers | Refusal:
+        """Return a credential's header lines, others than `rejected`."""
+        held = self._public if name is Credential.PUBLIC else self._server
+        if held is None:
+            return Refusal(Code.CREDENTIAL_UNAVAILABLE, f"there is no {name} credential")
+        return await held.lines(rejected)
 
-    def reject(self, line: tuple[str, str]) -> None:
-        """Doubt the bearer of a header line that the upstream answered with 401."""
-        self._credential.reject(_bearer(line))
+    def reject(self, name: Credential, lines: Headers) -> None:
+        """Doubt a credential that the upstream answered with 401."""
+        held = self._public if name is Credential.PUBLIC else self._server
+        if held is not None:
+            held.reject(lines)
 
     async def look_up(self, path: str, query: Query, trace: Trace) -> Lookup | Refusal:
         """GET a document for the gateway's own decisions.
@@ -95,7 +122,3 @@ class Backend:
             return Refusal(Code.UPSTREAM_INVALID, "look-up answered no JSON")
         document = read_answer(answer, _LOOKUP_LIMIT)
         return document if isinstance(document, Refusal) else Lookup(200, document)
-
-
-def _bearer(line: tuple[str, str]) -> str:
-    return line[1].removeprefix("Bearer ")

@@ -14,7 +14,7 @@ from gateway.guard import core as guard
 from gateway.routing import Match
 from gateway.scope import core as scope
 from gateway.scope.rules.path_owner import PathOwner
-from gateway.upstream.backend import Backend
+from gateway.upstream.backend import Backend, lent
 from gateway.upstream.parents import Parents
 from gateway.vocab.messages import Checked, Request, Target, Trace, Whose
 from gateway.vocab.policy import Access
@@ -75,14 +75,16 @@ class Creations:
         if isinstance(plan, Refusal):
             return False
         referred: frozenset[tuple[str, str]] = frozenset()
+        is_guests = False
         for parent in plan.parents:
-            refers = await self._parents.check(parent, trace)
-            if isinstance(refers, Refusal):
+            allowed = await self._parents.check(parent, trace)
+            if isinstance(allowed, Refusal):
                 return False
-            referred |= refers
-        plan = replace(plan, referred=referred)
+            referred |= allowed.refers
+            is_guests |= allowed.is_guests
+        plan = replace(plan, referred=referred, is_guests=is_guests)
         call = Call("GET", serialise(plan.path, plan.query), (*_HEADERS, ("x-request-id", trace.request_id)))
-        answer = await self._backend.send(call, match.route.answer_limit, trace)
+        answer = await self._backend.send(call, match.route.answer_limit, trace, lent(access, plan))
         if isinstance(answer, Refusal):
             return False
         checked = guard.judge(match.route, access, plan, whose, answer, snapshot.links)

@@ -6,6 +6,7 @@ each time, so that "not yours" takes as long as "not there".
 
 import asyncio
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from cachetools import TTLCache
 
@@ -13,12 +14,17 @@ from gateway.scope.core import judge_parent
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Lookup, Parent, Trace
 from gateway.vocab.refusals import Refusal
-from gateway.wire.pointer import references
+from gateway.wire.pointer import Reading, owner_at, references, split
 
 # A few hundred bytes each.
-_MOST = 10_000
+_MOST: Final = 10_000
 
-Referred = frozenset[tuple[str, str]]
+
+class Allowed(NamedTuple):
+    """What a parent that allows its plan refers to, and whether it belongs to nobody."""
+
+    refers: frozenset[tuple[str, str]]
+    is_guests: bool
 
 
 class Parents:
@@ -30,11 +36,11 @@ class Parents:
 
     def __init__(self, backend: Backend, memory: float, clock: Callable[[], float]) -> None:
         self._backend = backend
-        self._good: TTLCache[Parent, Referred] = TTLCache(_MOST, memory, timer=clock)
+        self._good: TTLCache[Parent, Allowed] = TTLCache(_MOST, memory, timer=clock)
         self._flights: dict[str, asyncio.Task[Lookup | Refusal]] = {}
 
-    async def check(self, parent: Parent, trace: Trace) -> Referred | Refusal:
-        """Return what the parent refers to, or say no. Equal look-ups at the same moment are one call."""
+    async def check(self, parent: Parent, trace: Trace) -> Allowed | Refusal:
+        """Say what is known of a parent that allows its plan, or no. Equal look-ups at the same moment are one call."""
         known = self._good.get(parent)
         if known is not None:
             return known
@@ -45,8 +51,10 @@ class Parents:
         if refusal is not None:
             self._good.pop(parent, None)
             return refusal
-        self._good[parent] = referred = references(looked_up.document["data"])
-        return referred
+        record = looked_up.document["data"]
+        is_guests = owner_at(record, split(parent.pointer)) is Reading.NOBODY
+        self._good[parent] = allowed = Allowed(references(record), is_guests)
+        return allowed
 
     async def _look_up(self, path: str, trace: Trace) -> Lookup | Refusal:
         flight = self._flights.get(path)

@@ -37,6 +37,14 @@ class Outcome:
     made_customers: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
+    def add(self, other: "Outcome") -> None:
+        """Add what was found elsewhere."""
+        self.tallies |= other.tallies
+        self.leaks += other.leaks
+        self.notes += other.notes
+        for status, count in other.statuses.items():
+            self.statuses[status] = self.statuses.get(status, 0) + count
+
     @property
     def sent(self) -> int:
         """How many requests were judged."""
@@ -69,7 +77,7 @@ class Attack:
         self._baseline = baseline
         self._progress = progress
         self._said: set[str] = set()
-        self._table = RouteTable(compile_route(model) for model in gate.config.routes)
+        self._table = RouteTable(compile_route(gate.config, model) for model in gate.config.routes)
         self._marks = re.compile(re.escape(self._attacker.canary) + r"-\d+")
         self.accepted: list[Trial] = []
         self.outcome = Outcome()

@@ -48,7 +48,8 @@ def read(config: Config, keys: Collection[str] = ()) -> tuple[RouteFacts, ...]:
     """Return the facts of every route; a route below a path of `keys` is one that a key opens."""
     shapes = tuple(shape(key) for key in keys)
     return tuple(
-        _facts(compile_route(model), shapes, registers=model.passwords is Passwords.REGISTER) for model in config.routes
+        _facts(compile_route(config, model), shapes, registers=model.passwords is Passwords.REGISTER)
+        for model in config.routes
     )
 
 

@@ -12,7 +12,7 @@ from gateway.verify.documents import encode, parse, record_id, records
 from gateway.verify.facts import RouteFacts
 from gateway.verify.model import Caller, CannotRunError, HeaderLines, Message, Person, Reply, Shot
 from gateway.vocab.messages import CallerKind
-from gateway.wire.headers import CUSTOMER_TOKEN
+from gateway.wire.headers import AUTHORIZATION
 
 _MAIL_DOMAIN = "example.com"
 _INSISTING = ("X-Customer-Id", "X-User-Id", "X-Moltin-Customer-Id", "X-Authenticated-User")
@@ -74,8 +74,16 @@ class Gate:
         bearer = self.trusted if kind is CallerKind.TRUSTED else self.public
         found = [("Authorization", f"Bearer {bearer}")] if bearer else []
         if person is not None and kind is CallerKind.CUSTOMER:
-            found.append((CUSTOMER_TOKEN, person.token))
+            line = self._token_line(person.token)
+            found = [line] if self._is_in_authorization else [*found, line]
         return tuple(found)
+
+    @property
+    def _is_in_authorization(self) -> bool:
+        return self.config.tokens.header == AUTHORIZATION
+
+    def _token_line(self, token: str) -> tuple[str, str]:
+        return ("Authorization", f"Bearer {token}") if self._is_in_authorization else (self.config.tokens.header, token)
 
     async def ask(
         self, kind: CallerKind, person: Person | None, method: str, target: str, document: Any = None
@@ -96,9 +104,12 @@ class Gate:
             bearers = (f"Bearer {bearer}",) if bearer else ()
         if caller in {Caller.CUSTOMER, Caller.TRUSTED, Caller.INSISTENT}:
             tokens = (attacker.token,)
-        bearers = bearers if shot.bearers is None else shot.bearers
         tokens = tokens if shot.tokens is None else shot.tokens
-        headers = [("Authorization", one) for one in bearers] + [(CUSTOMER_TOKEN, one) for one in tokens]
+        if tokens and self._is_in_authorization:
+            # One line takes either; an honest client sends no second one.
+            bearers = ()
+        bearers = bearers if shot.bearers is None else shot.bearers
+        headers = [("Authorization", one) for one in bearers] + [self._token_line(one) for one in tokens]
         if caller is Caller.INSISTENT:
             headers += [(name, victim.id) for name in _INSISTING] + [("Cookie", f"customer_id={victim.id}")]
         if not any(name == "Accept" for name, _ in shot.headers):

@@ -43,6 +43,7 @@ class Group(StrEnum):
     BODY = "body"
     CACHE = "cache"
     LOGIN = "login"
+    LENDING = "lending"
 
 
 class Verdict(StrEnum):

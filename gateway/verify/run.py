@@ -17,6 +17,7 @@ from gateway.verify.explore import Explorer, View, hard_facts, soft_facts
 from gateway.verify.facts import RouteFacts, read
 from gateway.verify.gate import Access, Gate, stranger
 from gateway.verify.judge import Judge, secrets_of
+from gateway.verify.lending import Lending, api
 from gateway.verify.model import Caller, CannotRunError, Cell, Leak, Person
 from gateway.verify.plan import Ground, Trial, batches, plan
 from gateway.vocab.messages import CallerKind
@@ -79,6 +80,7 @@ async def prove(url: str, config: Config, seeds: recipes.Seeds, access: Access, 
         trials: list[Trial] = []
         cells: list[Cell] = []
         attack: Attack | None = None
+        lent: Lending | None = None
         try:
             people = await _people(gate, options, persons)
             steps("giving the customers records", 0)
@@ -87,6 +89,8 @@ async def prove(url: str, config: Config, seeds: recipes.Seeds, access: Access, 
             baseline, _ = await explorer.snapshot(people[1], views[1], views[2])
             ground = await _ground(gate, people, views)
             trials, cells = plan(ground)
+            steps("asking the API itself", 0)
+            lent = await _lending(gate, people[0])
             attack = Attack(
                 gate, explorer, judge, people, (views[1], views[2]), baseline, lambda count: steps("", count)
             )
@@ -99,6 +103,9 @@ async def prove(url: str, config: Config, seeds: recipes.Seeds, access: Access, 
             made = set() if attack is None else attack.outcome.made_customers
             notes += await _clean(gate, persons, made, keep=options.keep)
         outcome = attack.outcome
+        if lent is not None:
+            cells += lent.cells
+            outcome.add(lent.outcome)
         _check_replies(outcome)
         notes += _notes(gate, explorer, outcome, trials, views[1])
         return Run(
@@ -196,6 +203,16 @@ async def _ground(gate: Gate, people: tuple[Person, Person], views: tuple[View, 
         samples=samples,
         public_key=await gate.public_key(JWKS_PATH),
     )
+
+
+async def _lending(gate: Gate, customer: Person) -> Lending | None:
+    """Compare what everybody is shown with what the API itself gives to everybody."""
+    async with api(gate.config) as asked:
+        if asked is None:
+            return None
+        lending = Lending(gate, asked, customer)
+        await lending.run()
+        return lending
 
 
 def _without_keys(victim: Person, gate: Gate) -> Person:

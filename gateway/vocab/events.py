@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from gateway.vocab.messages import Trace
+from gateway.vocab.policy import Credential
 
 
 class RequestDone(Struct, frozen=True):
@@ -79,17 +80,19 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class CredentialRenewed:
-    """The server credential was renewed; it lives until `expires_at` (epoch seconds)."""
+    """A credential was renewed; it lives until `expires_at` (epoch seconds)."""
 
     expires_at: float
+    credential: Credential = Credential.SERVER
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialFailed:
-    """The server credential could not be renewed; the next try is in `retry_in` seconds."""
+    """A credential could not be renewed; the next try is in `retry_in` seconds."""
 
     detail: str
     retry_in: float
+    credential: Credential = Credential.SERVER
 
 
 @dataclass(frozen=True, slots=True)

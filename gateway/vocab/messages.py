@@ -154,9 +154,9 @@ class Plan(Struct, frozen=True):
     `document` is the body where a rule needed it; without it the client's body, if any, is streamed untouched.
     `asked` is the query as the client sent it. `narrowed` says that path or filter already restrict the answer to the
     customer, so that a foreign record in it is the upstream's fault and not a guess of the client. `referred` is what
-    the looked-up `parents` refer to, as (relationship name, id) and (type, id). `conditions` are the header lines that
-    make the request conditional, as the client sent them. `key` is the line by which the upstream knows a repeat of
-    this very write; it goes with no other request.
+    the looked-up `parents` refer to, as (relationship name, id) and (type, id), and `is_guests` says that one of them
+    belongs to nobody. `conditions` are the header lines that make the request conditional, as the client sent them.
+    `key` is the line by which the upstream knows a repeat of this very write; it goes with no other request.
     """
 
     method: str
@@ -168,6 +168,7 @@ class Plan(Struct, frozen=True):
     parents: tuple[Parent, ...] = ()
     narrowed: bool = False
     referred: frozenset[tuple[str, str]] = frozenset()
+    is_guests: bool = False
     conditions: Headers = ()
     key: Headers = ()
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -58,6 +58,16 @@ class Passwords(StrEnum):
     SHOW = "show"
 
 
+ALL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+
+class Credential(StrEnum):
+    """Names of the gateway's own credentials at the upstream: the server's, and the weaker one of public callers."""
+
+    SERVER = "server"
+    PUBLIC = "public"
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What one kind of caller may do on a route. Without any rule the answer is relayed as it is (`open`).
@@ -67,11 +77,15 @@ class Access:
     `judges_included`, whether any of them judges `included`.
 
     `unproven` are the methods for which nothing proves, before a request is sent, whose the record is that it names.
+    `server` are the methods whose requests carry the server's credential upstream, and `server_for_guests` those where
+    the record that was looked up belongs to nobody; all others carry the public one.
     """
 
     scope: tuple[ScopeRule, ...] = ()
     guards: tuple[GuardRule, ...] = ()
     unproven: frozenset[str] = frozenset()
+    server: frozenset[str] = ALL_METHODS
+    server_for_guests: frozenset[str] = ALL_METHODS
     is_open: bool = field(init=False, repr=False, compare=False)
     needs_body: bool = field(init=False, repr=False, compare=False)
     judges_bare: bool = field(init=False, repr=False, compare=False)

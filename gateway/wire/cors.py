@@ -6,7 +6,7 @@ No cookie ever carries authority here, so credentials mode is never granted.
 from dataclasses import dataclass, field
 
 from gateway.vocab.messages import Headers
-from gateway.wire.headers import CUSTOMER_TOKEN, first
+from gateway.wire.headers import first
 
 # What SDKs and browsers send (docs/upstream.md section 5), besides what fetch calls safelisted.
 _ALLOWED_HEADERS = (
@@ -25,7 +25,11 @@ _EXPOSED_HEADERS = (
 # All that a route may have, whatever the path has: a page that may not ask cannot read the 405 either.
 _ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 
-SCOPED_VARY = "Authorization, " + "-".join(part.capitalize() for part in CUSTOMER_TOKEN.split("-"))
+
+def scoped_vary(token_header: str) -> str:
+    """Return what an answer to a customer varies with."""
+    names = dict.fromkeys(("authorization", token_header))
+    return ", ".join("-".join(part.capitalize() for part in name.split("-")) for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Final
 
 from gateway.vocab.messages import Headers
 
+AUTHORIZATION = "authorization"
 CUSTOMER_TOKEN = "x-moltin-customer-token"  # noqa: S105 - the name of a header, not a secret
 
 # What the API's SDKs send and an upstream may act upon (docs/upstream.md section 5), and the representation headers.

@@ -49,6 +49,12 @@ class Authority:
 
     def context(self, *hosts: str) -> ssl.SSLContext:
         """Return what a server needs that is called so: names or addresses."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.issued(*hosts))
+        return context
+
+    def issued(self, *hosts: str) -> Path:
+        """Return a file with the certificate, and the key, of whoever is called so."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         made = (
@@ -60,9 +66,7 @@ class Authority:
         file = self.file.with_name(f"{hosts[0]}.pem")
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         file.write_bytes(private + made.public_bytes(Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
 
 def _name(text: str) -> x509.Name:

@@ -4,12 +4,14 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 import pytest
 
 from gateway.carrying.call import Call, Timeouts
 from gateway.carrying.pool import ConnectionPool
+from gateway.carrying.tls import Tls
 from gateway.vocab.refusals import Code, Refusal
 from tests.carrying.certificates import Authority
 from tests.carrying.connected import GET, OK, PATIENT, POST, WHOLE, Upstream, asked, pool_of, saying, sent
@@ -22,11 +24,17 @@ SPOKE = Refusal(Code.UPSTREAM_INVALID, "new connections end, or speak, before th
 
 @asynccontextmanager
 async def secured(
-    serve: Serve, context: ssl.SSLContext | None, *, host: str = "localhost", most: int = 4, times: Timeouts = PATIENT
+    serve: Serve,
+    context: ssl.SSLContext | None,
+    *,
+    host: str = "localhost",
+    most: int = 4,
+    times: Timeouts = PATIENT,
+    tls: Tls = Tls(),  # noqa: B008 - a frozen value
 ) -> AsyncIterator[ConnectionPool]:
     """Run a server, and a pool that reaches it through TLS."""
     async with served(serve, tls=context) as url:
-        pool = pool_of(f"https://{host}:{url.rpartition(':')[2]}", most=most, times=times)
+        pool = pool_of(f"https://{host}:{url.rpartition(':')[2]}", most=most, times=times, tls=tls)
         try:
             yield pool
         finally:
@@ -60,6 +68,46 @@ async def test_an_upstream_that_is_somebody_else(trusted: Authority, name: str) 
     async with secured(upstream, trusted.context(name)) as pool:
         assert (await asked(pool)).refusal == NO_CONNECTION
     assert not upstream.heads
+
+
+async def test_an_authority_of_the_files_own(authority: Authority) -> None:
+    """`ca_file` stands in the place of the system's authorities."""
+    async with secured(Upstream(), authority.context("localhost"), tls=Tls(ca=authority.file)) as pool:
+        assert (await asked(pool)).told == WHOLE
+
+
+async def test_the_files_authority_alone_counts(trusted: Authority, tmp_path: Path) -> None:
+    """With a `ca_file` those that the system trusts are nobody."""
+    other = Authority.new(tmp_path)
+    async with secured(Upstream(), trusted.context("localhost"), tls=Tls(ca=other.file)) as pool:
+        assert (await asked(pool)).refusal == NO_CONNECTION
+
+
+async def test_an_upstream_by_another_name(authority: Authority) -> None:
+    """`server_name` is what its certificate must hold and what it is asked for by; nothing else is."""
+    named = Tls(ca=authority.file, server_name="shop.internal")
+    asked_for: list[str | None] = []
+    context = authority.context("shop.internal")
+    context.sni_callback = lambda _, name, __: asked_for.append(name)
+    async with secured(Upstream(), context, tls=named) as pool:
+        assert (await asked(pool)).told == WHOLE
+    assert asked_for == ["shop.internal"]
+    async with secured(Upstream(), authority.context("localhost"), tls=named) as pool:
+        assert (await asked(pool)).refusal == NO_CONNECTION
+
+
+@pytest.mark.parametrize("shows", [True, False])
+async def test_an_upstream_that_asks_who_we_are(authority: Authority, *, shows: bool) -> None:
+    """The gateway shows the certificate it has; without one it is not let in."""
+    context = authority.context("localhost")
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.file)
+    own = authority.issued("gateway.internal") if shows else None
+    upstream = Upstream()
+    async with secured(upstream, context, tls=Tls(ca=authority.file, certificate=own)) as pool:
+        told = await asked(pool)
+    assert (told.refusal is None) is shows
+    assert bool(upstream.heads) is shows
 
 
 async def test_an_upstream_of_long_ago(trusted: Authority) -> None:

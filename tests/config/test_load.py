@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.authn.key import Algorithm, generate, load_key
+from gateway.config.credential import ClientCredentials
 from gateway.config.faults import ConfigError, Fault
 from gateway.config.load import load
 from gateway.config.model import Config
@@ -74,6 +75,7 @@ def test_a_good_file_is_a_configuration() -> None:
     """What has no fault is loaded."""
     config = load(GOOD, ENVIRONMENT)
     assert isinstance(config, Config)
+    assert isinstance(config.upstream.credential, ClientCredentials)
     assert config.upstream.credential.client_secret.get_secret_value() == ENVIRONMENT["SECRET"]
     assert ENVIRONMENT["SECRET"] not in repr(config)
 

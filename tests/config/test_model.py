@@ -7,6 +7,7 @@ from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from gateway.config.apiside import Upstream
 from gateway.config.clientside import CorsOptions
+from gateway.config.credential import ClientCredentials
 from gateway.config.customers import Customers
 from gateway.config.load import models_in
 from gateway.config.model import Access, Config, Route, Rules
@@ -64,6 +65,7 @@ def test_secrets_are_not_shown() -> None:
     """Neither the repr nor a dump nor a validation error of a configuration shows a secret."""
     config = Config.model_validate(minimal(log={"customer_key": "hunter2"}))
     assert "hunter2" not in repr(config) + str(config.model_dump()) + config.model_dump_json()
+    assert isinstance(config.upstream.credential, ClientCredentials)
     assert isinstance(config.upstream.credential.client_secret, SecretStr)
     with pytest.raises(ValidationError) as caught:
         Config.model_validate(minimal(log={"customer_key": ["hunter2"]}, tokens="hunter2"))

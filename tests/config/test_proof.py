@@ -34,7 +34,8 @@ def written(*routes: dict[str, Any], **sections: Any) -> Config:
 
 def proven(*routes: dict[str, Any], **sections: Any) -> Proof:
     """Prove a file of these routes."""
-    return prove(written(*routes, **sections))
+    upstream = {"url": "http://up.example", "credential": {"kind": "none"}}
+    return prove(written(*routes, **{"upstream": upstream, **sections}))
 
 
 def verdicts(proof: Proof, name: str = "r0") -> list[Verdict]:

@@ -31,6 +31,7 @@ from gateway.vocab.events import (
     WorkerLost,
 )
 from gateway.vocab.messages import Trace
+from gateway.vocab.policy import Credential
 
 KEY = b"k" * 32
 TRACE = Trace(
@@ -88,8 +89,11 @@ def test_a_bare_request_has_nulls() -> None:
 EVENTS: list[tuple[Event, dict[str, object]]] = [
     (GuardViolated("r-1", "orders", "record c2"), {"event": "guard_violated", "id": "r-1", "route": "orders"}),
     (LoginDone("refused"), {"event": "login", "outcome": "refused"}),
-    (CredentialRenewed(1.5), {"event": "credential_renewed", "expires_at": 1.5}),
-    (CredentialFailed("status 401", 2.0), {"event": "credential_failed", "detail": "status 401", "retry_in": 2.0}),
+    (CredentialRenewed(1.5), {"event": "credential_renewed", "credential": "server", "expires_at": 1.5}),
+    (
+        CredentialFailed("status 401", 2.0, Credential.PUBLIC),
+        {"event": "credential_failed", "credential": "public", "detail": "status 401", "retry_in": 2.0},
+    ),
     (
         Failed("r-1", "guard", "KeyError at core.py:7"),
         {"event": "failed", "id": "r-1", "what": "guard", "error": "KeyError at core.py:7"},

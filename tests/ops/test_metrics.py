@@ -28,6 +28,7 @@ from gateway.vocab.events import (
     WorkerLost,
 )
 from gateway.vocab.messages import Trace
+from gateway.vocab.policy import Credential
 from gateway.vocab.refusals import Code
 
 TRACE = Trace(
@@ -120,9 +121,9 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
     (ShareSpent("route"), ("gateway_share_refusals_total", "share=route"), 1),
     (Throttled("registration", "email"), ("gateway_throttled_total", "by=email", "work=registration"), 1),
-    (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "outcome=renewed"), 1),
-    (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds",), 50),
-    (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "outcome=failed"), 1),
+    (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "credential=server", "outcome=renewed"), 1),
+    (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds", "credential=server"), 50),
+    (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "credential=server", "outcome=failed"), 1),
     (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
     (ProxyHeaderRefused("x", "late"), ("gateway_proxy_header_refused_total", "reason=late"), 1),
     (NoProxyTrusted(), ("gateway_password_queue_depth",), 0),
@@ -145,9 +146,12 @@ def test_the_remaining_life_of_the_credential_is_computed_when_asked() -> None:
     metrics = Metrics(CollectorRegistry(), lambda: time[0])
     metrics(CredentialRenewed(100.0))
     metrics(CredentialRenewed(150.0))
+    metrics(CredentialRenewed(20.0, Credential.PUBLIC))
     for now, remaining in ((0.0, 150.0), (60.0, 90.0), (200.0, -50.0)):
         time[0] = now
-        assert read(metrics.render()[0].decode())[("gateway_credential_expiry_seconds",)] == remaining
+        assert (
+            read(metrics.render()[0].decode())[("gateway_credential_expiry_seconds", "credential=server")] == remaining
+        )
 
 
 def test_there_is_no_expiry_before_a_credential() -> None:
@@ -243,8 +247,8 @@ def test_several_workers_add_up(tmp_path: Path) -> None:
     assert numbers["gateway_logins_total", "outcome=granted"] == 2
     assert numbers[("gateway_password_queue_depth",)] == 4
     assert numbers[("gateway_log_lines_dropped_total",)] == 2
-    assert numbers[("gateway_credential_expires_at_seconds",)] == 300
-    assert numbers[("gateway_credential_expiry_seconds",)] == 200
+    assert numbers[("gateway_credential_expires_at_seconds", "credential=server")] == 300
+    assert numbers[("gateway_credential_expiry_seconds", "credential=server")] == 200
 
 
 def test_a_worker_that_begins(tmp_path: Path) -> None:
@@ -263,7 +267,7 @@ def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     numbers = worked(tmp_path, 1, "never")
     assert numbers[("gateway_log_lines_dropped_total",)] == 2
     assert numbers[("gateway_password_queue_depth",)] == 2
-    assert numbers[("gateway_credential_expires_at_seconds",)] == 400
+    assert numbers[("gateway_credential_expires_at_seconds", "credential=server")] == 400
     numbers = worked(tmp_path, 0, "500")
     assert numbers[("gateway_log_lines_dropped_total",)] == 3
     assert numbers["gateway_request_seconds_count", "route=orders"] == 3

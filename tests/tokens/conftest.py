@@ -13,7 +13,7 @@ from gateway.carrying.pool import ConnectionPool
 from gateway.stores import CredentialStore, open_store, upgrade
 from gateway.tokens.passwords import PasswordHasher
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import ServerCredential
+from gateway.upstream.credential import BearerCredential
 from gateway.upstream.grant import ClientCredentials
 from gateway.vocab.events import Event
 from gateway.wiring import clock, now
@@ -33,7 +33,7 @@ async def backend(upstream: Commerce) -> AsyncIterator[Backend]:
     obtain = ClientCredentials(
         pool, "/oauth/access_token", "canary-upstream-id", SecretStr(UPSTREAM_SECRET), None, 60.0, now
     )
-    credential = ServerCredential(obtain, ignore, now)
+    credential = BearerCredential(obtain, ignore, now)
     yield Backend(pool, credential, clock)
     await credential.close()
     await pool.close()

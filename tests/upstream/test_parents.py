@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.demo.data import APRIL, LESLIE, RON, RON_ID, identity
 from gateway.upstream.backend import Backend
-from gateway.upstream.credential import ServerCredential
+from gateway.upstream.credential import BearerCredential
 from gateway.upstream.grant import Grant
 from gateway.upstream.parents import Parents
 from gateway.vocab.messages import Parent, Trace
@@ -80,7 +80,7 @@ async def test_a_yes_is_remembered_until_its_time_is_over(upstream: Commerce) ->
         return Grant(issue_bearer(upstream.shop), 3600.0)
 
     pool = pool_of(upstream.url, most=1)
-    credential = ServerCredential(obtain, lambda _: None, lambda: times[0])
+    credential = BearerCredential(obtain, lambda _: None, lambda: times[0])
     parents = Parents(Backend(pool, credential, lambda: times[0]), 1.0, lambda: times[0])
     parent = Parent(OWN, OWN.rpartition("/")[2], "/relationships/customer/data/id", RON_ID, guest=False)
     counts = []

@@ -20,6 +20,8 @@ SEEDING = {"cart-items", "cart-checkout"}
 def broken(**access: Any) -> str:
     """Return the production file, fewer routes of it, with the customers' access of some routes replaced."""
     document = yaml.safe_load(MOLTIN.read_text())
+    # An upstream that would refuse a storefront what is planted here keeps it from being seen.
+    del document["upstream"]["public_credential"]
     kept = KEPT | SEEDING | {name.replace("_", "-") for name in access}
     document["routes"] = [route for route in document["routes"] if route["name"] in kept]
     for route in document["routes"]:

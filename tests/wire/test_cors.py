@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.vocab.messages import Headers
-from gateway.wire.cors import SCOPED_VARY, Cors, is_preflight
+from gateway.wire.cors import Cors, is_preflight, scoped_vary
 from gateway.wire.headers import CONDITIONAL
 
 SHOP: Headers = (("origin", "https://shop.example"),)
@@ -73,7 +73,8 @@ def test_a_preflight_has_both_lines(headers: Headers, *, expected: bool) -> None
 
 def test_scoped_answers_vary_by_who_asks() -> None:
     """A cache that ignores no-store still keeps customers apart."""
-    assert SCOPED_VARY == "Authorization, X-Moltin-Customer-Token"
+    assert scoped_vary("x-moltin-customer-token") == "Authorization, X-Moltin-Customer-Token"
+    assert scoped_vary("authorization") == "Authorization"
 
 
 def test_pages_may_read_what_answers_are_about() -> None:
