@@ -162,7 +162,7 @@ def planning(made: Snapshot, request: Request) -> Case:
             "3 authenticate": authenticated,
             "1-3 admit": lambda: admit(made, request, Trace()),
             "4 rules": lambda: [rule.apply(draft, whose) for rule in admission.access.scope],
-            "4 headers": lambda: wire_headers.for_upstream(request.headers, made.forwarded),
+            "4 headers": lambda: wire_headers.for_upstream(request.headers, made.api(admission.route).forwarded),
             "4 plan": lambda: plan(made, request, admission, None),
             "6 spell the target": lambda: wire_target.serialise(planned.path, planned.query),
         },
@@ -199,7 +199,7 @@ def guarding(made: Snapshot, request: Request, orders: int, *, paged: bool) -> C
     received = Answer(200, headers, body)
 
     def judge() -> Checked | Refusal:
-        return guard.judge(route, access, planned, whose, received, made.links)
+        return guard.judge(route, access, planned, whose, received, made.api(route).links)
 
     def whole() -> bytes:
         judged = judge()
@@ -212,16 +212,16 @@ def guarding(made: Snapshot, request: Request, orders: int, *, paged: bool) -> C
     judged = judge()
     if isinstance(judged, Refusal):
         sys.exit(f"the answer was refused: {judged}")
-    rewritten = made.links.rewrite(body)
+    rewritten = made.api(route).links.rewrite(body)
     document: Json = json.loads(rewritten)
     allowed = route.query or frozenset()
-    public_url = made.links.public_url
+    public_url = made.api(route).links.public_url
     return Case(
         f"guard, {orders} orders{' with page links' if paged else ''}, {len(body) / 1000:.1f} kB",
         whole,
         {
             "content type, inflate": read_head,
-            "rewrite links": lambda: made.links.rewrite(body),
+            "rewrite links": lambda: made.api(route).links.rewrite(body),
             "parse": lambda: wire_body.parse_answer(rewritten),
             "rules": lambda: [rule.inspect(document, whose, planned) for rule in access.guards],
             "counts and links": lambda: judged_members(document, planned, allowed, public_url, has_included=True),

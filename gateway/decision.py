@@ -4,7 +4,7 @@ Stages 1 to 4 before a request goes upstream; `flow` calls them in their order. 
 too: a `Later` is only made here, never run.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -32,11 +32,10 @@ from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import etags, idempotency
 from gateway.wire import headers as wire_headers
 from gateway.wire import target as wire_target
+from gateway.wire.api import Api
 from gateway.wire.body import UNENCODED, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
-from gateway.wire.links import LinkRewriter
-from gateway.wire.location import Places
 
 # RFC 9110 section 15.4.5.
 _OF_UNCHANGED = frozenset({"cache-control", "etag", "vary"})
@@ -50,16 +49,18 @@ class Snapshot(Struct, frozen=True):
     customers: CustomerVerifier
     clients: frozenset[tuple[CallerKind, str]]
     requires_bearer: bool
-    forwarded: frozenset[str]
+    apis: Mapping[str, Api]
     cors: Cors
-    links: LinkRewriter
-    places: Places
     token_header: str = wire_headers.CUSTOMER_TOKEN
     public: Headers = ()
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
     pseudonym: str = wire_headers.GATEWAY
     lines: LineMemory = field(default_factory=LineMemory)
+
+    def api(self, route: Route) -> Api:
+        """Return the upstream of a route."""
+        return self.apis[route.upstream]
 
 
 class Admission(Struct, frozen=True):
@@ -138,7 +139,7 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     match = snapshot.routes.match(request.method, target.segments)
     if isinstance(match, Refusal):
         return match
-    trace.route = match.route.name
+    trace.route, trace.upstream = match.route.name, match.route.upstream
     if match.route.endpoint is not None and match.route.endpoint is not Endpoint.LOGIN:
         return wire_target.illegible(target) or Admission(
             target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None)
@@ -254,7 +255,7 @@ def _by_authorization(
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:
     """Stage 4: narrow the request. Pure; `document` is the body where `scope.needs_document` asks for it."""
     asked = (admission.route, admission.access, admission.whose, request, admission.target, document)
-    planned = scope.make_plan(*asked, snapshot.forwarded, snapshot.public, snapshot.pseudonym)
+    planned = scope.make_plan(*asked, snapshot.api(admission.route).forwarded, snapshot.public, snapshot.pseudonym)
     keys = admission.route.idempotency_key
     if isinstance(planned, Refusal) or keys is IdempotencyKey.OFF or planned.method in READS:
         return planned

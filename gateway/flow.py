@@ -46,7 +46,7 @@ from gateway.vocab.messages import (
 )
 from gateway.vocab.policy import Endpoint, Passwords, Perform, Route
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire import target as wire_target
+from gateway.wire.api import address
 from gateway.wire.body import encode
 from gateway.wire.cors import is_preflight, scoped_vary
 from gateway.wire.counting import counting
@@ -78,15 +78,16 @@ class PasswordKeeper(Protocol):
 
 
 class Flow:
-    """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself.
+    """Takes requests through all stages; `backends` and `parents` by upstream.
 
+    `keeper` is None where the upstream keeps the passwords itself.
     `counted` tells under what a client's address counts in shares and throttles (`wire.counting`).
     """
 
     def __init__(  # noqa: PLR0913 - what the wiring has made
         self,
-        backend: Backend,
-        parents: Parents,
+        backends: Mapping[str, Backend],
+        parents: Mapping[str, Parents],
         keeper: PasswordKeeper | None,
         endpoints: Mapping[Endpoint, Handler],
         emit: Emit,
@@ -96,13 +97,13 @@ class Flow:
     ) -> None:
         self._private: Headers = (*_PRIVATE, ("vary", scoped_vary(token_header)))
         self._scoped: Headers = (("content-type", "application/json"), *self._private)
-        self._backend = backend
+        self._backends = backends
         self._parents = parents
         self._keeper = keeper
         self._endpoints = endpoints
         self._emit = emit
         self._counted = counted
-        self._creations = Creations(backend, parents)
+        self._creations = Creations(backends, parents)
         self._closed: set[str] = set()
 
     def decide(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
@@ -160,7 +161,7 @@ class Flow:
             referred: frozenset[tuple[str, str]] = frozenset()
             is_guests = False
             for parent in planned.parents:
-                allowed = await self._parents.check(parent, trace)
+                allowed = await self._parents[parent.upstream or admission.route.upstream].check(parent, trace)
                 if isinstance(allowed, Refusal):
                     return self._refused(allowed, admission.route, trace)
                 referred |= allowed.refers
@@ -191,17 +192,17 @@ class Flow:
         """Stage 5: a request that can be sent, as soon as there is a credential. A body of None is streamed."""
         headers = (*planned.headers, *planned.key, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         if planned.conditions and not scope.is_judged_first(admission.access, planned):
-            headers += snapshot.links.tags.unmarked(planned.conditions)
-        target = admission.sent or wire_target.serialise(planned.path, planned.query)
+            headers += snapshot.api(admission.route).links.tags.unmarked(planned.conditions)
+        target = address(admission.route, admission.whose, planned, admission.sent)
         buffered = scope.is_buffered(admission.route, admission.access)
-        name = lent(admission.access, planned)
-        lines = self._backend.in_hand(name)
+        name, backend = lent(admission.access, planned), self._backends[admission.route.upstream]
+        lines = backend.in_hand(name)
         if lines is not None:
             headers += lines
             return Ready(admission, planned, target, headers, buffered, body or b"", body is None, lines)
 
         async def later() -> Decided:
-            lines = await self._backend.lines(name)
+            lines = await backend.lines(name)
             if isinstance(lines, Refusal):
                 return lines
             sent = headers + lines
@@ -215,13 +216,13 @@ class Flow:
         What changes nothing is sent once more with a fresh one. Anything else is the client's to repeat, who knows
         whether twice does harm: the upstream said that it did not let us in.
         """
-        name = lent(ready.admission.access, ready.plan)
-        self._backend.reject(name, ready.lent)
+        name, backend = lent(ready.admission.access, ready.plan), self._backends[ready.admission.route.upstream]
+        backend.reject(name, ready.lent)
         if ready.is_repeat or ready.plan.method not in SAFE:
             return rejection(name)
 
         async def later() -> Decided:
-            fresh = await self._backend.lines(name, ready.lent)
+            fresh = await backend.lines(name, ready.lent)
             if isinstance(fresh, Refusal):
                 return fresh
             kept = tuple(line for line in ready.headers if line not in ready.lent)
@@ -237,9 +238,10 @@ class Flow:
         conditions: then the reply comes later.
         """
         admission, plan = ready.admission, ready.plan
+        links = snapshot.api(admission.route).links
         asks = bool(plan.conditions) and scope.is_judged_first(admission.access, plan)
         judged = guard.judge(
-            *(admission.route, admission.access, plan, admission.whose, answer, snapshot.links),
+            *(admission.route, admission.access, plan, admission.whose, answer, links),
             is_proven=bool(plan.conditions) and not asks,
         )
         if not isinstance(judged, Checked):
@@ -270,14 +272,15 @@ class Flow:
     ) -> Checked | Refusal:
         """Stages 5 to 7 for one more request on the way of a client's own, with its conditions."""
         body = b"" if plan.document is None else encode(plan.document)
-        conditions = snapshot.links.tags.unmarked(plan.conditions)
+        links = snapshot.api(admission.route).links
+        conditions = links.tags.unmarked(plan.conditions)
         headers = (*plan.headers, *conditions, *_OWN_HEADERS, ("x-request-id", trace.request_id))
-        call = Call(plan.method, wire_target.serialise(plan.path, plan.query), headers, body)
-        name = lent(admission.access, plan)
-        answer = await self._backend.send(call, admission.route.answer_limit, trace, name)
+        call = Call(plan.method, address(admission.route, admission.whose, plan), headers, body)
+        backend, name = self._backends[admission.route.upstream], lent(admission.access, plan)
+        answer = await backend.send(call, admission.route.answer_limit, trace, name)
         if isinstance(answer, Refusal):
             return guard.unusable(answer, admission.access, plan)
-        judged = (admission.route, admission.access, plan, admission.whose, answer, snapshot.links)
+        judged = (admission.route, admission.access, plan, admission.whose, answer, links)
         return guard.judge(*judged, is_proven=is_proven)
 
     async def _kept(

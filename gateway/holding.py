@@ -16,9 +16,13 @@ from gateway.vocab.policy import Credential
 
 
 def hold(
-    options: written.Credential, name: Credential, pool: ConnectionPool, emit: Emit, now: Callable[[], float]
+    options: written.Credential,
+    name: tuple[str, Credential],
+    pool: ConnectionPool,
+    emit: Emit,
+    now: Callable[[], float],
 ) -> Held:
-    """Return the holder of a credential; grants are obtained through `pool`."""
+    """Return the holder of a credential: `name` is its upstream's and its own. Grants are obtained through `pool`."""
     obtain: Obtain
     match options:
         case written.NoCredential():
@@ -45,4 +49,4 @@ def hold(
             )
         case _:
             assert_never(options)
-    return BearerCredential(obtain, emit, now, name)
+    return BearerCredential(obtain, emit, now, *name)

@@ -52,7 +52,8 @@ def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, hea
     if coding is not None and coding not in CODINGS:
         return Refusal(Code.UPSTREAM_INVALID, "JSON in a content coding that cannot be read")
     passing = wire_headers.for_client(headers, set_cookie=ready.admission.route.set_cookie)
-    lines = true_lines(passing, snapshot.links, status, ready.plan.conditions, rewrites=rewrites)
+    links = snapshot.api(ready.admission.route).links
+    lines = true_lines(passing, links, status, ready.plan.conditions, rewrites=rewrites)
     if status in guard_status.REDIRECTS:
         place = _redirected(snapshot, ready, request, status, passing)
         if isinstance(place, Refusal):
@@ -82,7 +83,7 @@ def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int,
         return Refusal(Code.UPSTREAM_INVALID, "more than one Location")
     if not found:
         return ""
-    place = snapshot.places.read(found[0], ready.target)
+    place = snapshot.api(ready.admission.route).places.read(found[0], ready.target)
     carries = (
         status in {307, 308}
         or ready.admission.caller.kind is CallerKind.TRUSTED
@@ -116,12 +117,12 @@ def without_range(ready: Ready, status: int, headers: Headers) -> Later | Refusa
     return later
 
 
-def inflated(snapshot: Snapshot, head: Relayed, answer: Answer, limit: int) -> Reply | Refusal:
+def inflated(snapshot: Snapshot, ready: Ready, answer: Answer, head: Relayed, limit: int) -> Reply | Refusal:
     """Return an open answer that came compressed, in plain and rewritten; at most `limit` bytes of it."""
     plain = inflate(answer.body, wire_headers.content_coding(answer.headers), limit)
     if isinstance(plain, Refusal):
         return plain
-    return Reply(answer.status, head.headers, snapshot.links.rewrite(plain))
+    return Reply(answer.status, head.headers, snapshot.api(ready.admission.route).links.rewrite(plain))
 
 
 def error_reply(answer: Answer) -> Reply | Refusal:

@@ -28,7 +28,7 @@ from gateway.ops.lag import LoopWatch
 from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
-from gateway.reaching import Means, reach
+from gateway.reaching import Means, reach_all
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import Handed, make_admin
 from gateway.server.descriptors import Exhaustion, share
@@ -117,21 +117,22 @@ async def running(  # noqa: PLR0913 - what a process may be given
     async with AsyncExitStack() as stack:
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
-        heads, descriptors = HeadLimits(**dict(config.limits.head)), share(config.upstream.connections)
-        reached = reach(config.upstream, descriptors.upstream, Means(outbox, heads, emit, now, clock), stack)
-        reached.pool.on_failed = Exhaustion(emit, clock)
+        heads = HeadLimits(**dict(config.limits.head))
+        descriptors = share(sum(one.connections for one in config.apis.values()))
+        means = Means(outbox, heads, emit, now, clock, Exhaustion(emit, clock))
+        reached = reach_all(config.apis, descriptors.upstream, means, stack)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier = await _passwords(config, reached.backend, emit, stack, opened)
+        store, hasher, keeper, verifier = await _passwords(config, reached.backends[config.first], emit, stack, opened)
         login = Login(verifier, _throttle(config), clock, emit)
         flow = Flow(
-            *(reached.backend, reached.parents, keeper, _endpoints(config, login, ring), emit),
+            *(reached.backends, reached.parents, keeper, _endpoints(config, login, ring), emit),
             token_header=config.tokens.header,
             counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
         )
         server = config.server
         edge = Edge(
-            *(flow, reached.pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
+            *(flow, reached.pools, outbox, lambda: compiled, emit, now, clock, server.keepalive),
             heads=heads,
             half_closed=server.half_closed,
             peers=_peers(config, emit),
@@ -139,7 +140,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
 
         async def ready() -> dict[str, bool | str]:
             return {
-                "credential": reached.is_good,
+                **reached.conditions,
                 "store": store is None or await is_usable(store),
                 "not_draining": not edge.is_draining,
             }
@@ -156,8 +157,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        for one in reached.held:
-            stack.callback(group.create_task(one.run(), name="credential renewal").cancel)
+        for held in reached.held:
+            stack.callback(group.create_task(held.run(), name="credential renewal").cancel)
         watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
         stack.callback(watching.cancel)
         _note(config, (listen, admin), descriptors.note, emit)

@@ -17,6 +17,7 @@ from gateway.vocab.messages import (
 )
 from gateway.vocab.policy import Access, Endpoint, Route
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.api import Api
 from gateway.wire.cors import Cors
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
@@ -49,10 +50,14 @@ SNAPSHOT = Snapshot(
     customers=CustomerVerifier(RING, "us", "shop", DAY, re.compile(r"c\d+")),
     clients=frozenset({(CallerKind.PUBLIC, "front"), (CallerKind.TRUSTED, "back")}),
     requires_bearer=True,
-    forwarded=frozenset({"accept"}),
+    apis={
+        "default": Api(
+            forwarded=frozenset({"accept"}),
+            links=LinkRewriter(("http://up.example",), "https://gw.example"),
+            places=Places("http://up.example", (), "https://gw.example", ("https://sso.example",)),
+        )
+    },
     cors=Cors(frozenset({"https://app.example"})),
-    links=LinkRewriter(("http://up.example",), "https://gw.example"),
-    places=Places("http://up.example", (), "https://gw.example", ("https://sso.example",)),
     public=PUBLIC,
 )
 JSON_LINE = ("content-type", "application/json")

@@ -21,8 +21,7 @@ async def test_both_credentials_reach_the_upstream(upstream: Commerce) -> None:
     config = Config.model_validate(minimal(upstream=options))
     means = Means(Outbox(asyncio.get_running_loop()), HeadLimits(), lambda _: None, now, clock)
     async with AsyncExitStack() as stack:
-        reached = reach(config.upstream, 3, means, stack)
-        assert reached.is_good
+        reached = reach("default", config.upstream, 3, means, stack)
         assert len(reached.held) == 2
         assert reached.pool.most == 3
         assert await reached.backend.lines(Credential.SERVER) == ()

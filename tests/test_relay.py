@@ -91,7 +91,7 @@ def test_which_lines_are_passed_on() -> None:
         ("set-cookie", "a=b"),
         ("location", "http://up.example/v2/products/p1"),
     )
-    tag = SNAPSHOT.links.tags.marked("a")
+    tag = SNAPSHOT.apis["default"].links.tags.marked("a")
     kept: Headers = (JSON_LINE, ("etag", tag), ("location", "https://gw.example/v2/products/p1"))
     head = passed_on(201, *lines)
     assert isinstance(head, Relayed)

@@ -12,17 +12,17 @@ _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not lis
 
 
 def leads_back(config: Config, listen: Address, admin: Address) -> str | None:
-    """Say that `upstream.url` is an address that the gateway is about to listen on; None where it is not.
+    """Say that an upstream's `url` is an address that the gateway is about to listen on; None where none is.
 
     A name is looked up only where the ports agree, and one that cannot be looked up is no such address.
     """
-    if config.upstream.proxy is not None:
-        # What the name means is the proxy's to say.
-        return None
-    url = yarl.URL(config.upstream.url)
-    for address in (listen, admin):
-        if url.port == address.port and _hosts(url.host or "") & _own(address):
-            return f"upstream.url leads to the gateway itself ({address}): write the address of the API"
+    for name, upstream in config.apis.items():
+        url = yarl.URL(upstream.url)
+        # Behind a proxy, what the name means is the proxy's to say.
+        for address in (listen, admin) if upstream.proxy is None else ():
+            if url.port == address.port and _hosts(url.host or "") & _own(address):
+                where = "upstream" if name not in config.upstreams else f"upstreams.{name}"
+                return f"{where}.url leads to the gateway itself ({address}): write the address of the API"
     return None
 
 

@@ -26,6 +26,7 @@ from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Tra
 from gateway.vocab.policy import Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
+from gateway.wire.api import address
 from gateway.wire.body import parse_request
 from gateway.wire.headers import AUTHORIZATION, CUSTOMER_TOKEN, first
 from gateway.wiring import now
@@ -90,9 +91,9 @@ class Answer:
         """Return the request as it goes upstream."""
         if self.plan is None:
             return None
-        target = self.sent or wire_target.serialise(self.plan.path, self.plan.query)
-        path, _, query = target.partition("?")
+        path, _, query = (self.sent or "").partition("?")
         return {
+            "upstream": None if self.route is None else self.route.upstream,
             "method": self.plan.method,
             "path": path,
             "query": query,
@@ -146,7 +147,8 @@ class Answer:
         before, after = self.before(), self.after()
         for name in ("method", "path", "query", "headers", "body"):
             change.add_row(name, _shown(before[name]), _shown(after[name]) if after else "nothing")
-        change.add_row("credential", "-", f"{self.lent}" if after else "nothing")
+        for name in ("upstream", "credential"):
+            change.add_row(name, "-", f"{after[name]}" if after else "nothing")
         others = whole("other routes", "why not")
         for other, reason in self.others:
             others.add_row(other, reason)
@@ -178,14 +180,15 @@ def explain(config: Config, question: Question) -> Answer:
         if admission.code is Code.BEARER_MISSING:
             answer.notes.append("--as public, --as trusted or --customer ID asks as somebody who has a token")
         return answer
-    answer.route, answer.sent = admission.route, admission.sent
+    answer.route = admission.route
     if admission.route.endpoint is not None:
         answer.notes.append("the gateway answers this path itself")
         return answer
     _plan(compiled, request, admission, answer)
     if answer.plan is not None:
+        answer.sent = address(admission.route, admission.whose, answer.plan, admission.sent)
         answer.lent = lent(admission.access, answer.plan)
-        answer.credential_lines = dict(credential_lines(config, answer.lent))
+        answer.credential_lines = dict(credential_lines(config.apis[admission.route.upstream], answer.lent))
         guests = lent(admission.access, structs.replace(answer.plan, is_guests=True))
         if guests is not answer.lent:
             answer.notes.append(f"if the record that is looked up first is nobody's, it goes with `{guests}`")

@@ -51,8 +51,15 @@ def coverage_table(config: Config, proof: Proof) -> Table:
     for model in config.routes:
         route = compile_route(config, model)
         cells = (describe(route.access.get(kind)) for kind in CallerKind)
-        table.add_row(route.name, " ".join(model.methods), route.path, *cells, _proven(model, proof))
+        table.add_row(route.name, " ".join(model.methods), _path(config, model), *cells, _proven(model, proof))
     return table
+
+
+def _path(config: Config, model: Route) -> str:
+    """Return a route's path, and where its requests go if that is not the same path of the only upstream."""
+    if len(config.apis) == 1 and model.upstream_path is None:
+        return model.path
+    return f"{model.path} -> {model.upstream or config.first}: {model.upstream_path or model.path}"
 
 
 def _proven(model: Route, proof: Proof) -> str:

@@ -69,7 +69,7 @@ class Proxy(Closed):
 
 
 class Upstream(Closed):
-    """The commerce API behind the gateway."""
+    """An API behind the gateway."""
 
     url: Annotated[str, AfterValidator(base_url)] = Field(description="Base URL of the API.")
     credential: Credential = Field(

@@ -10,7 +10,7 @@ from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
-from gateway.config.upstreams import upstream_findings, upstream_secrets
+from gateway.config.upstreams import knows_all, upstream_findings, upstream_places, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
@@ -40,6 +40,10 @@ _METHODS = {
 
 def findings(config: Config) -> Iterator[Finding]:
     """Yield every fault of a file whose single values are right."""
+    if not config.apis:
+        # Nothing can be said of what goes nowhere.
+        yield ("upstream",), "a required key is missing", "add upstream:"
+        return
     yield from _keys(config)
     yield from _clients(config)
     yield from _token_header(config)
@@ -59,6 +63,8 @@ def findings(config: Config) -> Iterator[Finding]:
         for where, what, hint in _route(route):
             faulty.add(("routes", index, *where[:2]))
             yield ("routes", index, *where), what, hint
+    if not knows_all(config):
+        return
     # What is wrong in itself proves nothing, and need not be told so twice.
     yield from (finding for finding in prove(config).faults if not {finding[0][:2], finding[0][:4]} & faulty)
 
@@ -131,9 +137,10 @@ def _token_header(config: Config) -> Iterator[Finding]:
     if header == AUTHORIZATION and config.clients.require:
         what = "Authorization carries the bearers of clients, which clients.require asks for"
         yield ("tokens", "header"), what, "choose another header, or write clients: {require: false}"
-    if header in config.upstream.forward_headers:
-        what = "this header carries customer tokens (tokens.header), which never go upstream"
-        yield ("upstream", "forward_headers"), what, f"take {header} from the list"
+    for place, upstream in upstream_places(config):
+        if header in upstream.forward_headers:
+            what = "this header carries customer tokens (tokens.header), which never go upstream"
+            yield (*place, "forward_headers"), what, f"take {header} from the list"
 
 
 def _routes(config: Config) -> Iterator[Finding]:
@@ -233,7 +240,7 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         if caller == "public" and _needs_customer(rule):
             yield where, "this rule needs a customer, and a public caller is none", "move it to customer:"
         yield from _missing(where, rule, parameters)
-        if isinstance(rule, ParentOwner) and not rule.path and not parse_template(route.path)[-1].is_parameter:
+        if isinstance(rule, ParentOwner) and not rule.path and not route.template[-1].is_parameter:
             yield where, "the path does not end with a record that could be looked up", "say which one with path:"
         place = _written(rule)
         if place in written:

@@ -6,6 +6,7 @@ from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
+from gateway.config.apiside import Upstream
 from gateway.config.credential import who
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
@@ -16,11 +17,13 @@ from gateway.routing import RouteTable
 from gateway.vocab import policy
 from gateway.vocab.algorithm import Algorithm
 from gateway.vocab.messages import CallerKind
+from gateway.wire.api import Api
 from gateway.wire.client_address import public_lines
 from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED, GATEWAY
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
+from gateway.wire.public_paths import PublicPaths
 from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
@@ -51,7 +54,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         clients=frozenset(public | trusted),
         requires_bearer=clients.require,
         token_header=tokens.header,
-        forwarded=FORWARDED | set(config.upstream.forward_headers),
+        apis={name: _api(config, name, upstream) for name, upstream in config.apis.items()},
         cors=Cors(
             *(frozenset(config.cors.origins), int(config.cors.max_age), (tokens.header, *config.cors.headers)),
             expose=tuple(
@@ -61,11 +64,23 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
         authorities=_authorities(config),
         pseudonym=pseudonym(config),
         keeps_request_ids=config.server.request_id == "keep",
-        links=LinkRewriter((config.upstream.url, *config.upstream.link_origins), config.public_url),
-        places=Places(
-            *(config.upstream.url, config.upstream.link_origins, config.public_url), config.upstream.redirect_origins
-        ),
         public=public_lines(config.public_url),
+    )
+
+
+def _api(config: Config, name: str, upstream: Upstream) -> Api:
+    """Compile what is known of one upstream; a path of it that several routes are sent to is the first one's."""
+    paths = PublicPaths(
+        {
+            route.upstream_path: route.path
+            for route in reversed(config.routes)
+            if route.upstream_path is not None and (route.upstream or config.first) == name
+        }.items()
+    )
+    return Api(
+        FORWARDED | set(upstream.forward_headers),
+        LinkRewriter((upstream.url, *upstream.link_origins), config.public_url, paths),
+        Places(upstream.url, upstream.link_origins, config.public_url, upstream.redirect_origins, paths),
     )
 
 
@@ -76,8 +91,8 @@ def pseudonym(config: Config) -> str:
     """
     if config.server.pseudonym is not None:
         return config.server.pseudonym
-    shared = (config.upstream.url, who(config.upstream.credential), config.public_url)
-    told = "\n".join((*shared, config.tokens.issuer, config.tokens.audience))
+    known = [text for one in config.apis.values() for text in (one.url, who(one.credential))]
+    told = "\n".join((*known, config.public_url, config.tokens.issuer, config.tokens.audience))
     return f"{GATEWAY}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
 
 
@@ -88,10 +103,12 @@ def _authorities(config: Config) -> frozenset[str]:
 
 
 def _endpoints(config: Config) -> list[policy.Route]:
+    answered = {
+        policy.Endpoint.BEARER: ("POST", config.clients.path),
+        policy.Endpoint.LOGIN: ("POST", config.customers.login_path),
+        policy.Endpoint.JWKS: ("GET", policy.JWKS_PATH),
+    }
     return [
-        policy.Route("bearer", config.clients.path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.BEARER),
-        policy.Route(
-            "login", config.customers.login_path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.LOGIN
-        ),
-        policy.Route("jwks", policy.JWKS_PATH, frozenset({"GET"}), _EVERYBODY, endpoint=policy.Endpoint.JWKS),
+        policy.Route(endpoint.value, path, frozenset({method}), _EVERYBODY, upstream=config.first, endpoint=endpoint)
+        for endpoint, (method, path) in answered.items()
     ]

@@ -12,7 +12,8 @@ _DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 def dump(config: Config) -> str:
     """Write the effective configuration as YAML, secrets masked."""
-    document = config.model_dump(mode="json", exclude_none=True)
+    # The first of several stands among them already.
+    document = config.model_dump(mode="json", exclude_none=True, exclude=None if config.is_nameless else {"upstream"})
     return yaml.dump(document, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
 
 

@@ -48,11 +48,13 @@ def knows_the_customer(access: object) -> bool:
 
 
 def parent_position(route: Route, rule: ParentOwner) -> int | None:
-    """Return which segment of the route's path names the record that is looked up; None where it is none of them."""
+    """Return which segment of `route.template` names the record that is looked up; None where it is none of them."""
+    if rule.upstream not in {None, route.upstream}:
+        return None
     if rule.path is None:
-        return len(parse_template(route.path)) - 1
-    is_above = f"{route.path}/".startswith(f"{rule.path}/")
-    return rule.path.count("/") - 1 if is_above else None
+        return len(route.template) - 1
+    parent = parse_template(rule.path)
+    return len(parent) - 1 if route.template[: len(parent)] == parent else None
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,7 @@ class Evidence:
 
     @cached_property
     def _parts(self) -> tuple[Part, ...]:
-        return parse_template(self.route.path)
+        return self.route.template
 
     @property
     def _last(self) -> str:

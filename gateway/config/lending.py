@@ -6,6 +6,7 @@ everything else gets what the API gives to everybody.
 
 from collections.abc import Iterator
 
+from gateway.config.apiside import Upstream
 from gateway.config.credential import Basic, Header, NoCredential
 from gateway.config.model import Access, Config, Route, Rules
 from gateway.guard.rules.owner import Owner
@@ -35,7 +36,7 @@ def credentials(config: Config, route: Route, caller: CallerKind, access: Access
 
     All others carry the public one.
     """
-    if config.upstream.public_credential is None or caller is CallerKind.TRUSTED:
+    if config.api_of(route).public_credential is None or caller is CallerKind.TRUSTED:
         return ALL_METHODS, ALL_METHODS
     if route.credential is not None:
         lent = ALL_METHODS if route.credential is Credential.SERVER else _NONE
@@ -77,9 +78,9 @@ def _keeps_passwords(config: Config, route: Route, access: Access) -> bool:
     )
 
 
-def credential_lines(config: Config, name: Credential) -> Iterator[tuple[str, str]]:
+def credential_lines(upstream: Upstream, name: Credential) -> Iterator[tuple[str, str]]:
     """Yield the header line of a credential, its secret masked."""
-    match config.upstream.public_credential if name is Credential.PUBLIC else config.upstream.credential:
+    match upstream.public_credential if name is Credential.PUBLIC else upstream.credential:
         case Header() as held:
             yield held.name, f"<{name} credential>"
         case Basic():
@@ -92,10 +93,10 @@ def credential_lines(config: Config, name: Credential) -> Iterator[tuple[str, st
 
 def lent_freely(config: Config) -> Iterator[tuple[str, str]]:
     """Yield each route whose requests carry the server's credential though nothing binds them, and what that means."""
-    upstream = config.upstream
-    if upstream.public_credential is None and upstream.credential.kind == "none":
-        return
     for route in config.routes:
+        upstream = config.api_of(route)
+        if upstream.public_credential is None and upstream.credential.kind == "none":
+            continue
         callers = [
             caller
             for caller, access in (

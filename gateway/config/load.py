@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.authn.rotation import State, in_ring, read_keys
+from gateway.config.apiside import Upstream
 from gateway.config.check import Location, findings, secret_places
 from gateway.config.credential import KINDS
 from gateway.config.faults import ConfigError, Fault
@@ -189,10 +190,12 @@ def _known_keys(location: Location) -> list[str]:
     for step in location:
         following: list[Any] = []
         for candidate in candidates:
-            if isinstance(step, int):
+            field = candidate.model_fields.get(step) if isinstance(step, str) else None
+            if field is not None:
+                following.extend(models_in(field.annotation))
+            elif isinstance(step, int) or candidate is Upstream:
+                # An item of a list, or the name of an upstream: what stands there is what its list is of.
                 following.append(candidate)
-            elif step in candidate.model_fields:
-                following.extend(models_in(candidate.model_fields[step].annotation))
         candidates = following
     return sorted({name for candidate in candidates for name in candidate.model_fields})
 

@@ -48,8 +48,8 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
         nested.extend((f"{path}.{name}".lstrip("."), inner) for inner in models_in(field.annotation))
     yield ""
     for inner_path, inner in nested:
-        # Both credentials may be of any kind; one is enough to say what there is to it.
-        if inner not in {Rules, ScopeStep, GuardStep} and not inner_path.endswith(".public_credential"):
+        # Both credentials may be of any kind, and all upstreams are alike: one is enough to say what there is to it.
+        if inner not in {Rules, ScopeStep, GuardStep} and not inner_path.endswith((".public_credential", "upstreams")):
             yield from _sections(inner, inner_path)
 
 
@@ -78,7 +78,7 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default_factory is not None or isinstance(value, BaseModel):
         return "see below"
-    if value is None or value in ((), ""):
+    if value is None or value in ((), "", {}):
         return "-"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 

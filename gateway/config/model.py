@@ -3,6 +3,7 @@
 It checks single values; what must fit together across the file is in check.py.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -32,14 +33,17 @@ from gateway.config.texts import (
     optional_base_url,
     reason_text,
     token_header,
+    upstream_path_text,
 )
 from gateway.config.units import Duration, Size
+from gateway.config.upstream_path import UpstreamPath, parse_upstream_path
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules import RULES as GUARD_RULES
+from gateway.routing import Part, parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.stores.postgres_url import without_password
-from gateway.vocab.policy import Credential, IdempotencyKey, Passwords
+from gateway.vocab.policy import DEFAULT_UPSTREAM, Credential, IdempotencyKey, Passwords
 
 # What stands in a file; config/load.py puts the keys in place of their folder.
 _KEYS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string", "examples": ["keys"]}]}
@@ -221,6 +225,14 @@ class Route(Closed):
     methods: tuple[Method, ...] = Field(min_length=1, description="Methods; HEAD follows GET.")
     access: AccessPerCaller = Field(description="What each kind of caller may do.")
     query: tuple[str, ...] = Field(default=(), description="Query parameters that pass where rules apply.")
+    upstream: str | None = Field(
+        default=None, description="Which of the `upstreams` the requests go to; without it, to the first."
+    )
+    upstream_path: Annotated[str, AfterValidator(upstream_path_text)] | None = Field(
+        default=None,
+        description="The path there, if it is another one: each parameter of `path` once, in a segment or as a filter,"
+        " such as /api/orders/{oid}/ or /orders?id=eq.{oid}. Links of the API come back as `path`.",
+    )
     passwords: Passwords | None = Field(
         default=None,
         description="What the route does with passwords: register, change, forget or show. No effect where"
@@ -256,12 +268,33 @@ class Route(Closed):
         " check` shows it, and the log at start.",
     )
 
+    @property
+    def sends_to(self) -> UpstreamPath | None:
+        """Where its requests go at the upstream, if not to `path`."""
+        return None if self.upstream_path is None else parse_upstream_path(self.upstream_path)
+
+    @property
+    def template(self) -> tuple[Part, ...]:
+        """Which records of the upstream it is about: its path there, with what a filter picks out behind it."""
+        return parse_template(self.path) if self.sends_to is None else self.sends_to.template
+
+
+UpstreamName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+
 
 class Config(Closed):
     """The whole routing file."""
 
     version: Literal[1] = Field(description="Version of this format.")
-    upstream: Upstream = Field(description="The commerce API behind the gateway.")
+    upstreams: dict[UpstreamName, Upstream] = Field(
+        default={},
+        description="In place of `upstream`, or beside it, several APIs by name, each with keys as `upstream` has them."
+        " The first is that of routes that name none, and that of the customers; `upstream` is the first of all, and is"
+        " called default.",
+    )
+    upstream: Upstream = Field(  # type: ignore[assignment]  # it is None only in files that are faulty
+        default=None, description="The commerce API behind the gateway; required without `upstreams`."
+    )
     public_url: Annotated[str, AfterValidator(optional_base_url)] = Field(
         default="", description="The gateway's own URL; links of the upstream become this, or path-only without it."
     )
@@ -280,3 +313,28 @@ class Config(Closed):
     insecure_ephemeral_key: Flag = Field(
         default=False, description="true: without keys, one is made at start and dies with it. For demonstrations only."
     )
+
+    @model_validator(mode="after")
+    def _first_stands_for_one(self) -> Self:
+        if not self.is_nameless and self.upstreams:
+            object.__setattr__(self, "upstream", next(iter(self.upstreams.values())))
+        return self
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the file has an `upstream` without a name."""
+        return "upstream" in self.model_fields_set
+
+    @property
+    def apis(self) -> Mapping[str, Upstream]:
+        """All upstreams by name, the first of them first; a checked file has one at least."""
+        return {DEFAULT_UPSTREAM: self.upstream, **self.upstreams} if self.is_nameless else self.upstreams
+
+    @property
+    def first(self) -> str:
+        """The name of the upstream that routes go to which name none, and that knows the customers."""
+        return next(iter(self.apis))
+
+    def api_of(self, route: Route) -> Upstream:
+        """Return the upstream of a route."""
+        return self.apis[route.upstream or self.first]

@@ -82,16 +82,24 @@ class Proof:
 class _File:
     """What a route must know of the others: which collections have owners and who says so, and what answers where.
 
-    A claim stands at its collection and at all that lies below.
+    Records are an upstream's: collections stand by upstream, at their paths there, and what answers where at public
+    paths. A claim stands at its collection and at all that lies below. `first` is the upstream of who names none.
     """
 
-    claims: Tree[tuple[Template, str]]
+    claims: Mapping[str, Tree[tuple[Template, str]]]
     nodes: Tree[Mapping[str, str]]
+    first: str
+
+    def claims_near(self, route: Route, template: Template) -> list[tuple[Template, tuple[Template, str]]]:
+        """Return the claims that meet a template at the upstream of a route, with where they stand."""
+        return self.claims[route.upstream or self.first].meeting(template)
 
 
 def _file(config: Config) -> _File:
-    claims = ((at, claim) for claim in _claims(config) for at in (claim[0], (*claim[0], TAIL)))
-    return _File(Tree(claims), _nodes(config))
+    claims: dict[str, list[tuple[Template, tuple[Template, str]]]] = {name: [] for name in config.apis}
+    for upstream, collection, says in _claims(config):
+        claims[upstream] += ((at, (collection, says)) for at in (collection, (*collection, TAIL)))
+    return _File({name: Tree(found) for name, found in claims.items()}, _nodes(config), config.first)
 
 
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
@@ -176,12 +184,12 @@ def _decide(route: Route, file: _File) -> Iterator[tuple[Decision, list[Finding]
 
 def _evidence(route: Route, caller: CallerKind, file: _File) -> Evidence:
     access = getattr(route.access, caller)
-    template = parse_template(route.path)
+    template = route.template
     owned = frozenset(
         position
         for position, part in enumerate(template)
         if part.is_parameter
-        and any(at == collection for at, (collection, _) in file.claims.meeting(template[:position]))
+        and any(at == collection for at, (collection, _) in file.claims_near(route, template[:position]))
     )
     return Evidence(route, caller, access if isinstance(access, Rules) else Rules(), owned, _claim(route, file))
 
@@ -191,45 +199,48 @@ def _claim(route: Route, file: _File) -> str:
     for caller, access in route.access:
         if knows_the_customer(access):
             return f"its own rules for {caller}"
-    template = parse_template(route.path)
-    claims = (claim for _, claim in file.claims.meeting(template))
-    return next((says for collection, says in claims if reaches(template, collection, file.nodes)), "")
+    template = route.template
+    claims = (claim for _, claim in file.claims_near(route, template))
+    # Another route takes public paths away; where a request goes then is no matter of theirs.
+    taken = file.nodes if route.sends_to is None else ()
+    return next((says for collection, says in claims if reaches(template, collection, taken)), "")
 
 
-def _claims(config: Config) -> Iterator[tuple[Template, str]]:
-    """Yield the collections whose records have owners.
+def _claims(config: Config) -> Iterator[tuple[str, Template, str]]:
+    """Yield the collections whose records have owners, each with its upstream and who says so.
 
     Rules that read the owner of a collection's records say so. A stamp on what lies below a record does not: a cart is
     whoever's knows its reference, and a checkout is stamped nevertheless.
     """
-    yield parse_template(config.customers.path), "customers.path"
-    seen: set[str] = set()
+    yield config.first, parse_template(config.customers.path), "customers.path"
+    seen: set[tuple[str, str]] = set()
     for route in config.routes:
-        template = parse_template(route.path)
         for _, access in route.access:
-            for collection in _owned_collections(route, template, access):
-                if collection and spelled(collection) not in seen:
-                    seen.add(spelled(collection))
-                    yield collection, f"route {route.name}"
+            for said, collection in _owned_collections(route, route.template, access):
+                upstream = said or route.upstream or config.first
+                if collection and (upstream, spelled(collection)) not in seen:
+                    seen.add((upstream, spelled(collection)))
+                    yield upstream, collection, f"route {route.name}"
 
 
-def _owned_collections(route: Route, template: Template, access: object) -> Iterator[Template]:
+def _owned_collections(route: Route, template: Template, access: object) -> Iterator[tuple[str | None, Template]]:
+    """Yield collections with the upstream that a rule names, if it names one."""
     if not isinstance(access, Rules):
         return
     names = [part.text if part.is_parameter else "" for part in template]
     is_by_id = template[-1].is_parameter
     for rule in access.scope_rules:
         if isinstance(rule, PathOwner) and rule.parameter in names:
-            yield template[: names.index(rule.parameter)]
+            yield None, template[: names.index(rule.parameter)]
         elif isinstance(rule, ParentOwner) and (position := parent_position(route, rule)) is not None:
-            yield template[:position]
+            yield rule.upstream, template[:position]
         elif isinstance(rule, ParentOwner) and len(set(rule.parameters)) == len(rule.parameters):
-            yield parse_template(rule.path or "")[:-1]
+            yield rule.upstream, parse_template(rule.path or route.path)[:-1]
     reads_owners = any(
         isinstance(rule, (Filter, Owner, BelongsTo)) for rule in (*access.scope_rules, *access.guard_rules)
     )
     if reads_owners and (is_by_id or "GET" in route.methods):
-        yield template[:-1] if is_by_id else template
+        yield None, template[:-1] if is_by_id else template
 
 
 def _nodes(config: Config) -> Tree[Mapping[str, str]]:

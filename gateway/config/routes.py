@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from gateway.config.evidence import knows_the_customer
 from gateway.config.lending import credentials
 from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
+from gateway.scope.names import fold
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -21,6 +22,9 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
         methods=frozenset(model.methods),
         access=dict(_access(config, model, unproven)),
         query=frozenset(model.query),
+        upstream=model.upstream or config.first,
+        sends_to=model.sends_to,
+        reserved=_reserved(model),
         passwords=None if config.customers.verify == "upstream" else model.passwords,
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
@@ -39,6 +43,12 @@ def _idempotency_key(model: Route) -> policy.IdempotencyKey:
     if model.passwords not in {None, policy.Passwords.SHOW}:
         return policy.IdempotencyKey.OFF
     return model.idempotency_key or policy.IdempotencyKey.PASS
+
+
+def _reserved(model: Route) -> frozenset[str]:
+    """Return the folded names of the query parameters that are the gateway's own on a route."""
+    names = frozenset() if model.sends_to is None else model.sends_to.names
+    return frozenset(fold(name.partition("[")[0]) for name in names)
 
 
 def _is_alike(model: AccessPerCaller) -> bool:

@@ -23,9 +23,11 @@ def _relax(section: Any, sections: dict[str, Any]) -> None:
     """Drop `required` from what `extends` merges key by key: a file need not repeat what its base says. Lists stay."""
     section.pop("required", None)
     for field in section["properties"].values():
-        name = field.get("$ref", "").rpartition("/")[2]
-        if "properties" in sections.get(name, {}):
-            _relax(sections[name], sections)
+        # A section, one that may be missing, or several by name.
+        for one in (field, *field.get("anyOf", ()), *field.get("patternProperties", {}).values()):
+            name = one.get("$ref", "").rpartition("/")[2]
+            if "properties" in sections.get(name, {}):
+                _relax(sections[name], sections)
 
 
 if __name__ == "__main__":

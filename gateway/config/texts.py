@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.upstream_path import parse_upstream_path
 from gateway.routing import parse_template
 from gateway.wire.headers import AUTHORIZATION, CUSTOMER_TOKEN, FORWARDED, OWN_ANSWER_FIELDS, OWN_FIELDS
 
@@ -19,6 +20,12 @@ class Closed(BaseModel):
 def template(path: str) -> str:
     """Check a path template."""
     parse_template(path)
+    return path
+
+
+def upstream_path_text(path: str) -> str:
+    """Check a path of the upstream's with parameters of the public one."""
+    parse_upstream_path(path)
     return path
 
 

@@ -182,12 +182,12 @@ class EventLog:
             case Throttled():
                 name, fields = "throttled", {"work": event.work, "by": event.by}
             case CredentialRenewed():
-                name, fields = "credential_renewed", {"credential": event.credential, "expires_at": event.expires_at}
+                name, fields = "credential_renewed", {**_whose(event), "expires_at": event.expires_at}
             case CredentialFailed():
                 # The reason a credential fails is the upstream's answer or our configuration: no client's text, and
                 # the one line an operator needs.
                 fields = {"detail": _short(event.detail), "retry_in": event.retry_in}
-                name, fields = "credential_failed", {"credential": event.credential, **fields}
+                name, fields = "credential_failed", {**_whose(event), **fields}
             case Failed():
                 fields = {"id": _short(event.request_id), "what": event.what, "error": _short(event.error)}
                 name = "failed"
@@ -273,6 +273,10 @@ def _to_the_millisecond(milliseconds: int) -> str:
 @lru_cache(maxsize=1)
 def _to_the_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _whose(event: CredentialRenewed | CredentialFailed) -> dict[str, str]:
+    return {"upstream": event.upstream, "credential": event.credential}
 
 
 def _pseudonym(key: bytes, customer_id: str | None) -> str | None:

@@ -63,6 +63,7 @@ _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _EXPIRES_AT: Final = "gateway_credential_expires_at_seconds"
 _SECONDS: Final = "gateway_request_seconds"
 _UPSTREAM_SECONDS: Final = "gateway_upstream_seconds"
+_LABELS: Final = {_SECONDS: ("route",), _UPSTREAM_SECONDS: ("route", "upstream")}
 
 
 def share(folder: str, worker: int) -> None:
@@ -143,7 +144,7 @@ class Metrics:
         self._renewals: Final = Counter(
             "gateway_credential_renewals_total",
             "Renewals of the gateway's own credentials.",
-            ("credential", "outcome"),
+            ("upstream", "credential", "outcome"),
             registry=registry,
         )
         self._faults: Final = Counter("gateway_faults_total", "Faults of the gateway.", ("what",), registry=registry)
@@ -196,10 +197,10 @@ class Metrics:
             case Throttled():
                 self._throttled.labels(_known(event.work, _WORK), _known(event.by, _COUNTED_BY)).inc()
             case CredentialRenewed():
-                self._renewals.labels(event.credential, "renewed").inc()
+                self._renewals.labels(event.upstream, event.credential, "renewed").inc()
                 self._keep_expiry(event)
             case CredentialFailed():
-                self._renewals.labels(event.credential, "failed").inc()
+                self._renewals.labels(event.upstream, event.credential, "failed").inc()
             case Failed():
                 self._faults.labels(self._fault(event.what)).inc()
             case LoopBlocked():
@@ -224,9 +225,10 @@ class Metrics:
         for (route, caller, status), group in groups.items():
             shown = str(status) if status in _STATUSES else "-"
             self._requests(route, _known(caller, _CALLERS), shown).inc(len(group))
-            self._seconds.observe(route, [done.seconds for done in group])
+            self._seconds.observe((route,), [done.seconds for done in group])
             asked = [done.trace.upstream_seconds for done in group if done.trace.upstream_calls]
-            self._upstream_seconds.observe(route, asked)
+            # Of one route all requests go to the same one.
+            self._upstream_seconds.observe((route, group[0].trace.upstream), asked)
             for code, count in Counts(done.trace.code for done in group if done.trace.code is not None).items():
                 self._refusals.labels(_known(code, _CODES)).inc(count)
 
@@ -252,11 +254,11 @@ class Metrics:
             self._expires_at = Gauge(
                 _EXPIRES_AT,
                 "When a credential expires, in epoch seconds; the first to expire of all processes.",
-                ("credential",),
+                ("upstream", "credential"),
                 registry=self._registry,
                 multiprocess_mode="livemin",
             )
-        self._expires_at.labels(event.credential).set(event.expires_at)
+        self._expires_at.labels(event.upstream, event.credential).set(event.expires_at)
 
     def _fault(self, what: str) -> str:
         if len(self._faults_seen) < _FAULTS_MOST:
@@ -283,23 +285,23 @@ class _Files:
 
 
 class _Times:
-    """A histogram of seconds by route that takes many at once, which the client library's own cannot.
+    """A histogram of seconds, labelled as `_LABELS` says, that takes many at once; the client library's own cannot.
 
     Its numbers are counters, one for each bucket and one for the sum, so that those of several processes add up as
     all counters do; `_Shown` makes a histogram of them for whoever asks.
     """
 
     def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
-        counter = Counter(name, text, ("route", "part"), registry=registry)
+        counter = Counter(name, text, (*_LABELS[name], "part"), registry=registry)
         self._part: Final = cache(counter.labels)
 
-    def observe(self, route: str, times: Sequence[float]) -> None:
+    def observe(self, labels: tuple[str, ...], times: Sequence[float]) -> None:
         """Count times of one route."""
         if not times:
             return
         for bucket, count in Counts(map(_bucket, times)).items():
-            self._part(route, _PARTS[bucket]).inc(count)
-        self._part(route, _SUM).inc(sum(times))
+            self._part(*labels, _PARTS[bucket]).inc(count)
+        self._part(*labels, _SUM).inc(sum(times))
 
 
 class _Shown(Collector):
@@ -315,29 +317,31 @@ class _Shown(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for family in self._source.collect():
-            if family.name in {_SECONDS, _UPSTREAM_SECONDS}:
-                yield _histogram(family)
+            if family.name in _LABELS:
+                yield _histogram(family, _LABELS[family.name])
                 continue
             yield family
             if family.name == _EXPIRES_AT:
                 what = "Seconds until a credential expires; negative once it has."
-                left = GaugeMetricFamily("gateway_credential_expiry_seconds", what, labels=("credential",))
+                left = GaugeMetricFamily("gateway_credential_expiry_seconds", what, labels=("upstream", "credential"))
                 for sample in family.samples:
-                    left.add_metric((sample.labels["credential"],), sample.value - self._now())
+                    left.add_metric(
+                        (sample.labels["upstream"], sample.labels["credential"]), sample.value - self._now()
+                    )
                 yield left
 
 
-def _histogram(family: Metric) -> HistogramMetricFamily:
+def _histogram(family: Metric, labels: tuple[str, ...]) -> HistogramMetricFamily:
     """Make a histogram of the counters of `_Times`."""
-    routes: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    found: defaultdict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
     for sample in family.samples:
         if sample.name.endswith("_total"):
-            routes[sample.labels["route"]][sample.labels["part"]] = sample.value
-    histogram = HistogramMetricFamily(family.name, family.documentation, labels=("route",))
-    for route, parts in routes.items():
+            found[tuple(sample.labels[label] for label in labels)][sample.labels["part"]] = sample.value
+    histogram = HistogramMetricFamily(family.name, family.documentation, labels=labels)
+    for named, parts in found.items():
         # Each bucket of a histogram counts what is in the smaller ones too.
         counts = accumulate(parts.get(part, 0.0) for part in _PARTS)
-        histogram.add_metric((route,), list(zip(_PARTS, counts, strict=True)), parts.get(_SUM, 0.0))
+        histogram.add_metric(named, list(zip(_PARTS, counts, strict=True)), parts.get(_SUM, 0.0))
     return histogram
 
 

@@ -7,17 +7,19 @@ from abc import abstractmethod
 from functools import lru_cache
 from operator import itemgetter
 
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict
 
-from gateway.scope.names import fold
+from gateway.scope.names import fold, is_reserved
 from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
-from gateway.vocab.policy import Access, Draft, Route
+from gateway.vocab.policy import Access, Address, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.client_address import forwarding_lines
 from gateway.wire.headers import CONDITIONAL, CONDITIONS, GATEWAY, content_coding, for_upstream, via
 from gateway.wire.nothing import tells_nothing
 from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
+from gateway.wire.target import serialise
 
 _NAME = itemgetter(0)
 # A client may not choose how the upstream reads a filter that we composed: the older parser knows no quotes.
@@ -86,6 +88,11 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     refusal = _check_override(target) if access.is_open else _check_query(route, target)
     if refusal is not None:
         return refusal
+    if route.sends_to is not None:
+        located = _located(route, route.sends_to, whose, target)
+        if isinstance(located, Refusal):
+            return located
+        draft = replace(draft, record=located)
     for rule in access.scope:
         narrowed = rule.apply(draft, whose)
         if isinstance(narrowed, Refusal):
@@ -139,6 +146,14 @@ def _check_query(route: Route, target: Target) -> Refusal | None:
             return Refusal(Code.QUERY_REPEATED, source=f"query.{name}")
         seen.add(name)
     return None
+
+
+def _located(route: Route, sends_to: Address, whose: Whose, target: Target) -> tuple[str, str] | Refusal:
+    """Return where the upstream has the record of a request, and its id."""
+    if any(is_reserved(name, route.reserved) for name, _ in target.query):
+        # A second one beside ours would be for the upstream to choose from.
+        return Refusal(Code.QUERY_NOT_ALLOWED, "a parameter by which the record itself is asked for", source="query")
+    return serialise(*sends_to(whose.parameters)), whose.parameters.get(sends_to.record, "")
 
 
 @lru_cache(maxsize=64)

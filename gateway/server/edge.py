@@ -1,4 +1,4 @@
-"""What all connections of clients share: the flow, the pool, the clocks, and the count of requests in flight.
+"""What all connections of clients share: the flow, the pools, the clocks, and the count of requests in flight.
 
 It decides nothing about a request.
 """
@@ -7,7 +7,7 @@ import asyncio
 import random
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -38,14 +38,14 @@ class Edge:
     """The clients' side as a whole. `now` is epoch time, `clock` monotonic, both in seconds.
 
     `keepalive` is how long a connection without a request is kept, in seconds; `heads` is how large heads may be.
-    So many `half_closed` clients are heard out, by default a quarter of what the upstream's connections are. Without
+    So many `half_closed` clients are heard out, by default a quarter of what the upstreams' connections are. Without
     `peers` no proxy is trusted.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what the wiring has made
         self,
         flow: Flow,
-        pool: ConnectionPool,
+        pools: Mapping[str, ConnectionPool],
         outbox: Outbox,
         snapshot: Callable[[], Snapshot],
         emit: Emit,
@@ -58,7 +58,7 @@ class Edge:
         peers: Peers | None = None,
     ) -> None:
         self.flow: Final = flow
-        self.pool: Final = pool
+        self.pools: Final = pools
         self.outbox: Final = outbox
         self.snapshot: Final = snapshot
         self.emit: Final = emit
@@ -67,8 +67,8 @@ class Edge:
         self.keepalive: Final = keepalive
         self.timeouts: Final = timeouts
         self.heads: Final = heads
-        most = max(1, pool.most // 4) if half_closed is None else half_closed
-        self.half_closed: Final = HalfClosed(most, pool.timeouts.first_byte)
+        most = max(1, sum(pool.most for pool in pools.values()) // 4) if half_closed is None else half_closed
+        self.half_closed: Final = HalfClosed(most, max(pool.timeouts.first_byte for pool in pools.values()))
         self.peers: Final = peers or Peers(Proxies(), emit)
         self.is_draining = False
         self._in_flight = 0

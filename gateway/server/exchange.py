@@ -154,7 +154,7 @@ class Exchange:
                 upload, headers = Upload.SIZED, (*headers, ("content-length", str(self._body.length)))
         of = (route.name, self._trace.counts_for)
         call = Call(ready.plan.method, ready.target, headers, ready.body, upload, not ready.buffered, *of)
-        self._edge.pool.send(call, self)
+        self._edge.pools[route.upstream].send(call, self)
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Take all of an answer that came at once."""
@@ -229,7 +229,7 @@ class Exchange:
         else:
             self._go(State.RELAYING)
             if head.rewrites:
-                self._rewriting = Rewriting(self._snapshot.links)
+                self._rewriting = Rewriting(self._snapshot.api(self._ready.admission.route).links)
             if head.is_endless:
                 self._begin_events()
         return None
@@ -300,7 +300,7 @@ class Exchange:
         if head.inflates and not head.is_error:
             if not answer.body:
                 return relay.empty(self._request.method, answer.status, head.headers)
-            return relay.inflated(self._snapshot, head, answer, self._limit)
+            return relay.inflated(self._snapshot, self._ready, answer, head, self._limit)
         return relay.error_reply(answer)
 
     # The client's body
@@ -308,7 +308,8 @@ class Exchange:
     def wanted(self, uploads: Uploads) -> None:
         """Upload the body: the head has left."""
         limit = self._ready.admission.route.stream_limit
-        sending = upload(self._body, limit, self._edge.pool.timeouts.idle, uploads, self)
+        idle = self._edge.pools[self._ready.admission.route.upstream].timeouts.idle
+        sending = upload(self._body, limit, idle, uploads, self)
         self._uploading = asyncio.get_running_loop().create_task(sending, name="upload")
 
     def spoiled(self, refusal: Refusal) -> None:

@@ -4,7 +4,7 @@ It may where the record was judged in the very answer, where the path says whose
 passes the guard of its own route.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec.structs import replace
 
@@ -19,8 +19,9 @@ from gateway.upstream.parents import Parents
 from gateway.vocab.messages import Checked, Request, Target, Trace, Whose
 from gateway.vocab.policy import Access
 from gateway.vocab.refusals import Refusal
+from gateway.wire.api import address
 from gateway.wire.location import Side
-from gateway.wire.target import encode_path, parse, serialise
+from gateway.wire.target import encode_path, parse
 
 Named = str | Callable[[], Awaitable[str | None]] | None
 """The Location to tell, how to find out, or None."""
@@ -30,17 +31,18 @@ _HEADERS = (("accept", "application/json"), ("accept-encoding", "identity"))
 class Creations:
     """Judges Locations of guarded answers, and looks where that is the only way to know."""
 
-    def __init__(self, backend: Backend, parents: Parents) -> None:
-        self._backend = backend
+    def __init__(self, backends: Mapping[str, Backend], parents: Mapping[str, Parents]) -> None:
+        self._backends = backends
         self._parents = parents
 
     def named(self, snapshot: Snapshot, ready: Ready, checked: Checked, value: str, trace: Trace) -> Named:
         """Return the Location of an answer, `checked`, as the client may have it: a path of ours, without a query."""
-        place = snapshot.places.read(value, ready.target)
+        api = snapshot.api(ready.admission.route)
+        place = api.places.read(value, ready.target)
         target = parse(place.path.partition("?")[0]) if place.side is Side.OURS else None
         if not isinstance(target, Target) or not target.segments:
             return None
-        link = snapshot.links.public_url + target.path
+        link = api.links.public_url + target.path
         ids = _ids(checked)
         whose = ready.admission.whose
         if target.segments[-1] in ids and target.path == f"{ready.plan.path}{encode_path(target.segments[-1:])}":
@@ -48,6 +50,9 @@ class Creations:
         match = snapshot.routes.match("GET", target.segments)
         access = match.route.access.get(ready.admission.caller.kind) if isinstance(match, Match) else None
         if not isinstance(match, Match) or match.route.endpoint is not None or access is None:
+            return None
+        if match.route.upstream != ready.admission.route.upstream:
+            # What one upstream made is not at the other one, whatever stands there.
             return None
         named = [*match.parameters.values()]
         known = {*whose.parameters.values(), *ids, whose.customer_id}
@@ -71,23 +76,24 @@ class Creations:
         whose = Whose(customer_id, match.parameters)
         asking = Request(trace.request_id, "GET", target.path, _HEADERS, "-", 0.0)
         asked = (match.route, access, whose, asking, target, None)
-        plan = scope.make_plan(*asked, snapshot.forwarded, snapshot.public, snapshot.pseudonym)
+        api, name = snapshot.api(match.route), match.route.upstream
+        plan = scope.make_plan(*asked, api.forwarded, snapshot.public, snapshot.pseudonym)
         if isinstance(plan, Refusal):
             return False
         referred: frozenset[tuple[str, str]] = frozenset()
         is_guests = False
         for parent in plan.parents:
-            allowed = await self._parents.check(parent, trace)
+            allowed = await self._parents[parent.upstream or name].check(parent, trace)
             if isinstance(allowed, Refusal):
                 return False
             referred |= allowed.refers
             is_guests |= allowed.is_guests
         plan = replace(plan, referred=referred, is_guests=is_guests)
-        call = Call("GET", serialise(plan.path, plan.query), (*_HEADERS, ("x-request-id", trace.request_id)))
-        answer = await self._backend.send(call, match.route.answer_limit, trace, lent(access, plan))
+        call = Call("GET", address(match.route, whose, plan), (*_HEADERS, ("x-request-id", trace.request_id)))
+        answer = await self._backends[name].send(call, match.route.answer_limit, trace, lent(access, plan))
         if isinstance(answer, Refusal):
             return False
-        checked = guard.judge(match.route, access, plan, whose, answer, snapshot.links)
+        checked = guard.judge(match.route, access, plan, whose, answer, api.links)
         return isinstance(checked, Checked) and checked.status == 200 and target.segments[-1] in _ids(checked)  # noqa: PLR2004
 
 

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from gateway.upstream.grant import Grant
 from gateway.vocab.events import CredentialFailed, CredentialRenewed, Emit
 from gateway.vocab.messages import Headers
-from gateway.vocab.policy import Credential
+from gateway.vocab.policy import DEFAULT_UPSTREAM, Credential
 from gateway.vocab.refusals import Code, Refusal
 
 # Renewed when this share of the life is over, so that an hour's token leaves twelve minutes for a broken endpoint.
@@ -97,8 +97,10 @@ class BearerCredential:
         obtain: Obtain,
         emit: Emit,
         now: Callable[[], float],
+        upstream: str = DEFAULT_UPSTREAM,
         name: Credential = Credential.SERVER,
     ) -> None:
+        self._upstream: Final = upstream
         self._name: Final = name
         self._obtain = obtain
         self._emit = emit
@@ -185,7 +187,7 @@ class BearerCredential:
             self._renew_at = now + grant.life * (_RENEW_AT - random.random() * _JITTER)  # noqa: S311 - spreads load only
             self._not_before = 0.0
             self._failures = 0
-            self._emit(CredentialRenewed(self._expires_at, self._name))
+            self._emit(CredentialRenewed(self._expires_at, self._name, self._upstream))
         else:
             backoff = min(_FIRST_BACKOFF * 2**self._failures, _LAST_BACKOFF) * (0.75 + random.random() / 2)  # noqa: S311
             if isinstance(grant.retry_after, int):
@@ -193,7 +195,7 @@ class BearerCredential:
                 backoff = max(backoff, min(float(grant.retry_after), _LONGEST_WAIT))
             self._failures = min(self._failures + 1, _MAX_DOUBLINGS)
             self._not_before = now + backoff
-            self._emit(CredentialFailed(f"{grant.code.name}: {grant.detail}", backoff, self._name))
+            self._emit(CredentialFailed(f"{grant.code.name}: {grant.detail}", backoff, self._name, self._upstream))
 
     async def run(self) -> None:
         """Obtain the bearer now and renew it in time, until cancelled."""

@@ -5,7 +5,7 @@ credential only, with none. Whatever the gateway shows beyond that is a leak. Wr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from gateway.verify.vectors.lending import server_credential
 from gateway.vocab.messages import Answer, CallerKind, Headers
 from gateway.vocab.policy import Credential, HeadLimits
 from gateway.vocab.refusals import Refusal
+from gateway.wire.target import encode_path, serialise
 
 # Two connections do for requests that follow each other.
 _CONNECTIONS = 2
@@ -82,7 +83,7 @@ class Lending:
     """Compares what the gateway shows with what the API gives; what came of it is in `outcome` and `cells`."""
 
     gate: Gate
-    api: Api
+    apis: Mapping[str, Api]
     customer: Person
     outcome: Outcome = field(default_factory=Outcome)
     cells: list[Cell] = field(default_factory=list)
@@ -93,23 +94,25 @@ class Lending:
         refused: list[str] = []
         for route in self.gate.config.routes:
             callers = [(kind, caller) for kind, caller in _CALLERS if _is_unbound(route, kind)]
-            if "GET" not in route.methods or not callers:
+            api = self.apis.get(route.upstream or self.gate.config.first)
+            if "GET" not in route.methods or not callers or api is None:
+                continue
+            collection = _collection(route)
+            if collection is None:
+                left.append(route.name)
                 continue
             try:
-                collection = _collection(route)
-                if collection is None:
-                    left.append(route.name)
-                    continue
-                shown = await self.api.given(collection, Credential.PUBLIC)
-                if shown.is_refused and not self.api.has_weaker:
+                shown = await api.given(collection, Credential.PUBLIC)
+                if shown.is_refused and not api.has_weaker:
                     refused.append(route.name)
                     continue
-                paths = await self._paths(route, collection, shown)
-                left += [] if paths else [route.name]
-                for path in paths:
-                    given = await self.api.given(path, Credential.PUBLIC)
+                idents = await _tried(api, route, collection, shown)
+                left += [] if idents else [route.name]
+                for ident in idents:
                     for kind, caller in callers:
-                        await self._compare(Cell(route.name, "GET", caller, server_credential.id), kind, path, given)
+                        await self._compare(
+                            Cell(route.name, "GET", caller, server_credential.id), kind, route, ident, api
+                        )
             except _NotAskedError as error:
                 self.outcome.notes.append(f"{route.name}: what the API itself gives there is not known: {error}")
         self._note(left, refused)
@@ -122,17 +125,9 @@ class Lending:
             text = "there is no upstream.public_credential, so that nobody can tell what the API gives to everybody on"
             self.outcome.notes.append(f"{text}: {', '.join(refused)}; see `gateway check`")
 
-    async def _paths(self, route: Route, collection: str, shown: Given) -> list[str]:
-        """Return what is tried: the list itself, or single records of it, those that are hidden and one that is not."""
-        if route.path == collection:
-            return [collection]
-        all_of_it = await self.api.given(collection, Credential.SERVER)
-        hidden = [ident for ident in all_of_it.members if ident not in shown.members]
-        return [
-            f"{route.path.rpartition('/')[0]}/{ident}" for ident in (*hidden[:_HIDDEN], *[*shown.members][:1]) if ident
-        ]
-
-    async def _compare(self, cell: Cell, kind: CallerKind, path: str, given: Given) -> None:
+    async def _compare(self, cell: Cell, kind: CallerKind, route: Route, ident: str, api: Api) -> None:
+        path, there = _paths(route, ident)
+        given = await api.given(there, Credential.PUBLIC)
         person = self.customer if kind is CallerKind.CUSTOMER else None
         reply = await self.gate.ask(kind, person, "GET", path)
         tally = self.outcome.tallies.setdefault(cell, Tally())
@@ -147,7 +142,7 @@ class Lending:
         evidence = _beyond(shown, given)
         if evidence and not given.is_refused:
             # What was published in between is no leak.
-            evidence = _beyond(shown, await self.api.given(path, Credential.PUBLIC))
+            evidence = _beyond(shown, await api.given(there, Credential.PUBLIC))
         if evidence:
             tally.leaks += 1
             message = Message("GET", path, self.gate.lines(kind, person))
@@ -155,12 +150,31 @@ class Lending:
             self.outcome.leaks.append(Leak(cell, request, reply.status, tuple(evidence)))
 
 
+async def _tried(api: Api, route: Route, collection: str, shown: Given) -> list[str]:
+    """Return of which records a route is tried: of hidden ones and one that is not; of a list itself, "" for all."""
+    if not route.template[-1].is_parameter:
+        return [""]
+    all_of_it = await api.given(collection, Credential.SERVER)
+    hidden = [ident for ident in all_of_it.members if ident not in shown.members]
+    return [ident for ident in (*hidden[:_HIDDEN], *[*shown.members][:1]) if ident]
+
+
 def _collection(route: Route) -> str | None:
-    """Return where the records of a route stand beside each other; None where that is not one place."""
-    *above, last = parse_template(route.path)
+    """Return where the API has the records of a route beside each other; None where that is not one place."""
+    *above, last = route.template
     if any(part.is_parameter for part in above) or last.is_tail:
         return None
-    return (route.path.rpartition("/")[0] or "/") if last.is_parameter else route.path
+    slash = "/" if route.sends_to is not None and route.sends_to.ends_with_slash else ""
+    parts = above if last.is_parameter else route.template
+    return "/" + "/".join(part.text for part in parts) + slash if parts else "/"
+
+
+def _paths(route: Route, ident: str) -> tuple[str, str]:
+    """Return the paths of a record, or of the list, at the gateway and at the API."""
+    parts = parse_template(route.path)
+    values = {part.text: ident for part in parts if part.is_parameter}
+    path = encode_path(tuple(values.get(part.text, part.text) for part in parts))
+    return path, path if route.sends_to is None else serialise(*route.sends_to(values))
 
 
 def _is_unbound(route: Route, kind: CallerKind) -> bool:
@@ -200,14 +214,14 @@ def _places(value: Any, place: str = "") -> Iterator[str]:
 
 
 @asynccontextmanager
-async def api(config: Config) -> AsyncIterator[Api | None]:
-    """Reach the API as the routing file says; None where everybody may read everything."""
-    upstream = config.upstream
-    if upstream.public_credential is None and upstream.credential.kind == "none":
-        yield None
-        return
+async def apis(config: Config) -> AsyncIterator[dict[str, Api]]:
+    """Reach each API as the routing file says, but for those where everybody may read everything."""
     loop = asyncio.get_running_loop()
     heads = HeadLimits(**dict(config.limits.head))
     means = Means(Outbox(loop), heads, lambda _: None, lambda: datetime.now(UTC).timestamp(), loop.time)
     async with AsyncExitStack() as stack:
-        yield Api(reach(upstream, _CONNECTIONS, means, stack), upstream.public_credential is not None)
+        yield {
+            name: Api(reach(name, upstream, _CONNECTIONS, means, stack), upstream.public_credential is not None)
+            for name, upstream in config.apis.items()
+            if upstream.public_credential is not None or upstream.credential.kind != "none"
+        }

@@ -17,7 +17,7 @@ from gateway.verify.explore import Explorer, View, hard_facts, soft_facts
 from gateway.verify.facts import RouteFacts, read
 from gateway.verify.gate import Access, Gate, stranger
 from gateway.verify.judge import Judge, secrets_of
-from gateway.verify.lending import Lending, api
+from gateway.verify.lending import Lending, apis
 from gateway.verify.model import Caller, CannotRunError, Cell, Leak, Person
 from gateway.verify.plan import Ground, Trial, batches, plan
 from gateway.vocab.messages import CallerKind
@@ -205,11 +205,9 @@ async def _ground(gate: Gate, people: tuple[Person, Person], views: tuple[View, 
     )
 
 
-async def _lending(gate: Gate, customer: Person) -> Lending | None:
+async def _lending(gate: Gate, customer: Person) -> Lending:
     """Compare what everybody is shown with what the API itself gives to everybody."""
-    async with api(gate.config) as asked:
-        if asked is None:
-            return None
+    async with apis(gate.config) as asked:
         lending = Lending(gate, asked, customer)
         await lending.run()
         return lending

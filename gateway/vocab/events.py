@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from gateway.vocab.messages import Trace
-from gateway.vocab.policy import Credential
+from gateway.vocab.policy import DEFAULT_UPSTREAM, Credential
 
 
 class RequestDone(Struct, frozen=True):
@@ -84,6 +84,7 @@ class CredentialRenewed:
 
     expires_at: float
     credential: Credential = Credential.SERVER
+    upstream: str = DEFAULT_UPSTREAM
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class CredentialFailed:
     detail: str
     retry_in: float
     credential: Credential = Credential.SERVER
+    upstream: str = DEFAULT_UPSTREAM
 
 
 @dataclass(frozen=True, slots=True)

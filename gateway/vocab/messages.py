@@ -108,7 +108,7 @@ class Parent(Struct, frozen=True):
 
     `owner` is the customer id it must carry at `pointer`, or None where only a record without any owner will do;
     `guest` says that a record without owner is good as well. `also` are other pointers, and `below` a path
-    of links.self, where no other owner may stand.
+    of links.self, where no other owner may stand. `upstream` is where it is looked up, by default that of the route.
     """
 
     path: str
@@ -118,6 +118,7 @@ class Parent(Struct, frozen=True):
     guest: bool
     also: tuple[str, ...] = ()
     below: str | None = None
+    upstream: str = ""
 
 
 class Answer(Struct, frozen=True):
@@ -198,6 +199,7 @@ class Trace(Struct):
     detail: str = ""
     upstream_seconds: float = 0.0
     upstream_calls: int = 0
+    upstream: str = "default"
     target: str = "-"
     client_id: str | None = None
     ignored_token: bool = False

@@ -12,7 +12,10 @@ from gateway.vocab.refusals import Refusal
 
 
 class Draft(Struct, frozen=True):
-    """An upstream request while the scoping rules work on it."""
+    """An upstream request while the scoping rules work on it.
+
+    `record` is where the upstream has the record that the path ends with, and its id, if not at `target`.
+    """
 
     # Values made for each request are Structs: one costs 0.1 us where a frozen dataclass costs 1.
 
@@ -21,6 +24,18 @@ class Draft(Struct, frozen=True):
     document: Json | None = None
     parents: tuple[Parent, ...] = ()
     narrowed: bool = False
+    record: tuple[str, str] | None = None
+
+
+class Address(Protocol):
+    """Where requests go at their upstream, where that is another path than clients know."""
+
+    @property
+    def record(self) -> str:
+        """The parameter that names the record at the end; empty where the end is a literal."""
+
+    def __call__(self, parameters: Mapping[str, str]) -> tuple[str, Query]:
+        """Return the upstream's path, encoded, and the filters behind it, for the values of the public path."""
 
 
 class ScopeRule(Protocol):
@@ -57,6 +72,9 @@ class Passwords(StrEnum):
     FORGET = "forget"
     SHOW = "show"
 
+
+DEFAULT_UPSTREAM: Final = "default"
+"""What the upstream is called that has no name."""
 
 ALL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -139,7 +157,8 @@ class Route:
 
     `query` None lets every parameter pass (open access only). `is_alike`: public callers may do here exactly what
     customers may, so that it does not matter who is logged in. `answer_headers` leave with judged answers besides those
-    that every route lets leave.
+    that every route lets leave. `sends_to` says where a request goes at its `upstream`, where that is not its own path,
+    and `reserved` are the folded names of query parameters that this writes.
     """
 
     name: str
@@ -156,6 +175,9 @@ class Route:
     answer_headers: frozenset[str] = frozenset()
     closes_on_violation: bool = False
     is_alike: bool = False
+    upstream: str = DEFAULT_UPSTREAM
+    sends_to: Address | None = None
+    reserved: frozenset[str] = frozenset()
     idempotency_key: IdempotencyKey = IdempotencyKey.OFF
     endpoint: Endpoint | None = None
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from gateway.vocab.messages import Query
 from gateway.wire.etags import EntityTags
+from gateway.wire.public_paths import PublicPaths
 
 _PORTS = {"http": "80", "https": "443"}
 # What browsers take for a URL with a host, more than RFC 3986 section 4.2 does: tabs and line ends count for nothing,
@@ -19,6 +20,8 @@ _WITH_HOST = re.compile(
     r"(?P<host>\[[^\]/\\?#]*\]|[^:/\\?#]*)(?::(?P<port>[0-9]*))?(?P<rest>[/\\?#].*)?",
     re.IGNORECASE,
 )
+# Of a longer one the address is rewritten, and the path is not.
+_LONGEST_LINK = 8 * 1024
 _IGNORED = dict.fromkeys(map(ord, "\t\r\n"))
 _AROUND = "".join(map(chr, range(0x21)))
 # A quoted string, or the target of a link (RFC 8288 section 3). What is begun and not ended is read once, not from each
@@ -30,14 +33,15 @@ class LinkRewriter:
     """Replaces `origins` (upstream URLs without trailing slash) by `public_url` (the same, or empty).
 
     The first of `origins` is the upstream itself: links may also leave out its host and begin with its path. `tags`
-    are the entity tags of what was rewritten.
+    are the entity tags of what was rewritten. `paths` are the upstream's paths that clients know by other ones.
     """
 
-    def __init__(self, origins: Sequence[str], public_url: str) -> None:
+    def __init__(self, origins: Sequence[str], public_url: str, paths: PublicPaths = PublicPaths()) -> None:  # noqa: B008 - no value of it ever changes
         self._bases = tuple(sorted(map(_split, origins), key=lambda base: len(base[1]), reverse=True))
         self._base_path = _split(origins[0])[1] if origins else ""
         self._public_path = _split(public_url)[1]
-        self.tags = EntityTags((public_url, self._base_path, *origins[1:]))
+        self.tags = EntityTags((public_url, self._base_path, *origins[1:], *(there for there, _ in paths.pairs)))
+        self._paths = paths
         pairs = []
         replaced = [(origin, public_url) for origin in origins]
         if self._base_path:
@@ -56,9 +60,16 @@ class LinkRewriter:
         self._pattern = re.compile(b"|".join(map(re.escape, self._needles)))
         self._longest = max(map(len, self._needles), default=0)
         self.public_url = public_url
+        # Where the upstream's own path is none, what begins with a slash may be one of its paths.
+        bases = [re.escape(base).replace("/", r"\\?/") for base in (*origins, self._base_path)]
+        known = "|".join(sorted(bases, key=len, reverse=True))
+        self._written = re.compile(rf'"({known})((?:\\?/[^"\\/?#]*)+(?:\?[^"\\#]*)?)'.encode())
+        self._begun = (*self._needles, *((b'"/', b'"\\/') if not self._base_path else ()))
 
     def rewrite(self, body: bytes) -> bytes:
         """Rewrite a complete body."""
+        if self._paths:
+            return self._written.sub(self._link, body)
         # Looking for one byte is ten times faster than for fixed bytes, and that many times faster than for a pattern:
         # no URL begins long before the first slash, and most answers have no backslash.
         slash = body.find(b"/")
@@ -74,6 +85,15 @@ class LinkRewriter:
             return b"".join((memoryview(body)[:at], body[at:].replace(needle, self._links[needle])))
         return self._pattern.sub(lambda found: self._links[found[0]], body)
 
+    def _link(self, found: re.Match[bytes]) -> bytes:
+        """Return a link of ours for one that begins with an upstream's address, or is one of its paths."""
+        base, rest = found[1].replace(b"\\/", b"/"), found[2].replace(b"\\/", b"/").decode("utf-8", "surrogateescape")
+        public = self._paths.public(rest)
+        if public is None and not base:
+            return found[0]
+        own = self._public_path if base.decode() == self._base_path else self.public_url
+        return b'"' + f"{own}{public or rest}".encode("utf-8", "surrogateescape")
+
     def reference(self, value: str) -> str:
         """Rewrite a URI reference, such as a Location; one that leads elsewhere stays as it is.
 
@@ -83,14 +103,15 @@ class LinkRewriter:
         found = _WITH_HOST.fullmatch(plain)
         if found is None:
             below = _below(self._base_path, plain) if plain.startswith("/") and self._base_path else None
-            return value if below is None else f"{self._public_path}{below}"
+            public = self._paths.public(plain if below is None and not self._base_path else below or "")
+            return value if below is None and public is None else f"{self._public_path}{public or below}"
         scheme, host = (found["scheme"] or "").lower(), found["host"].lower().rstrip(".")
         rest = (found["rest"] or "").replace("\\", "/")
         for (name, port, default), path in self._bases:
             if host == name and (found["port"] or _PORTS.get(scheme, default)) == port:
                 below = _below(path, rest)
                 if below is not None:
-                    return f"{self.public_url}{below}"
+                    return f"{self.public_url}{self._paths.public(below) or below}"
         return value
 
     def links(self, value: str) -> str:
@@ -103,7 +124,12 @@ class LinkRewriter:
         return _TARGET.sub(rewritten, value)
 
     def unfinished(self, body: bytes) -> int:
-        """Return how many bytes at the end could be the beginning of a URL."""
+        """Return how many bytes at the end could be the beginning of a URL, or of a path that is to be another one."""
+        if self._paths:
+            at = body.rfind(b'"')
+            tail = body[at:] if at >= 0 else b""
+            is_begun = any(needle.startswith(tail) or tail.startswith(needle) for needle in self._begun)
+            return len(tail) if is_begun and len(tail) <= _LONGEST_LINK else 0
         tail = body[-(self._longest - 1) :] if self._longest > 1 else b""
         start = tail.find(b'"')
         while start >= 0:

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from msgspec import Struct
 
+from gateway.wire.public_paths import PublicPaths
+
 # No blank, no control, no backslash; letters beyond ASCII stand in paths at the most, and do not begin one.
 _READABLE = re.compile(r"[!-\[\]-~][!-\[\]-~\u00a1-\U0010ffff]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
@@ -40,19 +42,29 @@ class Place(Struct, frozen=True):
 class Places:
     """Reads Locations of the upstream at `url`, which links itself by `origins` as well (URLs without trailing slash).
 
-    `public_url` is the gateway's own URL, or empty; `listed` are URLs to whose origins redirects may lead.
+    `public_url` is the gateway's own URL, or empty; `listed` are URLs to whose origins redirects may lead. `paths` are
+    the upstream's paths that clients know by other ones.
     """
 
-    def __init__(self, url: str, origins: Sequence[str], public_url: str, listed: Sequence[str]) -> None:
+    def __init__(
+        self,
+        url: str,
+        origins: Sequence[str],
+        public_url: str,
+        listed: Sequence[str],
+        paths: PublicPaths = PublicPaths(),  # noqa: B008 - no value of it ever changes
+    ) -> None:
         self._url = url
         self._public_url = public_url
+        self._paths = paths
+        self._upstream = frozenset(_origin(urlsplit(base)) for base in (url, *origins))
         own = [urlsplit(base) for base in (url, *origins, *([public_url] if public_url else []))]
         # The longest base first: of two on one host the closer one is meant.
         self._own = sorted(((_origin(base), base.path) for base in own), key=lambda known: -len(known[1]))
         self._listed = frozenset(_origin(urlsplit(base)) for base in listed)
 
     def read(self, value: str, target: str) -> Place:
-        """Say where a Location leads that answers a request for `target` (the gateway's path and query)."""
+        """Say where a Location leads that answers a request for `target` (the upstream's path and query)."""
         scheme = _SCHEME.match(value)
         rest = value[scheme.end() :] if scheme else value
         if not _READABLE.fullmatch(value) or rest.startswith("///") or (scheme and not rest.startswith("//")):
@@ -70,7 +82,11 @@ class Places:
                 if path.startswith("//"):
                     # Without a public URL that would be somebody else's (RFC 3986 section 4.2).
                     return Place(Side.UNREADABLE)
-                return Place(Side.OURS, self._public_url + _with_rest(path, parts), path)
+                link = _with_rest(path, parts)
+                public = self._paths.public(link) if origin in self._upstream else None
+                if public is not None:
+                    return Place(Side.OURS, self._public_url + public, urlsplit(public).path)
+                return Place(Side.OURS, self._public_url + link, path)
         if any(known == origin for known, _ in self._own):
             # On the upstream's own host, beside what it serves to us: nobody can go there.
             return Place(Side.UNREADABLE)

@@ -55,7 +55,7 @@ def test_clients_are_known_by_kind_and_id() -> None:
 def test_further_headers_join_the_built_in_list() -> None:
     """`upstream.forward_headers` adds and never replaces."""
     more = config(upstream=minimal()["upstream"] | {"forward_headers": ["X-Own"]})
-    assert snapshot(more, key_ring(more)).forwarded == FORWARDED | {"x-own"}
+    assert snapshot(more, key_ring(more)).apis["default"].forwarded == FORWARDED | {"x-own"}
 
 
 def test_all_urls_of_the_upstream_are_rewritten() -> None:
@@ -63,7 +63,7 @@ def test_all_urls_of_the_upstream_are_rewritten() -> None:
     more = config(
         upstream=minimal()["upstream"] | {"link_origins": ["http://cdn.example"]}, public_url="https://shop.example"
     )
-    links = snapshot(more, key_ring(more)).links
+    links = snapshot(more, key_ring(more)).apis["default"].links
     assert links.rewrite(b'["http://up.example/a","http://cdn.example/b"]') == (
         b'["https://shop.example/a","https://shop.example/b"]'
     )

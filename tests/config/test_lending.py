@@ -103,11 +103,11 @@ def test_an_exchange_of_passwords_is_the_servers(verify: str) -> None:
 def test_what_is_shown_of_a_credential_is_its_name() -> None:
     """Never a secret."""
     config = Config.model_validate(minimal(upstream=BOTH))
-    assert dict(credential_lines(config, Credential.SERVER)) == {"authorization": "Bearer <server credential>"}
+    assert dict(credential_lines(config.upstream, Credential.SERVER)) == {"authorization": "Bearer <server credential>"}
     keyed = {**ONE, "credential": {"kind": "header", "name": "X-Api-Key", "value": "hunter2"}}
     config = Config.model_validate(minimal(upstream=keyed))
-    assert dict(credential_lines(config, Credential.SERVER)) == {"x-api-key": "<server credential>"}
+    assert dict(credential_lines(config.upstream, Credential.SERVER)) == {"x-api-key": "<server credential>"}
     based = {**ONE, "credential": {"kind": "basic", "user": "us", "password": "hunter2"}}
     config = Config.model_validate(minimal(upstream=based))
-    assert dict(credential_lines(config, Credential.SERVER)) == {"authorization": "Basic <server credential>"}
-    assert dict(credential_lines(Config.model_validate(minimal(upstream=NONE)), Credential.SERVER)) == {}
+    assert dict(credential_lines(config.upstream, Credential.SERVER)) == {"authorization": "Basic <server credential>"}
+    assert dict(credential_lines(Config.model_validate(minimal(upstream=NONE)).upstream, Credential.SERVER)) == {}

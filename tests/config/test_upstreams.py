@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.check import secret_places
+from gateway.config.check import findings, secret_places
 from gateway.config.model import Config
 from gateway.config.upstreams import upstream_findings
 from tests.config.writing import minimal, route
@@ -39,12 +39,113 @@ def test_what_does_not_fit_is_a_fault(keys: dict[str, Any], place: tuple[str, ..
     assert hint
 
 
+UPSTREAMS = {
+    "shop": {"url": "http://shop.example", "credential": SENT},
+    "orders": {"url": "http://o.example", "credential": {"kind": "none"}},
+}
+OWN = {"customer": {"scope": [{"path_owner": {"parameter": "id"}}], "guard": [{"owner": {"pointer": "/id"}}]}}
+
+
+def told(*routes: dict[str, Any], **sections: Any) -> list[tuple[tuple[Any, ...], str]]:
+    """Return the places and faults of a file with several upstreams."""
+    given = minimal(upstreams=UPSTREAMS, routes=[route(**{"name": f"r{n}", **one}) for n, one in enumerate(routes)])
+    del given["upstream"]
+    found = [(where, what) for where, what, hint in findings(Config.model_validate(given | sections)) if hint]
+    return [(where, what) for where, what in found if where[0] in {"routes", "upstreams", "upstream"}]
+
+
+PLACE = ("routes", 0, "upstream_path")
+PATHS = [
+    pytest.param("/v2/a/{id}", "/b/{id}/", None, id="another path"),
+    pytest.param("/v2/a/{id}/{x}", "/{x}/b/{id}", None, id="in another order"),
+    pytest.param("/v2/a/{id}", "/b?id=eq.{id}", None, id="a filter"),
+    pytest.param("/v2/a/{rest...}", "/b/{rest...}", None, id="a tail"),
+    pytest.param("/v2/a/{id}", "/b", "{id} of `path` is missing", id="missing"),
+    pytest.param("/v2/a/{id}", "/b/{id}/{id2}", "`path` has no parameter {id2}", id="one too many"),
+    pytest.param("/v2/a/{id}", "/b/{id}?id={id}", "{id} stands here twice", id="twice"),
+    pytest.param("/v2/a/{rest...}", "/b/{rest}", "one segment on one side and many on the other", id="a tail in one"),
+]
+
+
+@pytest.mark.parametrize(("path", "upstream_path", "expected"), PATHS)
+def test_each_parameter_is_used_once(path: str, upstream_path: str, expected: str | None) -> None:
+    """In a segment, or as a filter."""
+    found = told({"path": path, "upstream_path": upstream_path})
+    assert [where for where, _ in found] == ([PLACE] if expected else [])
+    assert all(expected in what for _, what in found if expected)
+
+
+def test_a_rule_that_proves_by_a_missing_parameter_is_named() -> None:
+    """Nothing there would be what the rule has proven."""
+    ((where, what),) = told({"path": "/v2/a/{id}", "upstream_path": "/b", "access": OWN})
+    assert where == PLACE
+    assert "by which rules for customer prove whose the record is" in what
+
+
+def test_an_upstream_must_be_there() -> None:
+    """A route's, and that of a look-up; nothing else is said of such a file."""
+    parent = {"parent_owner": {"pointer": "/x", "upstream": "nowhere"}}
+    access = {"customer": {"scope": [parent], "guard": [{"owner": {"pointer": "/x"}}]}}
+    found = told({"upstream": "nowhere"}, {"path": "/v2/b/{id}", "access": access})
+    assert found == [
+        (("routes", 0, "upstream"), "there is no such upstream"),
+        (("routes", 1, "access", "customer", "scope", 0), "there is no such upstream"),
+    ]
+
+
+def test_a_path_has_one_upstream() -> None:
+    """Whatever its methods are, and however its parameters are called."""
+    ((where, what),) = told({"path": "/v2/b/{x}"}, {"path": "/v2/b/{y}", "methods": ["PUT"], "upstream": "orders"})
+    assert where == ("routes", 1, "upstream")
+    assert "two upstreams for one path" in what
+
+
+def test_passwords_are_kept_for_the_first_upstream() -> None:
+    """And at their own path: registrations are read back there."""
+    register = {"methods": ["POST"], "passwords": "register", "access": {"public": "open"}}
+    elsewhere = {"path": "/v2/c", "upstream": "orders", "upstream_path": "/c", **register}
+    assert {where for where, _ in told(elsewhere)} >= {("routes", 0, "upstream"), ("routes", 0, "upstream_path")}
+
+
+def test_a_filter_and_a_rule_do_not_write_the_same() -> None:
+    """The upstream would take one of the two."""
+    rules = {"scope": [{"filter": {"field": "owner"}}], "guard": [{"owner": {"pointer": "/x"}}]}
+    given = {"path": "/v2/b/{id}", "upstream_path": "/b?filter=eq(id,{id})", "access": {"customer": rules}}
+    assert [where for where, _ in told(given)] == [("routes", 0, "access", "customer", "scope", 0)]
+
+
+def test_the_name_of_the_nameless_is_taken() -> None:
+    """Where there is `upstream` as well."""
+    upstream = {"url": "http://up.example", "credential": SENT}
+    found = told({}, upstream=upstream, upstreams={"default": UPSTREAMS["shop"]})
+    assert (("upstreams", "default"), "this name is taken") in found
+
+
+def test_records_are_an_upstreams() -> None:
+    """A path is told of by where it leads: the same one at another upstream leads to other records."""
+    guarded = {"path": "/v2/orders/{id}", "upstream": "orders", "upstream_path": "/o/{id}", "access": OWN}
+    opened = {"public": "open", "customer": "open"}
+    ((where, what), *more) = told(
+        guarded, {"path": "/x/{id}", "upstream": "orders", "upstream_path": "/o/{id}", "access": opened}
+    )
+    assert (where, [place for place, _ in more]) == (
+        ("routes", 1, "access", "public"),
+        [("routes", 1, "access", "customer")],
+    )
+    assert "these records have owners (route r0)" in what
+    assert told(guarded, {"path": "/o/{id}", "access": opened}) == []
+    assert told(guarded, {"path": "/o/{id}", "upstream": "orders", "access": opened})
+    assert told(
+        guarded, {"path": "/y/{rest...}", "upstream": "orders", "upstream_path": "/{rest...}", "access": opened}
+    )
+
+
 def test_a_credential_that_is_not_there_cannot_be_lent() -> None:
     """A route that names the weaker one where there is none is a fault of that route."""
     given = minimal(routes=[route(credential="public")])
     ((where, _, hint),) = upstream_findings(Config.model_validate(given))
     assert where == ("routes", 0, "credential")
-    assert "upstream.public_credential" in hint
+    assert "public_credential" in hint
 
 
 def test_the_secrets_of_all_kinds_are_known() -> None:

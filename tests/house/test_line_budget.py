@@ -13,6 +13,7 @@ LARGEST_FILE = 500
 # Above this a file is a question; the answer stands here.
 QUESTION = 300
 ANSWERS = {
+    "gateway/config/model.py": "the file as a whole, its tokens, clients and routes: each key with its description",
     "gateway/cli/explain.py": "one answer: what is asked, how it is found out, and the forms in which it is shown",
     "gateway/ops/metrics.py": "every metric with what it counts, and how those of several workers add up: one list",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
@@ -36,10 +37,11 @@ ANSWERS = {
 # Workers that are watched, ports and files that are ours alone and connections within the limit of descriptors are 290.
 # A store that replicas share - PostgreSQL's URL, its connections, its schema, the copy to it - is 543.
 # Keys that take each other's place in a folder are 190. Credentials of every kind and which of them carries a request
-# (310), TLS to the upstream (60) and the header of customer tokens (80) are 450 more.
+# (310), TLS to the upstream (60) and the header of customer tokens (80) are 450 more. Several upstreams are 365: paths
+# there and the way back from them (190), what must fit together (110), and one of everything for each (65).
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 13_790
+CORE = 14_155
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -89,10 +89,19 @@ def test_a_bare_request_has_nulls() -> None:
 EVENTS: list[tuple[Event, dict[str, object]]] = [
     (GuardViolated("r-1", "orders", "record c2"), {"event": "guard_violated", "id": "r-1", "route": "orders"}),
     (LoginDone("refused"), {"event": "login", "outcome": "refused"}),
-    (CredentialRenewed(1.5), {"event": "credential_renewed", "credential": "server", "expires_at": 1.5}),
     (
-        CredentialFailed("status 401", 2.0, Credential.PUBLIC),
-        {"event": "credential_failed", "credential": "public", "detail": "status 401", "retry_in": 2.0},
+        CredentialRenewed(1.5),
+        {"event": "credential_renewed", "upstream": "default", "credential": "server", "expires_at": 1.5},
+    ),
+    (
+        CredentialFailed("status 401", 2.0, Credential.PUBLIC, "orders"),
+        {
+            "event": "credential_failed",
+            "upstream": "orders",
+            "credential": "public",
+            "detail": "status 401",
+            "retry_in": 2.0,
+        },
     ),
     (
         Failed("r-1", "guard", "KeyError at core.py:7"),

@@ -70,7 +70,7 @@ def test_a_request_is_counted_by_route_caller_and_status() -> None:
     assert numbers["gateway_request_seconds_sum", "route=orders"] == pytest.approx(0.6)
     assert numbers["gateway_request_seconds_bucket", "le=0.25", "route=orders"] == 0
     assert numbers["gateway_request_seconds_bucket", "le=0.5", "route=orders"] == 2
-    assert numbers["gateway_upstream_seconds_sum", "route=orders"] == pytest.approx(0.4)
+    assert numbers["gateway_upstream_seconds_sum", "route=orders", "upstream=default"] == pytest.approx(0.4)
     assert numbers["gateway_refusals_total", "code=GUARD_VIOLATION"] == 2
 
 
@@ -96,7 +96,7 @@ def test_many_requests_at_once_are_counted_as_one_by_one() -> None:
     assert numbers["gateway_request_seconds_bucket", "le=30.0", "route=carts"] == 12
     assert numbers["gateway_request_seconds_bucket", "le=+Inf", "route=carts"] == 14
     assert numbers["gateway_request_seconds_count", "route=carts"] == 14
-    assert numbers["gateway_upstream_seconds_count", "route=orders"] == 7
+    assert numbers["gateway_upstream_seconds_count", "route=orders", "upstream=default"] == 7
 
 
 def test_the_times_are_shown_as_histograms_only() -> None:
@@ -114,6 +114,8 @@ def test_a_request_that_never_went_upstream_has_no_upstream_time() -> None:
     assert not any(name.startswith(("gateway_upstream_seconds_", "gateway_refusals_total")) for name, *_ in numbers)
 
 
+RENEWALS = "gateway_credential_renewals_total"
+SERVER = ("credential=server", "upstream=default")
 SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (GuardViolated("r-1", "orders", "c2"), ("gateway_isolation_violations_total", "route=orders"), 1),
     (LoginDone("granted"), ("gateway_logins_total", "outcome=granted"), 1),
@@ -121,9 +123,17 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
     (ShareSpent("route"), ("gateway_share_refusals_total", "share=route"), 1),
     (Throttled("registration", "email"), ("gateway_throttled_total", "by=email", "work=registration"), 1),
-    (CredentialRenewed(50.0), ("gateway_credential_renewals_total", "credential=server", "outcome=renewed"), 1),
-    (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds", "credential=server"), 50),
-    (CredentialFailed("401", 1.0), ("gateway_credential_renewals_total", "credential=server", "outcome=failed"), 1),
+    (
+        CredentialRenewed(50.0),
+        (RENEWALS, *SERVER[:1], "outcome=renewed", *SERVER[1:]),
+        1,
+    ),
+    (CredentialRenewed(50.0), ("gateway_credential_expires_at_seconds", *SERVER), 50),
+    (
+        CredentialFailed("401", 1.0),
+        (RENEWALS, *SERVER[:1], "outcome=failed", *SERVER[1:]),
+        1,
+    ),
     (Failed("r-1", "store", "OSError"), ("gateway_faults_total", "what=store"), 1),
     (ProxyHeaderRefused("x", "late"), ("gateway_proxy_header_refused_total", "reason=late"), 1),
     (NoProxyTrusted(), ("gateway_password_queue_depth",), 0),
@@ -149,9 +159,7 @@ def test_the_remaining_life_of_the_credential_is_computed_when_asked() -> None:
     metrics(CredentialRenewed(20.0, Credential.PUBLIC))
     for now, remaining in ((0.0, 150.0), (60.0, 90.0), (200.0, -50.0)):
         time[0] = now
-        assert (
-            read(metrics.render()[0].decode())[("gateway_credential_expiry_seconds", "credential=server")] == remaining
-        )
+        assert read(metrics.render()[0].decode())[("gateway_credential_expiry_seconds", *SERVER)] == remaining
 
 
 def test_there_is_no_expiry_before_a_credential() -> None:
@@ -247,8 +255,8 @@ def test_several_workers_add_up(tmp_path: Path) -> None:
     assert numbers["gateway_logins_total", "outcome=granted"] == 2
     assert numbers[("gateway_password_queue_depth",)] == 4
     assert numbers[("gateway_log_lines_dropped_total",)] == 2
-    assert numbers[("gateway_credential_expires_at_seconds", "credential=server")] == 300
-    assert numbers[("gateway_credential_expiry_seconds", "credential=server")] == 200
+    assert numbers[("gateway_credential_expires_at_seconds", *SERVER)] == 300
+    assert numbers[("gateway_credential_expiry_seconds", *SERVER)] == 200
 
 
 def test_a_worker_that_begins(tmp_path: Path) -> None:
@@ -267,7 +275,7 @@ def test_a_dead_worker_is_replaced(tmp_path: Path) -> None:
     numbers = worked(tmp_path, 1, "never")
     assert numbers[("gateway_log_lines_dropped_total",)] == 2
     assert numbers[("gateway_password_queue_depth",)] == 2
-    assert numbers[("gateway_credential_expires_at_seconds", "credential=server")] == 400
+    assert numbers[("gateway_credential_expires_at_seconds", *SERVER)] == 400
     numbers = worked(tmp_path, 0, "500")
     assert numbers[("gateway_log_lines_dropped_total",)] == 3
     assert numbers["gateway_request_seconds_count", "route=orders"] == 3

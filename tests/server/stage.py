@@ -242,7 +242,7 @@ async def stage(
     async with served(serve or answering(OK)) as url:
         pool = ConnectionPool(url, limits, connections, outbox)
         peers = Peers(proxies or Proxies(), events.append, speaks_proxy=speaks_proxy)
-        made = (flow, pool, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
+        made = (flow, {"default": pool}, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
         edge = Edge(*made, half_closed=half_closed, peers=peers)
         listener = Listener(edge)
         await listener.open("127.0.0.1", 0, shared=False)

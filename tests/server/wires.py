@@ -110,7 +110,7 @@ async def wired(
     events: list[Event] = []
     outbox = Outbox(loop)
     pool = ConnectionPool("http://upstream.example", Timeouts(), 4, outbox)
-    edge = Edge(flow, pool, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
+    edge = Edge(flow, {"default": pool}, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
     client, upstream = Wire(), Wire()
     connection = UpstreamConnection(pool, outbox, Timeouts(), ("Host", "upstream.example"), "")
     connection.connection_made(upstream)

@@ -46,6 +46,9 @@ class ParentOwner(RuleOptions):
     path: Annotated[str, AfterValidator(_ends_with_the_record)] | None = Field(
         default=None, description="Upstream path of the parent with parameters of the route, such as /v2/orders/{oid}."
     )
+    upstream: str | None = Field(
+        default=None, description="Which of the `upstreams` is asked for it; without it, that of the route."
+    )
     pointer: Pointer = Field(description="JSON pointer, from the record, to its owner's id.")
     also: tuple[Pointer, ...] = Field(
         default=(), description="Other JSON pointers, from the record, at which no other owner may stand."
@@ -73,13 +76,17 @@ class ParentOwner(RuleOptions):
         segments = draft.target.segments
         if self._parts:
             segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
+        path, record_id = encode_path(segments), segments[-1]
+        if not self._parts and draft.record is not None:
+            path, record_id = draft.record
         parent = Parent(
-            path=encode_path(segments),
-            record_id=segments[-1],
+            path=path,
+            record_id=record_id,
             pointer=self.pointer,
             owner=None if self.accepts is Accepts.GUEST else whose.customer_id,
             guest=self.accepts is not Accepts.OWN,
             also=self.also,
             below=self.below,
+            upstream=self.upstream or "",
         )
         return replace(draft, parents=(*draft.parents, parent), narrowed=True)
