@@ -87,8 +87,8 @@ def _condition(text: str) -> Condition:
             if DIALECTS[dialect].equals(field, _SHOWN, name) == (shown,):
                 return Condition(found[3], dialect, field, name)
     raise ValueError(
-        "behind ? stand filters that pick one record by a parameter, as a dialect writes them: ?id=eq.{id} (postgrest),"
-        " ?filter=eq(id,{id}) (epcc), ?filter[id]={id} (jsonapi) or ?id={id} (query)"
+        "behind ? stand filters that pick one record by a parameter; write ?id=eq.{id} (postgrest), ?filter=eq(id,{id})"
+        " (epcc), ?filter[id]={id} (jsonapi) or ?id={id} (query)"
     )
 
 

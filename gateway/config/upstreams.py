@@ -113,7 +113,7 @@ def _path(route: Route) -> Iterator[Finding]:
     if sends_to is None:
         return
     for what in _misused(route, sends_to):
-        yield ("upstream_path",), what, "use each parameter of `path` once, and as many segments as there"
+        yield ("upstream_path",), what, "use each parameter of `path` once"
     for caller, access in route.access:
         for index, rule in enumerate(access.scope_rules if isinstance(access, Rules) else ()):
             if isinstance(rule, Filter) and sends_to.names & _written(rule):

@@ -57,6 +57,15 @@ def test_behind_a_proxy_a_name_is_not_looked_up() -> None:
     assert leads_back(config, Address("127.0.0.1", 8080), ADMIN) is None
 
 
+def test_each_upstream_is_looked_at() -> None:
+    """The fault names the one."""
+    there = {"url": "http://api.invalid", "credential": {"kind": "none"}}
+    sections = minimal(upstreams={"a": there, "b": {**there, "url": "http://127.0.0.1:8080"}})
+    fault = leads_back(Config.model_validate(sections), Address("127.0.0.1", 8080), ADMIN)
+    assert fault is not None
+    assert fault.startswith("upstreams.b.url leads to the gateway itself")
+
+
 def test_a_probe_keeps_no_port() -> None:
     """An address can be listened on behind it."""
     with socket.socket() as held:
