@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from gateway.config.evidence import knows_the_customer
 from gateway.config.model import Access, AccessPerCaller, Route, Rules
+from gateway.config.records import Records, form
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -15,11 +16,13 @@ Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
 _NONE: Unproven = {}
 
 
-def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> policy.Route:
-    """Compile one route. Where the upstream verifies, passwords are fields of a body like any other."""
+def route(
+    model: Route, records: Records | None = None, verify: str = "store", unproven: Unproven = _NONE
+) -> policy.Route:
+    """Compile one route; `records` is what the file says of all. Where the upstream verifies, passwords are fields."""
     return policy.Route(
         name=model.name,
-        path=model.path,
+        path=model.path.removesuffix("/"),
         methods=frozenset(model.methods),
         access=dict(_access(model, unproven)),
         query=frozenset(model.query),
@@ -33,6 +36,7 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
         idempotency_key=_idempotency_key(model),
+        form=form(records, model.records),
     )
 
 

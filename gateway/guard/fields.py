@@ -13,6 +13,7 @@ from msgspec import Struct
 from gateway.guard.members import PAGE_NAMES, bounded, page_asked, page_link
 from gateway.vocab.messages import Answer, Headers, Plan
 from gateway.vocab.policy import Route
+from gateway.vocab.record_form import Shown
 from gateway.wire.headers import first, for_client, values
 from gateway.wire.links import LinkRewriter
 
@@ -50,30 +51,30 @@ class Fields(Struct, frozen=True):
     links: LinkRewriter
     is_open: bool
 
-    def leaving(self, document: object) -> Headers:
+    def leaving(self, document: object, shown: Shown | None = None) -> Headers:
         """Return the lines that leave with `document`, which was judged; none where it is plain JSON and that is all.
 
-        None is an answer without a body.
+        `shown` are its records. None is an answer without a body.
         """
         lines = read(self.answer, self.route)
         connection = tuple(line for line in self.answer.headers if line[0] == "connection")
-        records = _records(document)
         passing = for_client((*lines, *connection))
-        beside = [line for name, value in passing for line in self._leaving(name, value, records)]
+        beside = [line for name, value in passing for line in self._leaving(name, value, shown)]
         if document is None:
             return tuple(beside)
         kind = of_type(tuple(line for line in lines if line[0] == "content-type"))
         return (*(kind or _PLAIN), *beside) if beside else kind
 
-    def owes_tag(self, document: object) -> bool:
-        """Tell whether a judged document is a list that gets a tag of our own making instead of the upstream's."""
+    def owes_tag(self, shown: Shown | None) -> bool:
+        """Tell whether what was judged is a list that gets a tag of our own making instead of the upstream's."""
         # A write is done: no condition of its request says anything of it any more.
-        is_judged_read = self.plan.method == "GET" and not self.is_open
-        return is_judged_read and is_list(document) and first(self.answer.headers, "etag") is not None
+        is_judged_list = self.plan.method == "GET" and not self.is_open and shown is not None and shown.is_list
+        return is_judged_list and first(self.answer.headers, "etag") is not None
 
-    def _leaving(self, name: str, value: str, records: object) -> Iterator[tuple[str, str]]:
-        count = len(records) if isinstance(records, list) else 1
-        has_validators = self.is_open or not isinstance(records, list)
+    def _leaving(self, name: str, value: str, shown: Shown | None) -> Iterator[tuple[str, str]]:
+        is_list = shown is not None and shown.is_list
+        count = len(shown.records) if shown is not None and is_list else 1
+        has_validators = self.is_open or not is_list
         match name:
             case "etag" if has_validators:
                 yield name, self.links.tags.marked(value)
@@ -115,15 +116,6 @@ def of_type(lines: Headers) -> Headers:
 @lru_cache(maxsize=256)
 def _names(listed: frozenset[str]) -> frozenset[str]:
     return _READ | listed
-
-
-def is_list(document: object) -> bool:
-    """Tell whether a document holds records, and not one."""
-    return isinstance(_records(document), list)
-
-
-def _records(document: object) -> object:
-    return document["data"] if isinstance(document, dict) and "data" in document else document
 
 
 def _total(text: str, plan: Plan, start: int | None, count: int) -> int | None:

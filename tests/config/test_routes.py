@@ -49,7 +49,7 @@ def test_a_route_without_parameters_takes_none() -> None:
 
 def test_an_upstream_that_verifies_keeps_its_passwords() -> None:
     """There a password is a field like any other."""
-    assert route(Route.model_validate(written(passwords="show")), "upstream").passwords is None
+    assert route(Route.model_validate(written(passwords="show")), verify="upstream").passwords is None
 
 
 RULES = {"scope": [{"body_fields": {"forbid": ["customer"]}}]}

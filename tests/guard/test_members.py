@@ -6,6 +6,7 @@ import pytest
 
 from gateway.guard.members import judged_members
 from gateway.vocab.messages import Plan, Query
+from gateway.vocab.record_form import MOLTIN, Shown
 from tests.guard.judging import order
 
 QUERY = frozenset({"filter", "sort", "page[limit]", "page[offset]"})
@@ -13,9 +14,9 @@ QUERY = frozenset({"filter", "sort", "page[limit]", "page[offset]"})
 
 def members(count: int, meta: Any = None, links: Any = None, asked: Query = (), query: Query | None = None) -> Any:
     """Judge what stands beside some records."""
-    document = {"data": [order() for _ in range(count)], "meta": meta, "links": links}
+    document: Any = {"data": [order() for _ in range(count)], "meta": meta, "links": links}
     plan = Plan("GET", "/v2/orders", asked if query is None else query, asked)
-    return judged_members(document, plan, QUERY, "https://gw", has_included=False)
+    return judged_members(document, Shown(document["data"], is_list=True, form=MOLTIN), plan, QUERY, "https://gw")
 
 
 def paged(total: Any, limit: int | None = 25, offset: int = 0, **page: Any) -> dict[str, Any]:
@@ -70,7 +71,8 @@ def test_what_is_no_known_count_stays(meta: Any) -> None:
 def test_a_single_record_has_no_counts() -> None:
     """What stands in `meta` beside it is about nobody knows what."""
     document = {"data": order(), "meta": paged(7)}
-    assert "meta" not in judged_members(document, Plan("GET", "/v2/orders/o1"), QUERY, "", has_included=False)
+    shown = Shown([order()], is_list=False, form=MOLTIN)
+    assert "meta" not in judged_members(document, shown, Plan("GET", "/v2/orders/o1"), QUERY, "")
 
 
 @pytest.mark.parametrize(
