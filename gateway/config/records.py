@@ -48,6 +48,11 @@ class Records(Closed):
     page: Pointer | Nowhere | None = Field(
         default=None, description="JSON pointer to an object with limit, offset, current and total (pages), or none."
     )
+    page_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None,
+        description="How many records a page has where neither the request nor the answer says it. Without it the total"
+        " does not leave with the last of several pages.",
+    )
     links: Place | Nowhere | None = Field(
         default=None, description="JSON pointer to the object that holds links to pages of a list, or none."
     )

@@ -36,6 +36,8 @@ _LINK = re.compile(r'<([^<>]*)>((?:"(?:[^"\\]|\\.?)*+"?|[^",<])*+)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([a-z ]+)"|([a-z]+))', re.IGNORECASE)
 _RELS = frozenset({"current", "first", "last", "next", "prev", "previous", "self"})
 _MOST_LINKS = 10
+# How a link to another page is written here.
+_MORE = '; rel="next"'
 
 
 class Fields(Struct, frozen=True):
@@ -83,15 +85,36 @@ class Fields(Struct, frozen=True):
             case "preference-applied":
                 yield name, value
             case "content-range":
-                if (counted := _content_range(value, self.plan, count)) is not None:
+                if (counted := self._content_range(value, count)) is not None:
                     yield name, counted
             case "x-total-count":
-                if (total := _total(value, self.plan, None, count)) is not None:
+                if (total := self._total(value, None, count)) is not None:
                     yield name, str(total)
             case "link":
-                yield from ((name, link) for link in _links(value, self.plan, self.route, self.links.public_url))
+                yield from ((name, link) for link in self._links(value))
             case _ if name in self.route.answer_headers and name not in _READ:
                 yield name, self.links.reference(value)
+
+    def _links(self, value: str) -> list[str]:
+        return _links(value, self.plan, self.route, self.links.public_url)
+
+    def _total(self, text: str, start: int | None, count: int) -> int | None:
+        if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
+            return None
+        limit, offset = page_asked(self.plan.asked, self.route.form.page_size)
+        pages = [link for line in values(self.answer.headers, "link") for link in self._links(line)]
+        has_more = any(link.endswith(_MORE) for link in pages)
+        return bounded(int(text), limit, offset if start is None else start, count, has_more=has_more)
+
+    def _content_range(self, value: str, count: int) -> str | None:
+        """Return the range of what was judged; None for ranges of bytes, and what is no range."""
+        found = _CONTENT_RANGE.fullmatch(value)
+        if found is None or (found["unit"] or "").strip().lower() == "bytes":
+            return None
+        start = int(found["first"] or 0)
+        total = self._total(found["total"], start if found["first"] else None, count)
+        span = f"{start}-{start + count - 1}" if found["first"] and count else "*"
+        return f"{found['unit'] or ''}{span}/{'*' if total is None else total}"
 
 
 def read(answer: Answer, route: Route) -> Headers:
@@ -116,24 +139,6 @@ def of_type(lines: Headers) -> Headers:
 @lru_cache(maxsize=256)
 def _names(listed: frozenset[str]) -> frozenset[str]:
     return _READ | listed
-
-
-def _total(text: str, plan: Plan, start: int | None, count: int) -> int | None:
-    if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
-        return None
-    limit, offset = page_asked(plan.asked)
-    return bounded(int(text), limit, offset if start is None else start, count)
-
-
-def _content_range(value: str, plan: Plan, count: int) -> str | None:
-    """Return the range of what was judged; None for ranges of bytes, and what is no range."""
-    found = _CONTENT_RANGE.fullmatch(value)
-    if found is None or (found["unit"] or "").strip().lower() == "bytes":
-        return None
-    start = int(found["first"] or 0)
-    total = _total(found["total"], plan, start if found["first"] else None, count)
-    span = f"{start}-{start + count - 1}" if found["first"] and count else "*"
-    return f"{found['unit'] or ''}{span}/{'*' if total is None else total}"
 
 
 def _links(value: str, plan: Plan, route: Route, public_url: str) -> list[str]:

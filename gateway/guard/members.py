@@ -79,7 +79,7 @@ def _count(document: Any, judged: Json, shown: Shown, asked: Query, *, has_more:
         total = None
     limit, offset = page.get("limit"), page.get("offset")
     if not limit or offset is None:
-        asked_limit, asked_offset = page_asked(asked)
+        asked_limit, asked_offset = page_asked(asked, form.page_size)
         limit, offset = limit or asked_limit, asked_offset if offset is None else offset
     if total is not None:
         total = bounded(total, limit, offset, len(shown.records), has_more=has_more)
@@ -97,30 +97,36 @@ def _count(document: Any, judged: Json, shown: Shown, asked: Query, *, has_more:
         _merge(judged, form.total_at[:-1], {form.total_at[-1]: total})
 
 
-def page_asked(asked: Query) -> tuple[int | None, int]:
-    """Return how many records a page has and which is its first, as the client asked."""
+def page_asked(asked: Query, page_size: int | None = None) -> tuple[int | None, int | None]:
+    """Return how many records a page has and which is its first, as the client asked; None where nobody knows.
+
+    `page_size` is how many there are where a client does not say.
+    """
     said = dict(asked)
     if not said:
-        return None, 0
+        return page_size, 0
     limit, offset, number = (
         next((found for name in names if (found := _number(said.get(name))) is not None), None)
         for names in (_SIZES, _OFFSETS, _NUMBERS)
     )
+    limit = limit or page_size
     if offset is None:
-        offset = (number - 1) * limit if number and limit else 0
+        offset = 0 if not number or number == 1 else (number - 1) * limit if limit else None
     return limit, offset
 
 
-def bounded(total: int, limit: int | None, offset: int, count: int, *, has_more: bool | None = None) -> int | None:
+def bounded(
+    total: int, limit: int | None, offset: int | None, count: int, *, has_more: bool | None = None
+) -> int | None:
     """Return a total that counts no more than the customer can have seen or may still ask for.
 
     A page of `count` records that is not full is the last one: the records before it and on it are all there are. Of a
     page behind the end only that much is known, that it is empty: None. Where nobody says how many records a page has,
-    `has_more` says whether there is another one.
+    `has_more` says whether there is another one, and of the last of several pages (`offset` None) nothing is known.
     """
     if (limit and count >= limit) or (not limit and has_more):
         return total
-    return None if offset > 0 and not count else min(total, offset + count)
+    return None if offset is None or (offset > 0 and not count) else min(total, offset + count)
 
 
 def _is_count(value: Any) -> bool:

@@ -37,9 +37,9 @@ class RecordForm(Struct, frozen=True, kw_only=True, cache_hash=True):
 
     `list_at` is where the array of a list stands, `record_at` a single record, `body_at` the record of a body. A
     `record_at` one step below `list_at`, named 0, is the only record of such an array. `total_at` holds the number of
-    records, `page_at` an object of `limit`, `offset`, `current` and `total` (pages); of the object at `links_at`
-    `link_names` are links to pages of the same list. `errors_at` holds errors, one or many, each with its text under
-    the first of `messages` that is there.
+    records, `page_at` an object of `limit`, `offset`, `current` and `total` (pages); a page whose size nobody says has
+    `page_size` records. Of the object at `links_at` `link_names` are links to pages of the same list. `errors_at` holds
+    errors, one or many, each with its text under the first of `messages` that is there.
 
     `has_slash`: paths end with a slash. `is_found_by_filter`: a single record is a list, filtered by its id.
     `is_paged_by_range`: part of a list is a 206.
@@ -52,6 +52,7 @@ class RecordForm(Struct, frozen=True, kw_only=True, cache_hash=True):
     ids: Ids = Ids.TEXT
     total_at: Tokens | None = None
     page_at: Tokens | None = None
+    page_size: int | None = None
     links_at: Tokens | None = None
     link_names: tuple[str, ...] = ()
     has_included: bool = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from gateway.vocab.record_form import RecordForm, Shown, Tokens
+from gateway.vocab.record_form import Ids, RecordForm, Shown, Tokens
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import id_text, resolve
 
@@ -33,7 +33,7 @@ def _single(document: Any, data: Any, form: RecordForm) -> dict[str, Any] | None
         record = data[0] if isinstance(data, list) and len(data) == 1 else None
     else:
         record = resolve(document, form.record_at)
-        if id_text(resolve(record, form.id_at)) is None:
+        if id_text(resolve(record, form.id_at), form.ids) is None:
             return None
     return record if isinstance(record, dict) else None
 
@@ -49,7 +49,10 @@ def ids_in(document: Any, form: RecordForm) -> frozenset[str]:
 def unfit(form: RecordForm, *, expects_one: bool) -> Refusal:
     """Say that an answer has no records where its form says they stand."""
     if expects_one:
-        return Refusal(Code.UPSTREAM_INVALID, f"no single record at {spelled(form.record_at)}", unfit=True)
+        kind = "id" if form.ids is Ids.EITHER else f"{form.ids} as its id"
+        needs_id = form.list_at != form.record_at and not form.is_only_of_list
+        known_by = f" with a {kind} at {spelled(form.id_at)}" if needs_id else ""
+        return Refusal(Code.UPSTREAM_INVALID, f"no single record{known_by} at {spelled(form.record_at)}", unfit=True)
     return Refusal(Code.UPSTREAM_INVALID, f"no array of records at {spelled(form.list_at)}", unfit=True)
 
 
