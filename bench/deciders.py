@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from bench.upstream import CUSTOMER, order
 from gateway.authn.key import Algorithm, generate
@@ -34,6 +34,7 @@ from gateway.guard.members import judged_members
 from gateway.routing import Match, RouteTable
 from gateway.vocab.messages import Answer, Caller, CallerKind, Checked, Json, Plan, Request, Target, Trace
 from gateway.vocab.policy import Draft
+from gateway.vocab.record_form import Shown
 from gateway.vocab.refusals import Refusal
 from gateway.wire import body as wire_body
 from gateway.wire import headers as wire_headers
@@ -214,6 +215,7 @@ def guarding(made: Snapshot, request: Request, orders: int, *, paged: bool) -> C
         sys.exit(f"the answer was refused: {judged}")
     rewritten = made.links.rewrite(body)
     document: Json = json.loads(rewritten)
+    listed = Shown(document["data"], is_list=True, form=route.form, included=document.get("included", UNSET))
     allowed = route.query or frozenset()
     public_url = made.links.public_url
     return Case(
@@ -223,8 +225,8 @@ def guarding(made: Snapshot, request: Request, orders: int, *, paged: bool) -> C
             "content type, inflate": read_head,
             "rewrite links": lambda: made.links.rewrite(body),
             "parse": lambda: wire_body.parse_answer(rewritten),
-            "rules": lambda: [rule.inspect(document, whose, planned) for rule in access.guards],
-            "counts and links": lambda: judged_members(document, planned, allowed, public_url, has_included=True),
+            "rules": lambda: [rule.inspect(listed, whose, planned) for rule in access.guards],
+            "counts and links": lambda: judged_members(document, listed, planned, allowed, public_url),
             "judge": judge,
             "encode": lambda: wire_body.encode(judged.document),
         },

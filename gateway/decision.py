@@ -136,6 +136,8 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     if isinstance(target, Refusal):
         return target
     match = snapshot.routes.match(request.method, target.segments)
+    if target.has_slash and (isinstance(match, Refusal) or not match.route.form.has_slash):
+        return Refusal(Code.TARGET_AMBIGUOUS, "a slash at the end")
     if isinstance(match, Refusal):
         return match
     trace.route = match.route.name
@@ -155,7 +157,7 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     if access is None:
         return Refusal(Code.ACCESS_DENIED, f"{caller.kind} on {match.route.name}")
     sent: str | Refusal | None = None
-    if not access.is_open or match.route.endpoint is not None:
+    if not access.is_open or match.route.endpoint is not None or match.route.is_respelled:
         sent = wire_target.illegible(target)
     else:
         sent = snapshot.routes.as_sent(request.method, str(origin), target, match.route)

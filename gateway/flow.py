@@ -24,12 +24,11 @@ from gateway import decision
 from gateway.carrying.call import SAFE, Call
 from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
-from gateway.guard.fields import is_list
 from gateway.scope import core as scope
 from gateway.upstream.backend import Backend, lent, rejection
 from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
-from gateway.vocab.events import Emit, GuardViolated, RouteClosed
+from gateway.vocab.events import AnswerUnfit, Emit, GuardViolated, RouteClosed
 from gateway.vocab.messages import (
     READS,
     Answer,
@@ -244,7 +243,7 @@ class Flow:
         )
         if not isinstance(judged, Checked):
             return self._refused(judged, admission.route, trace)
-        asks = asks and judged.status < 300 and not is_list(judged.document)  # noqa: PLR2004 - HTTP's own number
+        asks = asks and judged.status < 300 and not guard.shows_list(judged.document, admission.route, plan)  # noqa: PLR2004 - HTTP's own number
         named: Named = None
         is_done = plan.method not in SAFE and judged.status < 300  # noqa: PLR2004
         if is_done and (location := first(answer.headers, "location")) is not None:
@@ -338,4 +337,6 @@ class Flow:
             if route.closes_on_violation and route.name not in self._closed:
                 self._closed.add(route.name)
                 self._emit(RouteClosed(route.name))
+        elif refusal.unfit:
+            self._emit(AnswerUnfit(trace.request_id, route.name, refusal.detail))
         return refusal

@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -61,6 +62,8 @@ app = typer.Typer(
 _WORKERS = (
     "Processes that share the ports. Each has its own cache of tokens, login throttle, password pool and closed routes."
 )
+
+_SAVED = "A saved answer of the API, as JSON or as `curl -i` prints it: say what would become of it."
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's way of a flag
@@ -160,6 +163,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     customer: Annotated[str | None, typer.Option(metavar="ID", help="The customer's id.")] = None,
     header: Annotated[list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'")] = None,
     data: Annotated[str | None, typer.Option(metavar="JSON", help="The body.")] = None,
+    saved: Annotated[Path | None, typer.Option("--answer", metavar="FILE", help=_SAVED, dir_okay=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002 - typer's way of a flag
     as_curl: Annotated[bool, typer.Option("--curl", help="Print the upstream request as a curl command.")] = False,  # noqa: FBT002
     may_fail: Annotated[bool, typer.Option("--fail", help="Exit code 1 where the request would be refused.")] = False,  # noqa: FBT002
@@ -171,6 +175,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if customer is not None and caller is not None and caller is not CallerKind.CUSTOMER:
         raise Misuse("--customer goes with --as customer", context)
     from gateway.cli import explain as explaining
+    from gateway.cli.judged import saved_answer
     from gateway.cli.routing_file import read
     from gateway.cli.table import print_tables, written
 
@@ -178,7 +183,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         asked = explaining.Question(
             method, target, caller or (CallerKind.CUSTOMER if customer else None), customer, tuple(header or ()), data
         )
-        answer = explaining.explain(read(path), asked)
+        answer = explaining.explain(read(path), asked, None if saved is None else saved_answer(saved))
     except ValueError as error:
         raise Misuse(str(error), context) from error
     if as_json:
@@ -189,7 +194,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         typer.echo(answer.as_curl())
     else:
         tell(f"nothing would go upstream: {answer.refusal_text or 'the gateway answers this itself'}")
-    if may_fail and answer.refusal is not None:
+    if may_fail and (answer.refusal is not None or (answer.judged or {}).get("verdict") == "withheld"):
         raise typer.Exit(1)
 
 

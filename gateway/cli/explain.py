@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from gateway import decision
+from gateway.cli.judged import judged, masked
 from gateway.cli.table import describe, name_of, whole, written
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.lending import credential_lines
@@ -22,6 +23,7 @@ from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
 from gateway.upstream.backend import lent
+from gateway.vocab.messages import Answer as Saved
 from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
 from gateway.vocab.policy import Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
@@ -32,7 +34,6 @@ from gateway.wiring import now
 
 _MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", CUSTOMER_TOKEN, "cookie", "proxy-authorization"})
-_SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
 _EXPLAIN_CLIENT = "explain"
 
 
@@ -65,6 +66,7 @@ class Answer:
     waits: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
+    judged: Json | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -83,7 +85,7 @@ class Answer:
             "path": path,
             "query": query,
             "headers": _masked_headers(self.headers),
-            "body": _masked(self.document),
+            "body": masked(self.document),
         }
 
     def after(self) -> Json | None:
@@ -98,7 +100,7 @@ class Answer:
             "query": query,
             "credential": self.lent,
             "headers": {**_masked_headers(self.plan.headers), **self.credential_lines},
-            "body": _masked(self.plan.document),
+            "body": masked(self.plan.document),
         }
 
     def as_json(self) -> Json:
@@ -114,6 +116,7 @@ class Answer:
             "waits_for": self.waits,
             "notes": self.notes,
             "other_routes": dict(self.others),
+            "answer": self.judged,
         }
 
     def as_curl(self) -> str:
@@ -142,6 +145,11 @@ class Answer:
             head.add_row("waits for", wait)
         for note in self.notes:
             head.add_row("note", note)
+        if self.judged is not None:
+            counted = f", counted as {self.judged['counted_as']}" if self.judged["counted_as"] else ""
+            head.add_row("answer", f"{self.judged['verdict']}: {self.judged['why']}{counted}")
+            if self.judged.get("body") is not None:
+                head.add_row("leaves", written(self.judged["body"]))
         change = whole("", "client sends", "upstream gets", title="before and after")
         before, after = self.before(), self.after()
         for name in ("method", "path", "query", "headers", "body"):
@@ -153,8 +161,8 @@ class Answer:
         return Group(head, change, others)
 
 
-def explain(config: Config, question: Question) -> Answer:
-    """Answer a question; ValueError for one that is not well-formed."""
+def explain(config: Config, question: Question, saved: Saved | None = None) -> Answer:
+    """Answer a question, and judge a `saved` answer to it; ValueError for one that is not well-formed."""
     compiled = snapshot(config, key_ring(config))
     headers = _headers(question)
     shown = headers
@@ -189,6 +197,8 @@ def explain(config: Config, question: Question) -> Answer:
         guests = lent(admission.access, structs.replace(answer.plan, is_guests=True))
         if guests is not answer.lent:
             answer.notes.append(f"if the record that is looked up first is nobody's, it goes with `{guests}`")
+    if saved is not None and answer.plan is not None:
+        answer.judged = judged(compiled, admission, answer.plan, saved)
     return answer
 
 
@@ -294,14 +304,6 @@ def _why_not(route: Route, method: str, segments: tuple[str, ...]) -> str:
 
 def _masked_headers(headers: Headers) -> dict[str, str]:
     return {name: _MASK if name in _SECRET_HEADERS else value for name, value in headers}
-
-
-def _masked(document: Any) -> Any:
-    if isinstance(document, dict):
-        return {name: _MASK if name in _SECRET_FIELDS else _masked(value) for name, value in document.items()}
-    if isinstance(document, list):
-        return [_masked(item) for item in document]
-    return document
 
 
 def _shown(value: Any) -> str:

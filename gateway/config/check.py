@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from gateway.authn.key import Key, KeyFault, load_key
 from gateway.config.evidence import Finding, Location
+from gateway.config.forms import form_findings
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
+from gateway.config.records import form
 from gateway.config.upstreams import upstream_findings, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
@@ -23,6 +25,7 @@ from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
 from gateway.stores.postgres_url import without_password
 from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
+from gateway.vocab.record_form import RecordForm
 from gateway.wire.headers import AUTHORIZATION
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
@@ -55,8 +58,11 @@ def findings(config: Config) -> Iterator[Finding]:
         if where[-1] == "path":
             faulty.add(where[:2])
         yield where, what, hint
+    for where, what, hint in form_findings(config):
+        faulty.add(where[:4])
+        yield where, what, hint
     for index, route in enumerate(config.routes):
-        for where, what, hint in _route(route):
+        for where, what, hint in _route(route, form(config.records, route.records)):
             faulty.add(("routes", index, *where[:2]))
             yield ("routes", index, *where), what, hint
     # What is wrong in itself proves nothing, and need not be told so twice.
@@ -190,7 +196,7 @@ def _crosses(first: tuple[Part, ...], second: tuple[Part, ...]) -> bool:
     )
 
 
-def _route(route: Route) -> Iterator[Finding]:
+def _route(route: Route, made: RecordForm) -> Iterator[Finding]:
     parameters = {part.text for part in parse_template(route.path) if part.is_parameter}
     if len(set(route.methods)) != len(route.methods):
         yield ("methods",), "a method stands here twice", "remove one of them"
@@ -204,7 +210,7 @@ def _route(route: Route) -> Iterator[Finding]:
         yield ("passwords",), what, "give the other methods a route of their own"
     for caller, access in _per_caller(route.access).items():
         if isinstance(access, Rules):
-            for where, what, hint in _rules(route, caller, access, parameters):
+            for where, what, hint in _rules(route, caller, access, parameters, made):
                 yield ("access", caller, *where), what, hint
 
 
@@ -221,7 +227,7 @@ def _per_caller(access: AccessPerCaller) -> dict[str, object]:
     return {"public": access.public, "customer": access.customer, "trusted": access.trusted}
 
 
-def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> Iterator[Finding]:
+def _rules(route: Route, caller: str, access: Rules, parameters: set[str], made: RecordForm) -> Iterator[Finding]:
     if not access.scope and not access.guard:
         yield (), "no rule applies here", "write `open` if that is meant, or add scope: and guard:"
     if caller == "trusted":
@@ -235,7 +241,7 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         yield from _missing(where, rule, parameters)
         if isinstance(rule, ParentOwner) and not rule.path and not parse_template(route.path)[-1].is_parameter:
             yield where, "the path does not end with a record that could be looked up", "say which one with path:"
-        place = _written(rule)
+        place = _written(rule, made)
         if place in written:
             yield where, "another rule writes the same place", "leave one of them"
         written |= {place} if place else set()
@@ -269,10 +275,10 @@ def _missing(where: Location, rule: object, parameters: set[str]) -> Iterator[Fi
         yield where, what, f"use one of: {_listed(parameters)}"
 
 
-def _written(rule: object) -> tuple[str, str] | None:
+def _written(rule: object, made: RecordForm) -> tuple[str, str] | None:
     """Return what part of the request a rule writes."""
     if isinstance(rule, Filter):
-        return "query", rule.parameter
+        return "query", rule.written_in(made)[1]
     return ("body", rule.pointer) if isinstance(rule, BodyStamp) else None
 
 

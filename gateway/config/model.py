@@ -21,6 +21,7 @@ from pydantic import (
 from gateway.config.apiside import Upstream
 from gateway.config.clientside import CorsOptions, GatewayLimits, Server
 from gateway.config.customers import Customers
+from gateway.config.records import Records
 from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.texts import (
     Closed,
@@ -221,6 +222,10 @@ class Route(Closed):
     methods: tuple[Method, ...] = Field(min_length=1, description="Methods; HEAD follows GET.")
     access: AccessPerCaller = Field(description="What each kind of caller may do.")
     query: tuple[str, ...] = Field(default=(), description="Query parameters that pass where rules apply.")
+    records: Records | None = Field(
+        default=None,
+        description="How the API speaks of the records here, where that differs from `records` of the file.",
+    )
     passwords: Passwords | None = Field(
         default=None,
         description="What the route does with passwords: register, change, forget or show. No effect where"
@@ -268,6 +273,7 @@ class Config(Closed):
     tokens: Tokens = Field(description="The tokens that the gateway mints.")
     store: Store = Field(description="Where passwords are kept.")
     clients: Clients = Field(description="Who may obtain bearers.")
+    records: Records = Field(default_factory=Records, description="How the API speaks of records.")
     customers: Customers = Field(default_factory=Customers, description="Who customers are.")
     cors: CorsOptions = Field(default_factory=CorsOptions, description="Which browser applications may call.")
     server: Server = Field(default_factory=Server, description="The clients' side.")

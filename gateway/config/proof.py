@@ -14,6 +14,7 @@ from gateway.config.evidence import Evidence, Finding, knows_the_customer, paren
 from gateway.config.lending import lent_freely
 from gateway.config.model import Config, Route, Rules
 from gateway.config.reach import TAIL, Template, Tree, is_taken, meet, rank, reaches, spelled
+from gateway.config.records import Records, form
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.owner import Owner
@@ -87,11 +88,12 @@ class _File:
 
     claims: Tree[tuple[Template, str]]
     nodes: Tree[Mapping[str, str]]
+    records: Records
 
 
 def _file(config: Config) -> _File:
     claims = ((at, claim) for claim in _claims(config) for at in (claim[0], (*claim[0], TAIL)))
-    return _File(Tree(claims), _nodes(config))
+    return _File(Tree(claims), _nodes(config), config.records)
 
 
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
@@ -183,7 +185,8 @@ def _evidence(route: Route, caller: CallerKind, file: _File) -> Evidence:
         if part.is_parameter
         and any(at == collection for at, (collection, _) in file.claims.meeting(template[:position]))
     )
-    return Evidence(route, caller, access if isinstance(access, Rules) else Rules(), owned, _claim(route, file))
+    rules = access if isinstance(access, Rules) else Rules()
+    return Evidence(route, caller, rules, owned, _claim(route, file), form(file.records, route.records))
 
 
 def _claim(route: Route, file: _File) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from gateway.config.evidence import knows_the_customer
 from gateway.config.lending import credentials
 from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
+from gateway.config.records import form
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -17,7 +18,7 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
     """Compile one route of a file. Where the upstream verifies, passwords are fields of a body like any other."""
     return policy.Route(
         name=model.name,
-        path=model.path,
+        path=model.path.removesuffix("/"),
         methods=frozenset(model.methods),
         access=dict(_access(config, model, unproven)),
         query=frozenset(model.query),
@@ -31,6 +32,7 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
         idempotency_key=_idempotency_key(model),
+        form=form(config.records, model.records),
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.ops.outlet import Outlet
 from gateway.vocab.events import (
+    AnswerUnfit,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -169,6 +170,10 @@ class EventLog:
                 fields = {"id": _short(event.request_id), "route": event.route}
                 # Details of a violation quote ids of somebody else.
                 name, fields = "guard_violated", fields | ({"detail": _short(event.detail)} if self._debug else {})
+            case AnswerUnfit():
+                # Its details are sentences of ours, with names of the routing file in them at most.
+                name, fields = "answer_unfit", {"id": _short(event.request_id), "route": event.route}
+                fields |= {"detail": _short(event.detail)}
             case RouteClosed():
                 name, fields = "route_closed", {"route": event.route}
             case LoginDone():

@@ -20,6 +20,7 @@ from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
+    AnswerUnfit,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -114,6 +115,12 @@ class Metrics:
             ("route",),
             registry=registry,
         )
+        self._unfit: Final = Counter(
+            "gateway_unfit_answers_total",
+            "Answers withheld because they have another form than the routing file says.",
+            ("route",),
+            registry=registry,
+        )
         self._closed: Final = Gauge(
             "gateway_route_closed",
             "1 for a route that was closed by a violation, in one worker at least.",
@@ -185,6 +192,8 @@ class Metrics:
                 self.count_requests([event])
             case GuardViolated():
                 self._violations.labels(event.route).inc()
+            case AnswerUnfit():
+                self._unfit.labels(event.route).inc()
             case RouteClosed():
                 self._closed.labels(event.route).set(1)
             case LoginDone():

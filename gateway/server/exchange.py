@@ -301,7 +301,7 @@ class Exchange:
             if not answer.body:
                 return relay.empty(self._request.method, answer.status, head.headers)
             return relay.inflated(self._snapshot, head, answer, self._limit)
-        return relay.error_reply(answer)
+        return relay.error_reply(answer, self._ready.admission.route.form)
 
     # The client's body
 

@@ -32,6 +32,15 @@ class GuardViolated:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerUnfit:
+    """An answer of the upstream was withheld because it has another form than the routing file says."""
+
+    request_id: str
+    route: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RouteClosed:
     """A route answers nobody any more, because an answer of the upstream would have broken isolation there."""
 
@@ -161,6 +170,7 @@ class Lifecycle:
 Event = (
     RequestDone
     | GuardViolated
+    | AnswerUnfit
     | RouteClosed
     | LoginDone
     | EmailShared

@@ -94,7 +94,8 @@ class Refusal:
     `source` names the field at fault for the client (`data.email`, `query.filter`): names from the configuration or
     the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds, or what an
     upstream said in its own words (`wire.headers.retry_after`).
-    `violation` marks an answer of the upstream that would have broken isolation. `upstream_status` is the status of
+    `violation` marks an answer of the upstream that would have broken isolation, `unfit` one that has another form than
+    the routing file says. `upstream_status` is the status of
     the answer that was refused, where that was no success. `challenge` is what a 401 asks for (RFC 9110 section
     11.6.1). `accepts` is the header line by which a 415 says what would be taken (section 15.5.16). `oauth` is the
     error code of RFC 6749 section 5.2, where a client of OAuth asked.
@@ -106,6 +107,7 @@ class Refusal:
     retry_after: int | str | None = None
     allow: tuple[str, ...] = ()
     violation: bool = False
+    unfit: bool = False
     upstream_status: int | None = None
     challenge: str = "Bearer"
     accepts: tuple[str, str] | None = None

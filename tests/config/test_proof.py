@@ -19,6 +19,7 @@ from gateway.vocab.policy import JWKS_PATH, Draft
 from gateway.vocab.refusals import Refusal
 from tests.config.writing import methods, minimal, route, templates
 from tests.gateways import MOLTIN, ROOT, environment
+from tests.guard.judging import inspected
 
 ISOLATED, GUESTS, PUBLIC, TRUSTED, DENIED, UNPROVEN = Verdict
 OWN: dict[str, Any] = {"guard": [{"owner": {"pointer": "/customer_id"}}]}
@@ -323,7 +324,7 @@ def test_what_is_isolated_withholds_foreign_records(
     document: Any = {"data": record if single else [record]}
     for judge in decision.guards:
         if not isinstance(document, Refusal):
-            document = judge.inspect(document, whose, Plan("GET", draft.target.path, parents=draft.parents))
+            document = inspected(judge, document, whose, Plan("GET", draft.target.path, parents=draft.parents))
     assert isinstance(document, Refusal)
 
 

@@ -36,10 +36,11 @@ ANSWERS = {
 # Workers that are watched, ports and files that are ours alone and connections within the limit of descriptors are 290.
 # A store that replicas share - PostgreSQL's URL, its connections, its schema, the copy to it - is 543.
 # Keys that take each other's place in a folder are 190. Credentials of every kind and which of them carries a request
-# (310), TLS to the upstream (60) and the header of customer tokens (80) are 450 more.
+# (310), TLS to the upstream (60) and the header of customer tokens (80) are 450 more. How an API speaks of its records:
+# forms, what a file says of them and what of it cannot be, paths and filters that follow: 550.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 13_790
+CORE = 14_340
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    AnswerUnfit,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -88,6 +89,10 @@ def test_a_bare_request_has_nulls() -> None:
 
 EVENTS: list[tuple[Event, dict[str, object]]] = [
     (GuardViolated("r-1", "orders", "record c2"), {"event": "guard_violated", "id": "r-1", "route": "orders"}),
+    (
+        AnswerUnfit("r-1", "orders", "no array of records at /results"),
+        {"event": "answer_unfit", "id": "r-1", "route": "orders", "detail": "no array of records at /results"},
+    ),
     (LoginDone("refused"), {"event": "login", "outcome": "refused"}),
     (CredentialRenewed(1.5), {"event": "credential_renewed", "credential": "server", "expires_at": 1.5}),
     (

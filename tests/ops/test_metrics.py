@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ops.metrics import Metrics, forget
 from gateway.vocab.events import (
+    AnswerUnfit,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -116,6 +117,7 @@ def test_a_request_that_never_went_upstream_has_no_upstream_time() -> None:
 
 SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (GuardViolated("r-1", "orders", "c2"), ("gateway_isolation_violations_total", "route=orders"), 1),
+    (AnswerUnfit("r-1", "orders", "not JSON"), ("gateway_unfit_answers_total", "route=orders"), 1),
     (LoginDone("granted"), ("gateway_logins_total", "outcome=granted"), 1),
     (LoginDone("throttled"), ("gateway_logins_total", "outcome=throttled"), 1),
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
