@@ -14,9 +14,10 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from gateway import decision
-from gateway.cli.table import describe, name_of, whole, written
+from gateway.cli.table import describe, whole, written
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.model import Config
+from gateway.config.routes import name_of
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document

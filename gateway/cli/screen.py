@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from gateway.vocab.events import (
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -105,6 +109,10 @@ def _told(event: Event) -> str | None:  # noqa: C901, PLR0911 - a case for each 
             | ShareSpent()
             | Throttled()
             | WorkerLost()
+            | ConfigFault()
+            | ConfigChange()
+            | ConfigReload()
+            | ConfigInForce()
         ):
             return None
         case _:

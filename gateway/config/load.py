@@ -3,7 +3,9 @@
 import difflib
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.config.check import Location, findings, secret_places
+from gateway.config.effective import version
 from gateway.config.faults import ConfigError, Fault
+from gateway.config.files import Files
 from gateway.config.model import ACCESS_TAGS, Config
 from gateway.config.source import Source, read
 
@@ -44,9 +48,31 @@ _WRITE = {
 }
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
-    """Return the checked configuration of a file; ConfigError with every fault otherwise."""
-    source = read(path, os.environ if environ is None else environ)
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A checked configuration, what it is called, and the digest of the authorities that prove an API behind TLS."""
+
+    config: Config
+    version: str
+    authorities: str = ""
+
+
+def load_all(path: Path, environ: Mapping[str, str], files: Files) -> Loaded:
+    """Return the checked configuration of a file with what lies beside it; raises ConfigError like `load`."""
+    config = load(path, environ, files)
+    authorities = ""
+    if config.upstream.url.startswith("https:"):
+        known = ssl.get_default_verify_paths()
+        authorities = files.note(Path(environ.get(known.openssl_cafile_env) or known.openssl_cafile))
+    return Loaded(config, version(config, authorities), authorities)
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None, files: Files | None = None) -> Config:
+    """Return the checked configuration of a file; ConfigError with every fault otherwise.
+
+    Whatever comes of it, `files` knows afterwards what it was made of.
+    """
+    source = read(path, os.environ if environ is None else environ, Files() if files is None else files)
     try:
         config = Config.model_validate(source.data)
     except ValidationError as error:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from gateway.config.evidence import knows_the_customer
 from gateway.config.model import Access, AccessPerCaller, Route, Rules
+from gateway.guard.rules import RULES as GUARD_RULES
+from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -34,6 +36,11 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
         is_alike=_is_alike(model.access),
         idempotency_key=_idempotency_key(model),
     )
+
+
+def name_of(rule: object) -> str:
+    """Return a rule's name in the routing file."""
+    return next(name for name, kind in (*SCOPE_RULES.items(), *GUARD_RULES.items()) if isinstance(rule, kind))
 
 
 def _idempotency_key(model: Route) -> policy.IdempotencyKey:

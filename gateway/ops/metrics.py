@@ -20,6 +20,10 @@ from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -50,6 +54,7 @@ _SHARES: Final = frozenset({"route", "client", "relays", "all"})
 _WORK: Final = frozenset({"registration", "password_change"})
 _COUNTED_BY: Final = frozenset({"address", "email", "customer"})
 _WHYS: Final = frozenset({"silent", "died", "unready"})
+_RELOADS: Final = frozenset({"swapped", "unchanged", "refused"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -172,6 +177,19 @@ class Metrics:
             "Connections of clients beyond the limit, closed at once.",
             registry=registry,
         )
+        self._reloads: Final = Counter(
+            "gateway_config_reloads_total",
+            "Times that the configuration was read again.",
+            ("outcome",),
+            registry=registry,
+        )
+        # A number, for a label would leave a series behind with each reload.
+        self._version: Final = Gauge(
+            "gateway_config_version",
+            "The version of the configuration in force, as a number: equal wherever the same one is.",
+            registry=registry,
+            multiprocess_mode="liveall",
+        )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
@@ -207,7 +225,11 @@ class Metrics:
                 self._workers_lost.labels(_known(event.why, _WHYS)).inc()
             case ConnectionsRefused():
                 self._refused.inc(event.count)
-            case NoProxyTrusted() | Lifecycle() | EmailShared():
+            case ConfigReload():
+                self._reloads.labels(_known(event.outcome, _RELOADS)).inc()
+            case ConfigInForce():
+                self._version.set(int(event.version, 16))
+            case NoProxyTrusted() | Lifecycle() | EmailShared() | ConfigFault() | ConfigChange():
                 pass
             case _:
                 assert_never(event)
