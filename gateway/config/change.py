@@ -22,6 +22,8 @@ _AT_START: Final = (
 )
 # What of a route that is not there is nothing: it is answered as any path that does not exist.
 _NOT_THERE: Final = frozenset({"404 ROUTE_UNKNOWN", "405 METHOD_NOT_ALLOWED"})
+# What there is to say of a route that only one of both has.
+_TELLING: Final = frozenset({"answer", "asks", "access"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,14 @@ def _difference(
 ) -> Difference:
     was_there, is_there = (not all(pair[side]["answer"] in _NOT_THERE for pair in pairs) for side in (0, 1))
     kind = "differs" if was_there and is_there else "new" if is_there else "gone"
-    changes: dict[str, None] = {}
+    # The first of each says enough, but for the answer: a request may fare otherwise than the others.
+    changes: dict[str, str] = {}
     for one, other in pairs:
         for name in dict.fromkeys((*one, *other)):
-            if one.get(name) != other.get(name) and (kind == "differs" or name in {"answer", "asks", "rules"}):
-                changes[f"{name}: {one.get(name, '-')} -> {other.get(name, '-')}"] = None
-    return Difference(kind, route, str(caller), place.method, path, tuple(changes))
+            was, becomes = one.get(name, "-"), other.get(name, "-")
+            if was != becomes and (kind == "differs" or name in _TELLING):
+                changes.setdefault(f"{was}{becomes}" if name == "answer" else name, f"{name}: {was} -> {becomes}")
+    return Difference(kind, route, str(caller), place.method, path, tuple(changes.values()))
 
 
 def _changed(before: Config, after: Config) -> Iterator[tuple[str, str, str]]:

@@ -79,8 +79,9 @@ class Files:
         return frozenset(found)
 
     def add(self, others: "Files") -> None:
-        """Know of the files of another candidate as well, as they were for it."""
-        self._seen |= others._seen  # noqa: SLF001 - of its own kind
+        """Know of other files as well, as they are at this moment."""
+        for path, (limit, _) in others._seen.items():  # noqa: SLF001 - of its own kind
+            self._seen.setdefault(path, (limit, _look(path, limit)))
 
 
 def contents(path: Path, limit: int) -> bytes:

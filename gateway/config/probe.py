@@ -138,9 +138,16 @@ def _planned(admission: Admission, planned: Plan) -> dict[str, str]:
 
 def _judged(admission: Admission) -> dict[str, str]:
     access, route = admission.access, admission.route
-    rules = [f"{name_of(rule)} {_options(rule)}" for rule in (*access.scope, *access.guards)]
+    rules: dict[str, str] = {}
+    for rule in (*access.scope, *access.guards):
+        name = name_of(rule)
+        rules[name] = f"{rules[name]}, {_options(rule)}" if name in rules else _options(rule)
     said = {one.name: getattr(route, one.name) for one in fields(route) if one.name not in _SHOWN_ELSEWHERE}
-    return {"rules": "; ".join(rules) or "open", **{name: _text(value) for name, value in said.items()}}
+    return {
+        "access": "open" if access.is_open else "by rules",
+        **rules,
+        **{name: _text(one) for name, one in said.items()},
+    }
 
 
 def _options(rule: object) -> str:
