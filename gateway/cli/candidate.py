@@ -71,14 +71,20 @@ def read_again(reading: Reading) -> Candidate:
     return Candidate(loaded, files, changes=tuple(lines))
 
 
-def tell_changes(emit: Emit, changes: tuple[str, ...]) -> None:
-    """Tell what is about to change."""
-    for change in changes:
-        emit(ConfigChange(change))
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be told of a candidate: what it is about to change, or what became of it in the end."""
 
+    version: str
+    outcome: str = ""
+    faults: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
-def tell_refused(emit: Emit, faults: tuple[str, ...], version: str) -> None:
-    """Tell every fault; the configuration of `version` stays in force."""
-    for fault in faults:
-        emit(ConfigFault(fault))
-    emit(ConfigReload("refused", version))
+    def tell(self, emit: Emit) -> None:
+        """Tell it, each fault and each change for itself."""
+        for change in self.changes:
+            emit(ConfigChange(change))
+        for fault in self.faults:
+            emit(ConfigFault(fault))
+        if self.outcome:
+            emit(ConfigReload(self.outcome, self.version))

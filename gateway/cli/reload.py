@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
-from gateway.cli.candidate import Candidate, Reading, read_again, tell_changes, tell_refused
+from gateway.cli.candidate import Candidate, Reading, Report, read_again
 from gateway.cli.chance import Chance
 from gateway.config.watch import changed
 from gateway.reload import UnusableError
-from gateway.vocab.events import ConfigReload, Failed, describe
+from gateway.vocab.events import Failed, describe
 from gateway.wiring import Gateway
 
 # What keeps a good file from being used - an upstream that gives no bearer yet - shows in no file when it is over.
@@ -48,20 +48,20 @@ class Reloader:
     async def _use(self, candidate: Candidate, gateway: Gateway) -> None:
         emit, in_force = gateway.emit, gateway.in_force
         self._reading = replace(self._reading, files=candidate.files)
-        loaded = candidate.loaded
+        loaded, version = candidate.loaded, in_force.version
         if loaded is None:
-            tell_refused(emit, candidate.faults, in_force.version)
+            Report(version, "refused", candidate.faults).tell(emit)
             return
-        if loaded.version == in_force.version:
-            emit(ConfigReload("unchanged", in_force.version))
+        if loaded.version == version:
+            Report(version, "unchanged").tell(emit)
             return
-        tell_changes(emit, candidate.changes)
+        Report(version, changes=candidate.changes).tell(emit)
         try:
             made = await in_force.prepare(self._chance.settle(loaded))
         except UnusableError as error:
-            tell_refused(emit, (str(error),), in_force.version)
+            Report(version, "refused", (str(error),)).tell(emit)
             asyncio.get_running_loop().call_later(TRY_AGAIN, self.ask)
             return
         in_force.swap(made)
         self._reading = replace(self._reading, in_force=loaded)
-        emit(ConfigReload("swapped", in_force.version))
+        Report(in_force.version, "swapped").tell(emit)

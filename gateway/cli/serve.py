@@ -17,15 +17,16 @@ from gateway.cli.claim import claimed, listening
 from gateway.cli.cores import WORKERS_MOST, usable
 from gateway.cli.ending import exit_code
 from gateway.cli.fault import START_FAULTS, cannot_start, fail
+from gateway.cli.following import Following
 from gateway.cli.hangup import Hangups
 from gateway.cli.loop import Stop, collect, run
 from gateway.cli.membership import Membership
 from gateway.cli.reload import Reloader
+from gateway.cli.rollout import Rollout
 from gateway.cli.routing_file import read_all
 from gateway.cli.streams import unblocked
 from gateway.cli.supervisor import GRACE, Crew
 from gateway.config.files import Files
-from gateway.config.load import Loaded
 from gateway.ops.outlet import Outlet
 from gateway.server.parser import check as check_parser
 from gateway.stores import Mark, mark_of, upgrade
@@ -40,7 +41,7 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
     """Serve until told to stop; returns the exit code. `workers` None makes one for each CPU."""
     files, chance = Files(), Chance()
     loaded = read_all(path, files)
-    config, settled = loaded.config, chance.settle(loaded)
+    config, reading = loaded.config, Reading(path, {**os.environ}, listen, admin, loaded, files)
     if (fault := leads_back(config, listen, admin)) is not None:
         fail(fault)
     count = workers or min(usable(), WORKERS_MOST)
@@ -49,7 +50,7 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
     def work(public: Address, private: Address, member: Membership) -> int:
         with unblocked() as log:
             try:
-                return run_worker(settled, public, private, log, member, opened)
+                return run_worker(crew.rollout, public, private, log, member, opened)
             except START_FAULTS as error:
                 member.fail(cannot_start(error, public, private))
                 return 1
@@ -57,7 +58,7 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
     try:
         if count == 1:
             with unblocked() as log:
-                return run_alone(Reading(path, {**os.environ}, listen, admin, loaded, files), chance, log)
+                return run_alone(reading, chance, log)
         # Each worker does it too and finds nothing to do, or to say; what cannot be had is told of once.
         check_parser()
         if config.customers.verify != "upstream":
@@ -65,7 +66,7 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
             # A worker that comes later, when somebody has put another file there, does not open that.
             opened = mark_of(config.store.url)
         # Until here a signal ends the process; from now on it is told to the workers.
-        crew = Crew(config.server.heartbeat, config.server.drain)
+        crew = Crew(reading, chance)
         return run_workers(crew, work, listen, admin, count)
     except START_FAULTS as error:
         fail(cannot_start(error, listen, admin))
@@ -93,17 +94,28 @@ def run_alone(reading: Reading, chance: Chance, log: Outlet) -> int:
 
 
 def run_worker(
-    loaded: Loaded, listen: Address, admin: Address, log: Outlet, member: Membership, opened: Mark | None
+    rollout: Rollout, listen: Address, admin: Address, log: Outlet, member: Membership, opened: Mark | None
 ) -> int:
-    """Serve as one of several workers, which have the store `opened`, until told to stop; returns the exit code."""
+    """Serve as one of several workers, which have the store `opened`, until told to stop; returns the exit code.
+
+    `rollout` says with which configuration it begins.
+    """
+    loaded, files = rollout.settled, rollout.files
 
     async def work(stop: Stop) -> None:
         member.begin(stop)
         hangups = Hangups()
         try:
-            async with running(loaded, listen, admin, log=log, shared_ports=True, opened=opened) as gateway:
-                member.serve(gateway)
+            async with (
+                running(loaded, listen, admin, log=log, shared_ports=True, opened=opened) as gateway,
+                asyncio.TaskGroup() as group,
+            ):
+                following = Following(gateway, files, member.say)
+                hangups.say_by(partial(asyncio.get_running_loop().call_soon_threadsafe, following.ask))
+                member.serve(gateway, following.take)
+                doing = group.create_task(following.run(), name="configuration")
                 await finish(gateway, stop)
+                doing.cancel()
         finally:
             hangup.ignore()
 
@@ -123,7 +135,11 @@ async def finish(gateway: Gateway, stop: Stop) -> None:
 
 
 def run_workers(
-    crew: Crew, work: Callable[[Address, Address, Membership], int], listen: Address, admin: Address, count: int
+    crew: Crew,
+    work: Callable[[Address, Address, Membership], int],
+    listen: Address,
+    admin: Address,
+    count: int,
 ) -> int:
     """Serve with several processes on the same ports: restart those that die, stop all when told to.
 

@@ -7,7 +7,7 @@ from typing import Final
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.effective import settings
 from gateway.config.model import Config
-from gateway.config.probe import Outcome, Place, Prober, places, probes
+from gateway.config.probe import Outcome, Place, Probe, Prober, places, probes
 from gateway.vocab.messages import CallerKind
 
 # What a process has from its start to its end: it is opened, shared out or known to others once.
@@ -22,8 +22,6 @@ _AT_START: Final = (
 )
 # What of a route that is not there is nothing: it is answered as any path that does not exist.
 _NOT_THERE: Final = frozenset({"404 ROUTE_UNKNOWN", "405 METHOD_NOT_ALLOWED"})
-# What there is to say of a route that only one of both has.
-_TELLING: Final = frozenset({"answer", "asks", "access"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +80,10 @@ def compare(before: Config, after: Config, now: float) -> Comparison:
     for place, routes in places(first, second).items():
         asked = list(probes(routes))
         for caller in CallerKind:
-            pairs = [(old.ask(place.method, probe, caller), new.ask(place.method, probe, caller)) for probe in asked]
-            if all(one == other for one, other in pairs):
+            pairs = [
+                (probe, old.ask(place.method, probe, caller), new.ask(place.method, probe, caller)) for probe in asked
+            ]
+            if all(one == other for _, one, other in pairs):
                 unchanged += 1
             else:
                 differences.append(_difference(place, caller, pairs, routes[-1].name, routes[-1].path))
@@ -92,17 +92,22 @@ def compare(before: Config, after: Config, now: float) -> Comparison:
 
 
 def _difference(
-    place: Place, caller: CallerKind, pairs: list[tuple[Outcome, Outcome]], route: str, path: str
+    place: Place, caller: CallerKind, pairs: list[tuple[Probe, Outcome, Outcome]], route: str, path: str
 ) -> Difference:
-    was_there, is_there = (not all(pair[side]["answer"] in _NOT_THERE for pair in pairs) for side in (0, 1))
+    was_there = any(one["answer"] not in _NOT_THERE for _, one, _ in pairs)
+    is_there = any(other["answer"] not in _NOT_THERE for _, _, other in pairs)
     kind = "differs" if was_there and is_there else "new" if is_there else "gone"
     # The first of each says enough, but for the answer: a request may fare otherwise than the others.
     changes: dict[str, str] = {}
-    for one, other in pairs:
+    for probe, one, other in pairs:
+        if one["answer"] != other["answer"]:
+            fared = f"{one['answer']} -> {other['answer']}"
+            changes.setdefault(fared, f"{probe}: {fared}" if kind == "differs" else fared)
+            continue
         for name in dict.fromkeys((*one, *other)):
             was, becomes = one.get(name, "-"), other.get(name, "-")
-            if was != becomes and (kind == "differs" or name in _TELLING):
-                changes.setdefault(f"{was}{becomes}" if name == "answer" else name, f"{name}: {was} -> {becomes}")
+            if was != becomes:
+                changes.setdefault(name, f"{name}: {was} -> {becomes}")
     return Difference(kind, route, str(caller), place.method, path, tuple(changes.values()))
 
 

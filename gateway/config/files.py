@@ -78,6 +78,12 @@ class Files:
                 found.add(folder)
         return frozenset(found)
 
+    def anew(self) -> "Files":
+        """Return the same files, as they are at this moment."""
+        files = Files()
+        files.add(self)
+        return files
+
     def add(self, others: "Files") -> None:
         """Know of other files as well, as they are at this moment."""
         for path, (limit, _) in others._seen.items():  # noqa: SLF001 - of its own kind

@@ -62,6 +62,9 @@ class Probe(NamedTuple):
     target: str
     document: Json | None = None
 
+    def __str__(self) -> str:
+        return self.target if self.document is None else f"{self.target} {json.dumps(self.document)}"
+
 
 def places(*compiled: Snapshot) -> dict[Place, list[Route]]:
     """Return each place that any of the configurations has, with its routes."""
