@@ -118,11 +118,12 @@ class Rollout:
             if now >= self._child.until:
                 os.kill(self._child.pid, signal.SIGKILL)
         elif self._trial is not None:
-            if now >= self._trial.until:
-                late = sorted(worker.number for worker in self._workers.serving() if worker.pid in self._trial.waiting)
-                self._give_up(f"it was not prepared in time by every worker: {late}")
-            elif not self._trial.waiting:
+            # Nobody waits for one that is gone, or hangs: it hears of it when it goes on.
+            late = self._trial.waiting.intersection(worker.pid for worker in self._workers.serving())
+            if not late:
                 self._swap(self._trial)
+            elif now >= self._trial.until:
+                self._give_up(f"{len(late)} workers did not prepare it within {_PREPARED_WITHIN:.0f} s")
         elif self._is_due(now) and self._workers.serving():
             self._again_at, self._is_told, self._is_stirred = None, False, False
             self._read()
@@ -167,11 +168,6 @@ class Rollout:
         elif version == self.settled.version:
             # All others serve by it: this one shall not serve by another. Its successor begins with it.
             _kill(worker.pid, signal.SIGTERM)
-
-    def gone(self, pid: int) -> None:
-        """Know that a process has ended."""
-        if self._trial is not None:
-            self._trial.waiting.discard(pid)
 
     def close(self) -> None:
         """Close everything, in a process that shall have none of it or at the end."""

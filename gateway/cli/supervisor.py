@@ -278,7 +278,6 @@ class Crew:
             if pid == 0:
                 return
             # As the first process of a container this one inherits children of others.
-            self.rollout.gone(pid)
             worker = self._workers.pop(pid, None)
             if worker is None:
                 continue

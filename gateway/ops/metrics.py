@@ -183,15 +183,10 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
-        # A number, for a label would leave a series behind with each reload.
-        self._version: Final = Gauge(
-            "gateway_config_version",
-            "The version of the configuration in force, as a number: equal wherever the same one is.",
-            registry=registry,
-            multiprocess_mode="liveall",
-        )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
+        # For the same reason.
+        self._version: Gauge | None = None
 
     def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case for each event
         """Count the event."""
@@ -228,7 +223,7 @@ class Metrics:
             case ConfigReload():
                 self._reloads.labels(_known(event.outcome, _RELOADS)).inc()
             case ConfigInForce():
-                self._version.set(int(event.version, 16))
+                self._keep_version(int(event.version, 16))
             case NoProxyTrusted() | Lifecycle() | EmailShared() | ConfigFault() | ConfigChange():
                 pass
             case _:
@@ -275,6 +270,17 @@ class Metrics:
                 multiprocess_mode="livemin",
             )
         self._expires_at.set(expires_at)
+
+    def _keep_version(self, version: int) -> None:
+        if self._version is None:
+            self._version = Gauge(
+                "gateway_config_version",
+                "The version of the configuration in force, as a number: equal wherever the same one is.",
+                registry=self._registry,
+                # A label for it would leave a series behind with each reload.
+                multiprocess_mode="liveall",
+            )
+        self._version.set(version)
 
     def _fault(self, what: str) -> str:
         if len(self._faults_seen) < _FAULTS_MOST:
