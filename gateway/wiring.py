@@ -132,9 +132,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
         descriptors = share(config.upstream.connections)
         store, hasher = await _opened(config, emit, stack, opened)
         kept = _Kept(emit, outbox, descriptors.upstream, store, hasher)
-        made = _make(kept, loaded, None)
-        edge = Edge(made.serving, outbox, emit, now, clock)
-        in_force = InForce(made, partial(_make, kept), partial(_take_up, edge, event_log, emit))
+        edge, in_force = _begun(kept, loaded, event_log)
         stack.push_async_callback(in_force.close)
 
         async def ready() -> dict[str, bool | str]:
@@ -274,6 +272,13 @@ def _make(kept: _Kept, loaded: Loaded, before: Made | None) -> Made:
     heads = HeadLimits(**dict(config.limits.head))
     serving = Serving(snapshot(config, ring), flow, pool, peers, server.keepalive, heads, server.half_closed)
     return Made(loaded, serving, _reach(loaded), credential, parents, throttles)
+
+
+def _begun(kept: _Kept, loaded: Loaded, log: EventLog) -> tuple[Edge, InForce]:
+    """Return the clients' side, and what has it serve by a configuration: by this one, to begin with."""
+    made = _make(kept, loaded, None)
+    edge = Edge(made.serving, kept.outbox, kept.emit, now, clock)
+    return edge, InForce(made, partial(_make, kept), partial(_take_up, edge, log, kept.emit))
 
 
 def _reach(loaded: Loaded) -> tuple[object, ...]:
