@@ -15,7 +15,7 @@ from typing import Final
 from gateway import relay
 from gateway.carrying.call import UNACCEPTED, Call, Carrier, Upload, Uploads
 from gateway.carrying.fetch import is_announced_above
-from gateway.decision import Decided, Later, Ready, Snapshot
+from gateway.decision import Decided, Later, Ready
 from gateway.guard import core as guard
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
@@ -76,10 +76,7 @@ class Exchange:
     ) -> None:
         self._client = client
         self._edge = edge
-        serving = edge.serving
-        self._snapshot: Snapshot = serving.snapshot
-        self._flow = serving.flow
-        self._pool = serving.pool
+        self._snapshot, self._flow, self._pool = edge.serving.snapshot, edge.serving.flow, edge.serving.pool
         self._request = request
         self._body = body
         self._closing = closing

@@ -1,4 +1,4 @@
-"""What a configuration is called, and its settings one by one; tests/cli dumps it."""
+"""What a configuration is called, and its settings one by one; tests/cli dumps it, test_proof.py has dangerous ones."""
 
 from gateway.config.effective import settings, version
 from gateway.config.model import Config
