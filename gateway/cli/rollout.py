@@ -226,6 +226,7 @@ class Rollout:
             self._watch()
             self._report(Report(version, "unchanged"))
         else:
+            # A worker takes it before it prepares anything, and so before anybody swaps.
             self._report(Report(version, changes=candidate.changes))
             settled = self._chance.settle(loaded)
             content = sheet.written(pickle.dumps((settled, candidate.files)))

@@ -338,6 +338,7 @@ class Crew:
         self._news.append((message, content))
         while len(self._news) > _NEWS_MOST:
             self._forget_news()
+        self._tell_news()
 
     def _forget_news(self) -> None:
         _, content = self._news.popleft()

@@ -11,7 +11,7 @@ from gateway.config.probe import Outcome, Place, Probe, Prober, places, probes
 from gateway.vocab.messages import CallerKind
 
 # What a process has from its start to its end: it is opened, shared out or known to others once.
-_AT_START: Final = (
+AT_START: Final = (
     "customers.hashing.",
     "customers.verify",
     "server.drain",
@@ -20,6 +20,7 @@ _AT_START: Final = (
     "store.",
     "upstream.connections",
 )
+"""Settings, and sections with a dot behind them, that only a restart changes."""
 # What of a route that is not there is nothing: it is answered as any path that does not exist.
 _NOT_THERE: Final = frozenset({"404 ROUTE_UNKNOWN", "405 METHOD_NOT_ALLOWED"})
 
@@ -69,7 +70,7 @@ class Comparison:
 
 def needs_restart(before: Config, after: Config) -> tuple[str, ...]:
     """Return the names of the settings that differ and that a running gateway cannot change."""
-    return tuple(name for name, _, _ in _changed(before, after) if name.startswith(_AT_START))
+    return tuple(name for name, _, _ in _changed(before, after) if name.startswith(AT_START))
 
 
 def compare(before: Config, after: Config, now: float) -> Comparison:
