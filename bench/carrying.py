@@ -43,8 +43,9 @@ from gateway.ops.log import EventLog
 from gateway.ops.metrics import Metrics
 from gateway.server.body import CLIENT_TIMEOUTS, RequestBody
 from gateway.server.connection import ClientConnection
-from gateway.server.edge import Edge
+from gateway.server.edge import Edge, Serving
 from gateway.server.listener import Listener
+from gateway.server.peer import Peers
 from gateway.server.replies import Closing, reply_head
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import BearerCredential
@@ -53,6 +54,7 @@ from gateway.upstream.parents import Parents
 from gateway.vocab.events import RequestDone
 from gateway.vocab.messages import Answer, CallerKind, Reply, Trace
 from gateway.vocab.refusals import Refusal
+from gateway.wire.client_address import Proxies
 from gateway.wiring import clock, now
 
 LOOPS, REPEATS = 500, 40
@@ -144,7 +146,7 @@ async def measure(compiled: Snapshot, log: TextIO, count: int, *, is_same: bool)
     pool = OneConnection(UPSTREAM, Timeouts(), 4, outbox)
     backend = Backend(pool, credential, clock)
     flow = Flow(backend, Parents(backend, 1.0, clock), None, {}, emit)
-    edge = Edge(flow, pool, outbox, lambda: compiled, emit, now, clock)
+    edge = Edge(Serving(compiled, flow, pool, Peers(Proxies(), emit)), outbox, emit, now, clock)
     client, upstream = Nowhere(), Nowhere()
     pool.connection = connection = UpstreamConnection(pool, outbox, Timeouts(), ("Host", "upstream.example"), "")
     connection.connection_made(cast("asyncio.Transport", upstream))

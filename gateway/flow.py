@@ -79,7 +79,8 @@ class PasswordKeeper(Protocol):
 class Flow:
     """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself.
 
-    `counted` tells under what a client's address counts in shares and throttles (`wire.counting`).
+    `counted` tells under what a client's address counts in shares and throttles (`wire.counting`). `closed` names the
+    routes that violations have closed, and outlives a configuration.
     """
 
     def __init__(  # noqa: PLR0913 - what the wiring has made
@@ -92,6 +93,7 @@ class Flow:
         *,
         token_header: str = CUSTOMER_TOKEN,
         counted: Callable[[str], str] = counting(knows_proxies=False),  # noqa: B008 - a function
+        closed: set[str] | None = None,
     ) -> None:
         self._private: Headers = (*_PRIVATE, ("vary", scoped_vary(token_header)))
         self._scoped: Headers = (("content-type", "application/json"), *self._private)
@@ -102,7 +104,7 @@ class Flow:
         self._emit = emit
         self._counted = counted
         self._creations = Creations(backend, parents)
-        self._closed: set[str] = set()
+        self._closed: set[str] = set() if closed is None else closed
 
     def decide(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
         """Stages 1-5: say how a request goes on."""

@@ -1,7 +1,6 @@
 """Makes what reaches an upstream out of what the routing file says of it: connections, credentials, look-ups."""
 
 from collections.abc import Callable
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from gateway.carrying.call import Timeouts
@@ -27,16 +26,29 @@ class Means:
     emit: Emit
     now: Callable[[], float]
     clock: Callable[[], float]
+    on_failed: Callable[[Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """All that reaches one upstream; `held` are the credentials that are to be kept fresh."""
+    """All that reaches one upstream; `held` are the credentials that are to be kept fresh, the server's first.
 
+    `connects` is all that the connections are made of, and `proves` what the credentials are.
+    """
+
+    connects: tuple[object, ...]
+    proves: tuple[object, ...]
     pool: ConnectionPool
     held: tuple[Held, ...]
     backend: Backend
     parents: Parents
+
+    async def close(self) -> None:
+        """Close all of it, in the order in which one needs the other."""
+        await self.parents.close()
+        for one in self.held:
+            await one.close()
+        await self.pool.close()
 
     @property
     def is_good(self) -> bool:
@@ -44,8 +56,26 @@ class Reached:
         return self.held[0].is_good
 
 
-def reach(upstream: Upstream, most: int, means: Means, stack: AsyncExitStack) -> Reached:
-    """Return what reaches `upstream` over at most so many connections; it is closed with `stack`."""
+def reach(upstream: Upstream, authorities: str, most: int, means: Means, before: Reached | None = None) -> Reached:
+    """Return what reaches `upstream` over at most so many connections, without I/O.
+
+    `authorities` is a digest of the files that prove the upstream. What would be made as it was is taken over from the
+    one before.
+    """
+    limits = (upstream.timeouts, upstream.connection_life, upstream.shares, means.heads)
+    connects = (upstream.url, upstream.proxy, upstream.tls, authorities, most, *limits)
+    proves = (upstream.credential, upstream.public_credential)
+    pool = before.pool if before is not None and before.connects == connects else _pool(upstream, most, means)
+    if before is not None and before.pool is pool and before.proves == proves:
+        held = before.held
+    else:
+        held = tuple(_held(upstream, pool, means))
+    public = held[1] if len(held) > 1 else None
+    backend = Backend(pool, held[0], means.clock, public=public)
+    return Reached(*(connects, proves, pool, held, backend), Parents(backend, upstream.owner_memory, means.clock))
+
+
+def _pool(upstream: Upstream, most: int, means: Means) -> ConnectionPool:
     timeouts = Timeouts(**dict(upstream.timeouts), life=upstream.connection_life)
     shares = upstream.shares
     factors, way = Factors(shares.route, shares.client), _tunnel(upstream.proxy)
@@ -53,18 +83,15 @@ def reach(upstream: Upstream, most: int, means: Means, stack: AsyncExitStack) ->
         *(upstream.url, timeouts, most, means.outbox, means.heads, factors, shares.queue, means.emit, way),
         upstream.tls.files,
     )
-    stack.push_async_callback(pool.close)
-    server = hold(upstream.credential, Credential.SERVER, pool, means.emit, means.now)
-    public = None
+    pool.on_failed = means.on_failed
+    return pool
+
+
+def _held(upstream: Upstream, pool: ConnectionPool, means: Means) -> list[Held]:
+    held = [hold(upstream.credential, Credential.SERVER, pool, means.emit, means.now)]
     if upstream.public_credential is not None:
-        public = hold(upstream.public_credential, Credential.PUBLIC, pool, means.emit, means.now)
-    held = (server,) if public is None else (server, public)
-    for one in held:
-        stack.push_async_callback(one.close)
-    backend = Backend(pool, server, means.clock, public=public)
-    parents = Parents(backend, upstream.owner_memory, means.clock)
-    stack.push_async_callback(parents.close)
-    return Reached(pool, held, backend, parents)
+        held.append(hold(upstream.public_credential, Credential.PUBLIC, pool, means.emit, means.now))
+    return held
 
 
 def _tunnel(proxy: Proxy | None) -> Tunnel | None:

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TextIO
 
@@ -19,8 +19,9 @@ from gateway.authn.keyring import KeyRing
 from gateway.carrying.outbox import Outbox
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.customers import Bucket
-from gateway.config.effective import dump, insecure_settings
+from gateway.config.effective import dump, insecure_settings, version
 from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.load import Loaded
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
@@ -29,10 +30,11 @@ from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
 from gateway.reaching import Means, reach
+from gateway.reload import InForce, Made, Throttles
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import Handed, make_admin
 from gateway.server.descriptors import Exhaustion, share
-from gateway.server.edge import Edge
+from gateway.server.edge import Edge, Serving
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
 from gateway.server.peer import Peers
@@ -50,7 +52,7 @@ from gateway.tokens.registration import Registrar
 from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.vocab.address import Address
-from gateway.vocab.events import Emit, Failed, Lifecycle, NoProxyTrusted
+from gateway.vocab.events import ConfigInForce, Emit, Failed, Lifecycle, NoProxyTrusted
 from gateway.vocab.policy import Endpoint, HeadLimits
 from gateway.wire.client_address import Proxies, public_lines
 from gateway.wire.counting import counting
@@ -72,6 +74,7 @@ class Gateway:
     listen: Address
     admin: Address
     edge: Edge
+    in_force: InForce
     store: CredentialStore | None
     hasher: PasswordHasher | None
     emit: Batch
@@ -93,7 +96,7 @@ class Gateway:
 
 @asynccontextmanager
 async def running(  # noqa: PLR0913 - what a process may be given
-    config: Config,
+    given: Config | Loaded,
     listen: Address,
     admin: Address,
     *,
@@ -110,6 +113,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
     `opened` is the store's file as the others have opened it.
     """
     check_parser()
+    loaded = given if isinstance(given, Loaded) else Loaded(given, version(given))
+    config = loaded.config
     metrics = Metrics(CollectorRegistry(), now)
     event_log = EventLog(log, _log_key(config), now, debug=config.log.details, on_lost=metrics.count_lost_line)
     emit = Batch(make_log(event_log), metrics, now)
@@ -117,35 +122,21 @@ async def running(  # noqa: PLR0913 - what a process may be given
     async with AsyncExitStack() as stack:
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
-        heads, descriptors = HeadLimits(**dict(config.limits.head)), share(config.upstream.connections)
-        reached = reach(config.upstream, descriptors.upstream, Means(outbox, heads, emit, now, clock), stack)
-        reached.pool.on_failed = Exhaustion(emit, clock)
-        ring = key_ring(config)
-        compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier = await _passwords(config, reached.backend, emit, stack, opened)
-        login = Login(verifier, _throttle(config), clock, emit)
-        flow = Flow(
-            *(reached.backend, reached.parents, keeper, _endpoints(config, login, ring), emit),
-            token_header=config.tokens.header,
-            counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
-        )
-        server = config.server
-        edge = Edge(
-            *(flow, reached.pool, outbox, lambda: compiled, emit, now, clock, server.keepalive),
-            heads=heads,
-            half_closed=server.half_closed,
-            peers=_peers(config, emit),
-        )
+        descriptors = share(config.upstream.connections)
+        store, hasher = await _opened(config, emit, stack, opened)
+        kept = _Kept(emit, outbox, descriptors.upstream, store, hasher)
+        edge, in_force = _begun(kept, loaded, event_log)
+        stack.push_async_callback(in_force.close)
 
         async def ready() -> dict[str, bool | str]:
             return {
-                "credential": reached.is_good,
+                "credential": in_force.has_good_credential,
                 "store": store is None or await is_usable(store),
                 "not_draining": not edge.is_draining,
             }
 
         application = make_admin(
-            ready, emit.render, lambda: f"# gateway {__version__}\n{dump(config)}", is_handed=shared_ports
+            ready, emit.render, partial(_shown, in_force), lambda: in_force.version, is_handed=shared_ports
         )
         admin_runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await admin_runner.setup()
@@ -156,15 +147,17 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        for one in reached.held:
-            stack.callback(group.create_task(one.run(), name="credential renewal").cancel)
+        renewing = group.create_task(in_force.run(), name="configuration in force")
+        stack.callback(renewing.cancel)
         watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
         stack.callback(watching.cancel)
         _note(config, (listen, admin), descriptors.note, emit)
+        emit(ConfigInForce(loaded.version))
         gateway = Gateway(
             _bound(listener.addresses, listen),
             admin if shared_ports else _bound(admin_runner.addresses, admin),
             edge,
+            in_force,
             store,
             hasher,
             emit,
@@ -175,6 +168,20 @@ async def running(  # noqa: PLR0913 - what a process may be given
         emit(Lifecycle("started", f"public {gateway.listen}, admin {gateway.admin}, version {__version__}"))
         yield gateway
         emit(Lifecycle("stopped"))
+
+
+def _shown(in_force: InForce) -> str:
+    return f"# gateway {__version__}\n# configuration {in_force.version}\n{dump(in_force.config)}"
+
+
+def _take_up(edge: Edge, log: EventLog, emit: Emit, made: Made, before: Made) -> None:
+    """Serve by a configuration from now on: the one step that changes anything, and it cannot fail."""
+    edge.swap(made.serving)
+    if made.config.log != before.config.log:
+        log.configure(_log_key(made.config), debug=made.config.log.details)
+    for name in insecure_settings(made.config):
+        emit(Lifecycle("insecure setting", name))
+    emit(ConfigInForce(made.loaded.version))
 
 
 def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: Emit) -> None:
@@ -190,16 +197,12 @@ def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: 
         emit(NoProxyTrusted())
 
 
-async def _passwords(
-    config: Config, backend: Backend, emit: Emit, stack: AsyncExitStack, opened: Mark | None
-) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier]:
-    """Make what keeps and compares passwords: the store's way or the upstream's."""
-    customers = config.customers
-    pattern = compile_id_pattern(customers.id_pattern)
-    if customers.verify == "upstream":
-        public = public_lines(config.public_url)
-        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
-        return None, None, None, verifier
+async def _opened(
+    config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark | None
+) -> tuple[CredentialStore | None, PasswordHasher | None]:
+    """Open what keeps passwords and make what compares them; neither where the upstream does both."""
+    if config.customers.verify == "upstream":
+        return None, None
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
     stack.callback(thread.close)
@@ -210,7 +213,7 @@ async def _passwords(
     store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
     await store.open()
     stack.push_async_callback(store.close)
-    hashing = customers.hashing
+    hashing = config.customers.hashing
     hasher = PasswordHasher(
         workers=hashing.workers,
         queue_limit=hashing.queue,
@@ -221,18 +224,79 @@ async def _passwords(
         login_share=hashing.login_share,
     )
     stack.callback(hasher.close)
+    return store, hasher
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a process has, whatever its configuration."""
+
+    emit: Emit
+    outbox: Outbox
+    connections: int
+    store: CredentialStore | None
+    hasher: PasswordHasher | None
+    closed_routes: set[str] = field(default_factory=set)
+
+
+def _make(kept: _Kept, loaded: Loaded, before: Made | None) -> Made:
+    """Make all that a configuration says, without I/O: some of it may be taken over from the one before."""
+    config, emit, server = loaded.config, kept.emit, loaded.config.server
+    heads = HeadLimits(**dict(config.limits.head))
+    means = Means(kept.outbox, heads, emit, now, clock, Exhaustion(emit, clock))
+    reached_before = None if before is None else before.reached
+    reached = reach(config.upstream, loaded.authorities, kept.connections, means, reached_before)
+    ring = key_ring(config)
+    throttles = _throttles(config, before)
+    keeper, verifier = _passwords(config, reached.backend, kept, throttles)
+    login = Login(verifier, throttles.logins, clock, emit)
+    flow = Flow(
+        *(reached.backend, reached.parents, keeper, _endpoints(config, login, ring), emit),
+        token_header=config.tokens.header,
+        counted=counting(knows_proxies=bool(server.trusted_proxies)),
+        closed=kept.closed_routes,
+    )
+    peers = _peers(config, emit) if before is None or before.config.server != server else before.serving.peers
+    serving = Serving(snapshot(config, ring), flow, reached.pool, peers, server.keepalive, heads, server.half_closed)
+    return Made(loaded, serving, reached, throttles)
+
+
+def _begun(kept: _Kept, loaded: Loaded, log: EventLog) -> tuple[Edge, InForce]:
+    """Return the clients' side, and what has it serve by a configuration: by this one, to begin with."""
+    made = _make(kept, loaded, None)
+    edge = Edge(made.serving, kept.outbox, kept.emit, now, clock)
+    return edge, InForce(made, partial(_make, kept), partial(_take_up, edge, log, kept.emit))
+
+
+def _passwords(
+    config: Config, backend: Backend, kept: _Kept, throttles: Throttles
+) -> tuple[PasswordKeeper | None, Verifier]:
+    """Make what keeps and compares passwords: the store's way or the upstream's."""
+    customers = config.customers
+    pattern = compile_id_pattern(customers.id_pattern)
+    store, hasher = kept.store, kept.hasher
+    if store is None or hasher is None:
+        public = public_lines(config.public_url)
+        return None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
-    admission = Admission(_work_throttle(config), clock, emit)
-    registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
-    keeper = Keeper(store, hasher, registrar, admission, emit)
-    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
+    admission = Admission(throttles.work, clock, kept.emit)
+    registrar = Registrar(directory, store, hasher, throttles.registered, now, Patience(customers.read_back))
+    keeper = Keeper(store, hasher, registrar, admission, kept.emit)
+    return keeper, StoreVerifier(directory, store, hasher, now, kept.emit)
 
 
 def _peers(config: Config, emit: Emit) -> Peers:
     server = config.server
     proxies = Proxies(server.trusted_proxies, server.client_address_header)
     return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
+
+
+def _throttles(config: Config, before: Made | None) -> Throttles:
+    """Make what limits password work; where the limits stay the same, what was counted stays as well."""
+    if before is not None and before.config.customers.throttle == config.customers.throttle:
+        return before.throttles
+    return Throttles(_throttle(config), _throttle(config), _work_throttle(config))
 
 
 def _throttle(config: Config) -> Throttle:

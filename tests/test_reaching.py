@@ -1,7 +1,6 @@
 """What reaches an upstream is made of what the file says of it, and gone with the gateway."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 from gateway.carrying.outbox import Outbox
 from gateway.config.model import Config
@@ -19,13 +18,13 @@ async def test_both_credentials_reach_the_upstream(upstream: Commerce) -> None:
     """Each with its own line; both are to be kept fresh, and the gateway is ready with the one for customers."""
     options = {"url": upstream.url, "credential": {"kind": "none"}, "public_credential": WEAKER}
     config = Config.model_validate(minimal(upstream=options))
-    means = Means(Outbox(asyncio.get_running_loop()), HeadLimits(), lambda _: None, now, clock)
-    async with AsyncExitStack() as stack:
-        reached = reach(config.upstream, 3, means, stack)
-        assert reached.is_good
-        assert len(reached.held) == 2
-        assert reached.pool.most == 3
-        assert await reached.backend.lines(Credential.SERVER) == ()
-        assert await reached.backend.lines(Credential.PUBLIC) == (("x-api-key", "for-all"),)
-        await reached.backend.look_up("/v2/products", (), Trace("r-1"))
-        assert [request.path for request in upstream.requests] == ["/v2/products"]
+    means = Means(Outbox(asyncio.get_running_loop()), HeadLimits(), lambda _: None, now, clock, lambda _: None)
+    reached = reach(config.upstream, "", 3, means)
+    assert reached.is_good
+    assert len(reached.held) == 2
+    assert reached.pool.most == 3
+    assert await reached.backend.lines(Credential.SERVER) == ()
+    assert await reached.backend.lines(Credential.PUBLIC) == (("x-api-key", "for-all"),)
+    await reached.backend.look_up("/v2/products", (), Trace("r-1"))
+    assert [request.path for request in upstream.requests] == ["/v2/products"]
+    await reached.close()

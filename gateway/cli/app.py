@@ -152,6 +152,32 @@ def dump(context: typer.Context, file: File = None, config: Config = None) -> No
     typer.echo(text_of(read(path)), nl=False)
 
 
+@app.command(short_help="Say what another routing file would change.")
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The routing file that is in force.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The one that shall take its place.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002 - typer's way of a flag
+    may_fail: Annotated[bool, typer.Option("--fail", help="Exit code 1 where anything differs.")] = False,  # noqa: FBT002
+) -> None:
+    """Say what differs: what would be done with generated requests, for each method, route and caller, and settings."""
+    from dataclasses import asdict
+
+    from gateway.cli.routing_file import read
+    from gateway.config.change import compare
+    from gateway.wiring import now
+
+    found = compare(read(old), read(new), now())
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+        for name in found.restart:
+            typer.echo(f"needs a restart: {name}")
+    if may_fail and not found.is_empty:
+        raise typer.Exit(1)
+
+
 @app.command(short_help="Say what would be done with a request, and why.", cls=_Explain)
 def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     context: typer.Context,

@@ -15,10 +15,11 @@ from rich.table import Column, Table
 
 from gateway import decision
 from gateway.cli.judged import judged, masked
-from gateway.cli.table import describe, name_of, whole, written
+from gateway.cli.table import describe, whole, written
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.lending import credential_lines
 from gateway.config.model import Config
+from gateway.config.routes import name_of
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document

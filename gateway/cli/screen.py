@@ -9,6 +9,10 @@ from typing import Final, assert_never
 
 from gateway.vocab.events import (
     AnswerUnfit,
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -108,6 +112,10 @@ def _told(event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a case 
             | ShareSpent()
             | Throttled()
             | WorkerLost()
+            | ConfigFault()
+            | ConfigChange()
+            | ConfigReload()
+            | ConfigInForce()
         ):
             return None
         case _:

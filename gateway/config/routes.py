@@ -6,6 +6,8 @@ from gateway.config.evidence import knows_the_customer
 from gateway.config.lending import credentials
 from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
 from gateway.config.records import form
+from gateway.guard.rules import RULES as GUARD_RULES
+from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -34,6 +36,11 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
         idempotency_key=_idempotency_key(model),
         form=form(config.records, model.records),
     )
+
+
+def name_of(rule: object) -> str:
+    """Return a rule's name in the routing file."""
+    return next(name for name, kind in (*SCOPE_RULES.items(), *GUARD_RULES.items()) if isinstance(rule, kind))
 
 
 def _idempotency_key(model: Route) -> policy.IdempotencyKey:

@@ -21,6 +21,10 @@ from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
     AnswerUnfit,
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -51,6 +55,7 @@ _SHARES: Final = frozenset({"route", "client", "relays", "all"})
 _WORK: Final = frozenset({"registration", "password_change"})
 _COUNTED_BY: Final = frozenset({"address", "email", "customer"})
 _WHYS: Final = frozenset({"silent", "died", "unready"})
+_RELOADS: Final = frozenset({"swapped", "unchanged", "refused"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -182,8 +187,16 @@ class Metrics:
             "Connections of clients beyond the limit, closed at once.",
             registry=registry,
         )
+        self._reloads: Final = Counter(
+            "gateway_config_reloads_total",
+            "Times that the configuration was read again.",
+            ("outcome",),
+            registry=registry,
+        )
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
+        # For the same reason.
+        self._version: Gauge | None = None
 
     def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case for each event
         """Count the event."""
@@ -219,7 +232,11 @@ class Metrics:
                 self._workers_lost.labels(_known(event.why, _WHYS)).inc()
             case ConnectionsRefused():
                 self._refused.inc(event.count)
-            case NoProxyTrusted() | Lifecycle() | EmailShared():
+            case ConfigReload():
+                self._reloads.labels(_known(event.outcome, _RELOADS)).inc()
+            case ConfigInForce():
+                self._keep_version(int(event.version, 16))
+            case NoProxyTrusted() | Lifecycle() | EmailShared() | ConfigFault() | ConfigChange():
                 pass
             case _:
                 assert_never(event)
@@ -266,6 +283,17 @@ class Metrics:
                 multiprocess_mode="livemin",
             )
         self._expires_at.labels(event.credential).set(event.expires_at)
+
+    def _keep_version(self, version: int) -> None:
+        if self._version is None:
+            self._version = Gauge(
+                "gateway_config_version",
+                "The version of the configuration in force, as a number: equal wherever the same one is.",
+                registry=self._registry,
+                # A label for it would leave a series behind with each reload.
+                multiprocess_mode="liveall",
+            )
+        self._version.set(version)
 
     def _fault(self, what: str) -> str:
         if len(self._faults_seen) < _FAULTS_MOST:

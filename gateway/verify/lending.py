@@ -6,7 +6,7 @@ credential only, with none. Whatever the gateway shows beyond that is a leak. Wr
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -208,6 +208,9 @@ async def api(config: Config) -> AsyncIterator[Api | None]:
         return
     loop = asyncio.get_running_loop()
     heads = HeadLimits(**dict(config.limits.head))
-    means = Means(Outbox(loop), heads, lambda _: None, lambda: datetime.now(UTC).timestamp(), loop.time)
-    async with AsyncExitStack() as stack:
-        yield Api(reach(upstream, _CONNECTIONS, means, stack), upstream.public_credential is not None)
+    means = Means(Outbox(loop), heads, lambda _: None, lambda: datetime.now(UTC).timestamp(), loop.time, lambda _: None)
+    reached = reach(upstream, "", _CONNECTIONS, means)
+    try:
+        yield Api(reached, upstream.public_credential is not None)
+    finally:
+        await reached.close()

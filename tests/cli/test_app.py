@@ -28,6 +28,7 @@ COMMANDS = [
     ["check"],
     ["explain"],
     ["dump"],
+    ["diff"],
     ["keys"],
     ["keys", "new"],
     ["store"],

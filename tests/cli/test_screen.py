@@ -10,6 +10,7 @@ from gateway.cli.screen import Screen
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
     AnswerUnfit,
+    ConfigInForce,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -83,6 +84,7 @@ def test_what_goes_wrong_is_told() -> None:
         PasswordQueue(3),
         NoProxyTrusted(),
         Lifecycle("started", "public x"),
+        ConfigInForce("00ff"),
     ]
     assert written(*quiet, Lifecycle("insecure setting", "x"), Lifecycle("draining"), Lifecycle("stopped")) == []
     lines = written(

@@ -38,9 +38,12 @@ ANSWERS = {
 # Keys that take each other's place in a folder are 190. Credentials of every kind and which of them carries a request
 # (310), TLS to the upstream (60) and the header of customer tokens (80) are 450 more. How an API speaks of its records:
 # forms, what a file says of them and what of it cannot be, paths and filters that follow: 550.
+# A configuration that changes under way is 640: knowing and watching its files (130), what was made of one and what the
+# next takes over (170), its name, settings and metrics (110), and saying what another one would do with requests (230),
+# which `gateway diff` is as well.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 14_340
+CORE = 14_980
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -92,9 +92,12 @@ class Served:
         """Send a GET to the admin port."""
         return await self._call("GET", f"http://{self.admin}{target}", {})
 
-    async def as_public(self, method: str, target: str, **options: Any) -> Answer:
+    async def as_public(
+        self, method: str, target: str, headers: dict[str, str] | None = None, **options: Any
+    ) -> Answer:
         """Send a request as the storefront."""
-        return await self.call(method, target, headers={"Authorization": f"Bearer {await self.bearer()}"}, **options)
+        lines = {"Authorization": f"Bearer {await self.bearer()}", **(headers or {})}
+        return await self.call(method, target, headers=lines, **options)
 
     async def bearer(self) -> str:
         """Return a bearer of the storefront."""

@@ -49,7 +49,7 @@ def behind() -> Behind:
 @pytest.fixture
 async def client(aiohttp_client: AiohttpClient, behind: Behind) -> Client:
     """Give a client of the application."""
-    return await aiohttp_client(make_admin(behind.ready, behind.render, behind.dump))
+    return await aiohttp_client(make_admin(behind.ready, behind.render, behind.dump, lambda: "0123456789ab"))
 
 
 async def asked(client: Client, path: str, method: str = "GET") -> tuple[int, str, str]:
@@ -75,7 +75,11 @@ async def test_ready_when_all_is_there(client: Client, behind: Behind, missing: 
         assert response.status == (503 if missing else 200)
         assert response.content_type == "application/json"
         status = "not ready" if missing else "ready"
-        assert await response.json() == {"status": status, "conditions": behind.conditions}
+        assert await response.json() == {
+            "status": status,
+            "configuration": "0123456789ab",
+            "conditions": behind.conditions,
+        }
 
 
 async def test_metrics(client: Client, behind: Behind) -> None:
