@@ -38,6 +38,10 @@ from gateway.wire.lines import LineMemory
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
 
+# What is answered without knowing who asks.
+_UNASKED = frozenset({Endpoint.BEARER, Endpoint.JWKS})
+# What is asked for by those who have no token yet.
+_WITHOUT_TOKEN = frozenset({Endpoint.LOGIN, Endpoint.PASSWORDS})
 # RFC 9110 section 15.4.5.
 _OF_UNCHANGED = frozenset({"cache-control", "etag", "vary"})
 
@@ -137,12 +141,12 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     if isinstance(match, Refusal):
         return match
     trace.route = match.route.name
-    if match.route.endpoint is not None and match.route.endpoint is not Endpoint.LOGIN:
+    if match.route.endpoint in _UNASKED:
         return wire_target.illegible(target) or Admission(
             target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None)
         )
-    # A login replaces the customer token, so a dead one must not stand in its way.
-    reads_token = match.route.endpoint is not Endpoint.LOGIN
+    # A login replaces the customer token, so a dead one must not stand in its way; nor in that of a new password.
+    reads_token = match.route.endpoint not in _WITHOUT_TOKEN
     caller = authenticate(snapshot, request, reads_token=reads_token, needs_token=not match.route.is_alike)
     if isinstance(caller, Refusal):
         return caller

@@ -45,12 +45,15 @@ from gateway.stores import CredentialStore, Mark, StoreUnavailable, at_own_risk,
 from gateway.stores.thread import StoreThread
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
+from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
+from gateway.tokens.reset_api import ResetApi
+from gateway.tokens.resets import Resets
 from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import ServerCredential
@@ -150,12 +153,12 @@ async def running(  # noqa: PLR0913 - what a process may be given
         backend = Backend(pool, credential, clock)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack, opened)
+        store, hasher, keeper, verifier, resets = await _passwords(config, backend, emit, stack, opened)
         login = Login(verifier, _throttle(config), clock, emit)
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
         flow = Flow(
-            *(backend, parents, keeper, _endpoints(config, login, ring), emit),
+            *(backend, parents, keeper, _endpoints(config, login, ring, resets), emit),
             counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
         )
         server = config.server
@@ -221,14 +224,14 @@ def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: 
 
 async def _passwords(
     config: Config, backend: Backend, emit: Emit, stack: AsyncExitStack, opened: Mark | None
-) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier]:
+) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier, Resets | None]:
     """Make what keeps and compares passwords: the store's way or the upstream's."""
     customers = config.customers
     pattern = compile_id_pattern(customers.id_pattern)
     if customers.verify == "upstream":
         public = public_lines(config.public_url)
         verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
-        return None, None, None, verifier
+        return None, None, None, verifier, None
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
     stack.callback(thread.close)
@@ -254,8 +257,10 @@ async def _passwords(
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
     admission = Admission(_work_throttle(config), clock, emit)
     registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
-    keeper = Keeper(store, hasher, registrar, admission, emit)
-    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
+    consent = Consent(directory, store, hasher, is_required=customers.change_requires == "password")
+    keeper = Keeper(store, hasher, registrar, admission, consent, emit)
+    resets = Resets(directory, store, hasher, admission, now, emit)
+    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit), resets
 
 
 def _peers(config: Config, emit: Emit) -> Peers:
@@ -288,6 +293,8 @@ def _work_throttle(config: Config) -> WorkThrottle:
         {
             Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
             Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
+            Work.RESET: {"email": _limit(limits.resets.email)},
+            Work.NEW_PASSWORD: {"address": _limit(limits.resets.address)},
         },
         _THROTTLE_KEYS,
     )
@@ -297,7 +304,7 @@ def _limit(bucket: Bucket) -> Limit:
     return Limit(bucket.burst, bucket.per_minute)
 
 
-def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:
+def _endpoints(config: Config, login: Login, ring: KeyRing, resets: Resets | None) -> Mapping[Endpoint, Handler]:
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
@@ -308,7 +315,11 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
         bearer_life=config.tokens.bearer_life,
         token_life=config.tokens.customer_life,
     )
-    return {
+    forgotten: dict[Endpoint, Handler] = {}
+    if resets is not None:
+        of_resets = ResetApi(resets)
+        forgotten = {Endpoint.PASSWORD_RESETS: of_resets.ask, Endpoint.PASSWORDS: of_resets.spend}
+    return forgotten | {
         Endpoint.BEARER: api.issue_bearer,
         Endpoint.LOGIN: api.issue_customer_token,
         Endpoint.JWKS: api.publish_keys,

@@ -21,7 +21,7 @@ from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
 from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
-from gateway.vocab.policy import Passwords, Route
+from gateway.vocab.policy import CURRENT_PASSWORD, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import parse_request
@@ -31,7 +31,7 @@ from gateway.wiring import now
 _MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", CUSTOMER_TOKEN, "cookie", "proxy-authorization"})
 _TOKENS = frozenset({"authorization", CUSTOMER_TOKEN})
-_SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
+_SECRET_FIELDS = frozenset({"password", "current_password", "secret", "token", "client_secret", "access_token"})
 _EXPLAIN_CLIENT = "explain"
 
 
@@ -201,7 +201,7 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
         answer.notes.append("a password in the body is taken out and kept by the gateway")
         data = (planned.document or {}).get("data")
         if isinstance(data, dict):
-            kept = {name: value for name, value in data.items() if name != "password"}
+            kept = {name: value for name, value in data.items() if name not in {"password", CURRENT_PASSWORD}}
             answer.plan = structs.replace(planned, document={**(planned.document or {}), "data": kept})
 
 

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.config.evidence import knows_the_customer
-from gateway.config.model import Access, AccessPerCaller, Route, Rules
+from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
+from gateway.scope.core import RuleOptions
+from gateway.scope.rules.body_fields import BodyFields
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
 _OPEN = policy.Access()
+_CHANGE = policy.Passwords.CHANGE
 
 
 Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
@@ -21,7 +24,7 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
         name=model.name,
         path=model.path,
         methods=frozenset(model.methods),
-        access=dict(_access(model, unproven)),
+        access=dict(_access(model, unproven, takes_password=verify == "store" and model.passwords == _CHANGE)),
         query=frozenset(model.query),
         passwords=None if verify == "upstream" else model.passwords,
         body_limit=model.limits.body,
@@ -36,6 +39,21 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
     )
 
 
+def endpoints(config: Config) -> Sequence[tuple[policy.Endpoint, str, str, str]]:
+    """Return what the gateway answers itself: the endpoint, its method, its path, and what in the file says so."""
+    customers = config.customers
+    found = [
+        (policy.Endpoint.BEARER, "POST", config.clients.path, "clients.path"),
+        (policy.Endpoint.LOGIN, "POST", customers.login_path, "customers.login_path"),
+        (policy.Endpoint.JWKS, "GET", policy.JWKS_PATH, "the public keys"),
+    ]
+    if customers.verify == "store":
+        below = "forgotten passwords below customers.path"
+        found.append((policy.Endpoint.PASSWORD_RESETS, "POST", f"{customers.path}/password-resets", below))
+        found.append((policy.Endpoint.PASSWORDS, "POST", f"{customers.path}/passwords", below))
+    return found
+
+
 def _idempotency_key(model: Route) -> policy.IdempotencyKey:
     # An intent of ours makes repeats of these safe, and no other party shall keep an answer with a password.
     if model.passwords not in {None, policy.Passwords.SHOW}:
@@ -48,7 +66,7 @@ def _is_alike(model: AccessPerCaller) -> bool:
     return model.public is not None and model.public == model.customer and not knows_the_customer(model.public)
 
 
-def _access(model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:
+def _access(model: Route, unproven: Unproven, *, takes_password: bool) -> Sequence[tuple[CallerKind, policy.Access]]:
     access = model.access
     callers: tuple[tuple[CallerKind, Access | None], ...] = (
         (CallerKind.PUBLIC, access.public),
@@ -58,10 +76,21 @@ def _access(model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, poli
     return [
         (
             kind,
-            policy.Access(rules.scope_rules, rules.guard_rules, unproven.get((model.name, kind), frozenset()))
+            policy.Access(
+                tuple(map(_with_password, rules.scope_rules)) if takes_password else rules.scope_rules,
+                rules.guard_rules,
+                unproven.get((model.name, kind), frozenset()),
+            )
             if isinstance(rules, Rules)
             else _OPEN,
         )
         for kind, rules in callers
         if rules is not None
     ]
+
+
+def _with_password(rule: RuleOptions) -> RuleOptions:
+    """Let the current password pass a list of fields: it is taken out before anything is sent."""
+    if not isinstance(rule, BodyFields) or rule.pointer != "/data" or rule.allow is None:
+        return rule
+    return BodyFields(**{**dict(rule), "allow": (*rule.allow, policy.CURRENT_PASSWORD)})

@@ -33,6 +33,14 @@ class Registration:
     customer_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A password reset that was asked for and not spent: whose, and the address that the customer's record had then."""
+
+    customer_id: str
+    email: str
+
+
 class CredentialStore(Protocol):
     """Passwords of customers, registrations under way, and e-mails.
 
@@ -110,5 +118,18 @@ class CredentialStore(Protocol):
     async def abandon(self, registration_id: str) -> None:
         """Remove the registration, if it is there."""
 
+    async def keep_reset(self, customer_id: str, token_hash: str, email: str, expires_at: float) -> None:
+        """Keep the customer's password reset in place of any other, until then (epoch seconds)."""
+
+    async def reset(self, token_hash: str, now: float) -> Reset | None:
+        """Return the password reset of this token that has not expired."""
+
+    async def spend_reset(self, token_hash: str, now: float, password_hash: str) -> bool:
+        """Spend a password reset and set the customer's password, in one step; False, and no password set, otherwise.
+
+        Of all who spend one at once a single one does. One that was asked for before another password was set is spent
+        in vain.
+        """
+
     async def purge(self, before: float) -> None:
-        """Remove the registrations that started, and the claims that ended, before this time (epoch seconds)."""
+        """Remove the registrations that started, and the claims and resets that ended, before this (epoch seconds)."""

@@ -3,16 +3,17 @@
 It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import Table, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.stores.ports import Registration
-from gateway.stores.schema import Words, credentials, emails, registrations
+from gateway.stores.ports import Registration, Reset
+from gateway.stores.schema import Words, credentials, emails, password_resets, registrations
 
 
 class Queries:
@@ -35,9 +36,9 @@ class Queries:
 
     async def password_hash(self, customer_id: str) -> str | None:
         """Return the customer's password hash, or None for a customer without password."""
-        query = select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
         async with self._read() as connection:
-            return await connection.scalar(query)
+            found: str | None = await connection.scalar(_password_of(customer_id))
+            return found
 
     async def set_password(self, customer_id: str, password_hash: str) -> None:
         """Store the customer's password hash in place of any other."""
@@ -168,17 +169,71 @@ class Queries:
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
 
+    async def keep_reset(self, customer_id: str, token_hash: str, email: str, expires_at: float) -> None:
+        """Keep the customer's password reset in place of any other."""
+        async with self._write() as connection:
+            binding = _binding(await connection.scalar(_password_of(customer_id)))
+            values = {"token_hash": token_hash, "email": email, "binding": binding, "expires_at": expires_at}
+            fresh = self._insert(password_resets).values(customer_id=customer_id, **values)
+            await connection.execute(
+                fresh.on_conflict_do_update(index_elements=[password_resets.c.customer_id], set_=values)
+            )
+
+    async def reset(self, token_hash: str, now: float) -> Reset | None:
+        """Return the password reset of this token that has not expired."""
+        columns = password_resets.c.customer_id, password_resets.c.email
+        async with self._read() as connection:
+            row = (await connection.execute(select(*columns).where(*_good(token_hash, now)))).one_or_none()
+        return None if row is None else Reset(*row)
+
+    async def spend_reset(self, token_hash: str, now: float, password_hash: str) -> bool:
+        """Spend a password reset and set the customer's password, in one step; False otherwise."""
+        mine = password_resets.c.customer_id, password_resets.c.binding
+        spent = delete(password_resets).where(*_good(token_hash, now)).returning(*mine)
+        values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
+        async with self._write() as connection:
+            row = (await connection.execute(spent)).one_or_none()
+            if row is None:
+                return False
+            customer_id, binding = row
+            before = await connection.scalar(_password_of(customer_id))
+            if _binding(before) != binding:
+                return False
+            # In place of that one only: somebody may be setting another at this moment.
+            statement = (
+                self._insert(credentials).values(customer_id=customer_id, **values).on_conflict_do_nothing()
+                if before is None
+                else update(credentials)
+                .where(credentials.c.customer_id == customer_id, credentials.c.password_hash == before)
+                .values(**values)
+            )
+            return (await connection.execute(statement)).rowcount == 1
+
     async def purge(self, before: float) -> None:
-        """Remove the registrations that started, and the claims that ended, before this time."""
+        """Remove the registrations that started, and the claims and resets that ended, before this time."""
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.started_at < before))
             is_left = emails.c.deadline < before, emails.c.customer_id.is_(None)
             await connection.execute(delete(emails).where(*is_left))
+            await connection.execute(delete(password_resets).where(password_resets.c.expires_at < before))
 
     def _remember(self, email: str, customer_id: str | None) -> Any:
         values = {"customer_id": customer_id}
         fresh = self._insert(emails).values(email=email, **values)
         return fresh.on_conflict_do_update(index_elements=[emails.c.email], set_=values)
+
+
+def _password_of(customer_id: str) -> Select[Any]:
+    return select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
+
+
+def _good(token_hash: str, now: float) -> tuple[ColumnElement[bool], ...]:
+    return password_resets.c.token_hash == token_hash, password_resets.c.expires_at > now
+
+
+def _binding(password_hash: str | None) -> str:
+    """Return what a reset is bound to: it is worthless once the customer's password is another one."""
+    return hashlib.sha256((password_hash or "").encode()).hexdigest()
 
 
 def _row(registration: Registration) -> dict[str, str | float | None]:

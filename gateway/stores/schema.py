@@ -87,6 +87,17 @@ emails = Table(
     Index("ix_emails_customer_id", "customer_id"),
 )
 
+password_resets = Table(
+    "password_resets",
+    metadata,
+    Column("customer_id", Words, primary_key=True, nullable=False),
+    Column("token_hash", Words, nullable=False),
+    Column("email", Words, nullable=False),
+    Column("binding", Words, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    UniqueConstraint("token_hash", name="uq_password_resets_token_hash"),
+)
+
 
 MIGRATE = "`gateway store migrate` brings it there"
 """What to do about a database that is behind where the start may not."""

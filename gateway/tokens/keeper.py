@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.admission import Admission
+from gateway.tokens.consent import Consent
 from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.directory import is_somebody, record_in
 from gateway.tokens.email import canonical_record
@@ -19,7 +20,7 @@ from gateway.tokens.silence import reading, shows_nobody, unconfirmed
 from gateway.tokens.throttle import Work
 from gateway.vocab.events import Emit, Failed, describe
 from gateway.vocab.messages import READS, Checked, Json, Plan, Trace, Whose
-from gateway.vocab.policy import Passwords, Perform
+from gateway.vocab.policy import CURRENT_PASSWORD, Passwords, Perform
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import id_text
 
@@ -37,12 +38,14 @@ class Keeper:
         hasher: PasswordHasher,
         registrar: Registrar,
         admission: Admission,
+        consent: Consent,
         emit: Emit,
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._registrar = registrar
         self._admission = admission
+        self._consent = consent
         self._emit = emit
         self._work: set[asyncio.Task[Checked | Refusal]] = set()
 
@@ -109,15 +112,21 @@ class Keeper:
             self._emit(Failed(request_id, "keeping a password", describe(error)))
 
     async def _change(self, plan: Plan, whose: Whose, perform: Perform, trace: Trace) -> Checked | Refusal:
-        plan = _without_unchanged(plan)
+        plan, current = _without_current(_without_unchanged(plan))
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
             return fields
+        # Whoever sends the current password is held to it, also where it is not asked for.
+        asks = current is not None or await self._consent.is_asked(fields, whose, _customer_id(whose), trace)
+        if isinstance(asks, Refusal):
+            return asks
         has_password = "password" in fields
-        if has_password:
-            throttled = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
-            if throttled is not None:
-                return throttled
+        if asks or has_password:
+            refusal = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
+            if asks and refusal is None:
+                refusal = await self._consent.refusal(current, _customer_id(whose))
+            if refusal is not None:
+                return refusal
         if "email" not in fields:
             checked = await self._change_fields(fields, plan, whose, perform)
             if has_password:
@@ -246,6 +255,15 @@ def _without_unchanged(plan: Plan) -> Plan:
         return plan
     fields = {name: value for name, value in data.items() if name != "password"}
     return replace(plan, document={**(plan.document or {}), "data": fields})
+
+
+def _without_current(plan: Plan) -> tuple[Plan, object]:
+    """Return a change without the customer's current password, and that."""
+    data = (plan.document or {}).get("data")
+    if not isinstance(data, dict) or CURRENT_PASSWORD not in data:
+        return plan, None
+    fields = {name: value for name, value in data.items() if name != CURRENT_PASSWORD}
+    return replace(plan, document={**(plan.document or {}), "data": fields}), data[CURRENT_PASSWORD]
 
 
 def _record(document: Any) -> Json:

@@ -97,6 +97,10 @@ class HeadLimits:
     lines: int = 200
 
 
+CURRENT_PASSWORD = "current_password"  # noqa: S105 - the name of a field
+"""In `data` of a change: the password that the customer has until then. It never goes upstream."""
+
+
 class IdempotencyKey(StrEnum):
     """What becomes of a client's Idempotency-Key on a write."""
 
@@ -110,6 +114,8 @@ class Endpoint(StrEnum):
 
     BEARER = "bearer"
     LOGIN = "login"
+    PASSWORD_RESETS = "password-resets"  # noqa: S105 - the name of a route
+    PASSWORDS = "passwords"
     JWKS = "jwks"
 
 

@@ -38,9 +38,13 @@ class Code(Enum):
     ACCESS_DENIED = Wording(403, "Forbidden", "This caller may not use this route.")
     CUSTOMER_TOKEN_INVALID = Wording(403, "Forbidden", "The customer token is not valid or has expired. Log in again.")
     BODY_FIELD_FORBIDDEN = Wording(403, "Forbidden", "The body names a record or field this caller may not set.")
+    PASSWORD_REQUIRED = Wording(
+        403, "Forbidden", "This change needs the customer's current password, in data.current_password."
+    )
     ROUTE_UNKNOWN = Wording(404, "Not Found", "There is no such route.")
     RECORD_NOT_FOUND = Wording(404, "Not Found", "The requested record was not found.")
     LOGIN_FAILED = Wording(404, "Not Found", "The e-mail address or the password is not correct.")
+    RESET_INVALID = Wording(404, "Not Found", "The password reset is unknown, spent or expired. Ask for another one.")
     METHOD_NOT_ALLOWED = Wording(405, "Method Not Allowed", "This route does not answer this method.")
     BODY_TIMEOUT = Wording(408, "Request Timeout", "The body did not arrive in time.")
     EMAIL_TAKEN = Wording(409, "Conflict", "A customer with this e-mail address already exists.")

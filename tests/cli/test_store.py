@@ -32,6 +32,7 @@ def test_check_changes_nothing(run: Run, environ: dict[str, str]) -> None:
         "usable": True,
         "credentials": 0,
         "emails": 0,
+        "password_resets": 0,
         "registrations": 0,
     }
 

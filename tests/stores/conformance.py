@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.stores import CredentialStore, Registration, StoreUnavailable, open_store
+from gateway.stores.ports import Reset
 
 ANN = Registration(id="a" * 32, email="ann@shop.test", name="Ann", password_hash="hash-1", started_at=1_700_000_000.25)
 AGAIN = replace(ANN, id="b" * 32, password_hash="hash-2", started_at=1_700_000_060.5)
@@ -330,3 +331,67 @@ async def test_closed_store_is_unavailable(url: str) -> None:
 def test_hash_is_not_printed() -> None:
     """The text form of a registration does not show its password hash."""
     assert "hash-1" not in repr(ANN)
+
+
+async def test_one_reset_for_each_customer(store: CredentialStore) -> None:
+    """The last one that was asked for is kept, with the address, until its time; of others nothing is known."""
+    await store.keep_reset("ann", "token-1", "ann@shop.test", 100.0)
+    await store.keep_reset("ann", "token-2", "Ann@shop.test", 200.0)
+    await store.keep_reset("bob", "token-3", "bob@shop.test", 300.0)
+    assert await store.reset("token-1", 50.0) is None
+    assert await store.reset("token-2", 199.9) == Reset("ann", "Ann@shop.test")
+    assert await store.reset("token-2", 200.0) is None
+    assert await store.reset("token-3", 200.0) == Reset("bob", "bob@shop.test")
+    assert not await store.spend_reset("token-2", 200.0, "hash")
+    assert await store.password_hash("ann") is None
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_a_reset_is_spent_once(store: CredentialStore, before: str | None) -> None:
+    """Of several at once one sets the customer's password, whether or not there was one; then it is gone."""
+    if before is not None:
+        await store.set_password("ann", before)
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    hashes = [f"hash-{number}" for number in range(1, 5)]
+    spent = await asyncio.gather(*(store.spend_reset("token", 1.0, one) for one in hashes))
+    assert spent.count(True) == 1
+    assert await store.password_hash("ann") == hashes[spent.index(True)]
+    assert await store.reset("token", 1.0) is None
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_another_password_makes_a_reset_worthless(store: CredentialStore, before: str | None) -> None:
+    """One that was set, or removed, since the reset was asked for is not overwritten."""
+    if before is not None:
+        await store.set_password("ann", before)
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    await store.set_password("ann", "hash-1")
+    assert not await store.spend_reset("token", 1.0, "hash-2")
+    assert await store.password_hash("ann") == "hash-1"
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    await store.forget("ann")
+    assert not await store.spend_reset("token", 1.0, "hash-2")
+    assert await store.password_hash("ann") is None
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_a_reset_beside_a_change(store: CredentialStore, before: str | None) -> None:
+    """At the same moment as a change either comes first; what the change set is never overwritten by the reset."""
+    for number in range(20):
+        customer = f"ann-{number}"
+        if before is not None:
+            await store.set_password(customer, before)
+        await store.keep_reset(customer, f"token-{number}", "ann@shop.test", 100.0)
+        await asyncio.gather(
+            store.spend_reset(f"token-{number}", 1.0, "reset"), store.set_password(customer, "changed")
+        )
+        assert await store.password_hash(customer) == "changed"
+
+
+async def test_old_resets_are_purged(store: CredentialStore) -> None:
+    """Those that ended before a time, and no others."""
+    await store.keep_reset("ann", "token-1", "ann@shop.test", 100.0)
+    await store.keep_reset("bob", "token-2", "bob@shop.test", 200.0)
+    await store.purge(150.0)
+    assert await store.reset("token-1", 1.0) is None
+    assert await store.reset("token-2", 1.0) is not None

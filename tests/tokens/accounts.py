@@ -45,6 +45,8 @@ def admission(burst: int = 1000) -> Admission:
     work = {
         Work.REGISTRATION: {"address": limit, "email": limit},
         Work.PASSWORD_CHANGE: {"customer": limit},
+        Work.RESET: {"email": limit},
+        Work.NEW_PASSWORD: {"address": limit},
     }
     return Admission(WorkThrottle(work, 100), lambda: 0.0, lambda _: None)
 

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore
 from gateway.tokens.admission import Admission
+from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
@@ -103,7 +104,8 @@ def made(backend: Backend, store: CredentialStore, hasher: PasswordHasher, event
     """Make one."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[A-Za-z0-9-]+"))
     admission = Admission(throttle(), lambda: 0.0, events.append)
-    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission, events.append)
+    consent = Consent(directory, store, hasher, is_required=False)
+    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission, consent, events.append)
 
 
 async def nowhere(plan: Plan) -> Checked | Refusal:

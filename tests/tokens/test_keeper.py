@@ -8,6 +8,7 @@ import pytest
 
 from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore
+from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
@@ -41,7 +42,8 @@ class Exchange:
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
-    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), lambda _: None)
+    consent = Consent(directory, store, hasher, is_required=False)
+    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), consent, lambda _: None)
 
 
 def put(**fields: object) -> Plan:
