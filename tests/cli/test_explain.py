@@ -238,3 +238,12 @@ def test_nothing_is_sent_or_opened(environ: dict[str, str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "goes upstream" in done.stdout
     assert not Path(environ["GATEWAY_STORE_URL"].removeprefix("sqlite:///")).exists()
+
+
+def test_passwords_are_not_shown(run: Run) -> None:
+    """What would go upstream is without the new and the current one, and what was typed is masked."""
+    data = '{"data": {"type": "customer", "name": "R", "password": "canary-new", "current_password": "canary-old"}}'
+    words = ("--customer", RON_ID, "--data", data, "PUT", f"/v2/customers/{RON_ID}")
+    for form in ((), ("--json",), ("--curl",)):
+        shown = run("explain", "--config", MOLTIN, *form, *words)
+        assert (shown.exit_code, "canary-" in shown.output) == (0, False)

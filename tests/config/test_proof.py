@@ -240,10 +240,13 @@ def test_a_shadow_of_a_shadow_is_told_once() -> None:
 
 
 def test_what_the_gateway_answers_itself_goes_to_nobody() -> None:
-    """Three paths, which can be moved."""
+    """Their paths can be moved; whose passwords the upstream keeps, nobody can set another one here."""
     moved = minimal()["clients"] | {"path": "/grants"}
-    answers = proven({}, clients=moved, customers={"login_path": "/logins"}).answered_here
-    assert answers == (("POST", "/grants"), ("POST", "/logins"), ("GET", JWKS_PATH))
+    customers = {"login_path": "/logins", "path": "/people"}
+    fixed = (("POST", "/grants"), ("POST", "/logins"), ("GET", JWKS_PATH))
+    kept = (("POST", "/people/password-resets"), ("POST", "/people/passwords"))
+    assert proven({}, clients=moved, customers=customers).answered_here == (*fixed, *kept)
+    assert proven({}, clients=moved, customers={**customers, "verify": "upstream"}).answered_here == fixed
 
 
 def test_an_excuse_stands_for_one_route_and_is_listed_at_start() -> None:

@@ -118,6 +118,12 @@ BESIDE = (
         (Code.EMAIL_TAKEN, Code.REGISTRATION_PENDING, Code.THROTTLED, Code.OVERLOADED, Code.STORE_UNAVAILABLE),
         asks_upstream=True,
     ),
+    Stage(
+        "new passwords",
+        "by the old one, or by a reset's token",
+        (Code.PASSWORD_REQUIRED, Code.RESET_INVALID, Code.THROTTLED, Code.OVERLOADED, Code.STORE_UNAVAILABLE),
+        asks_upstream=True,
+    ),
     Stage("anywhere", "at any moment", (Code.DRAINING, Code.INTERNAL, Code.FORWARDING_LOOP)),
 )
 
