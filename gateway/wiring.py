@@ -41,16 +41,28 @@ from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
 from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
-from gateway.stores import CredentialStore, Mark, StoreUnavailable, at_own_risk, is_usable, open_store, upgrade
+from gateway.stores import (
+    CredentialStore,
+    Mark,
+    SessionStore,
+    StoreUnavailable,
+    at_own_risk,
+    is_usable,
+    open_store,
+    upgrade,
+)
 from gateway.stores.thread import StoreThread
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
+from gateway.tokens.live import LiveView
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
+from gateway.tokens.logout import LogoutApi
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
+from gateway.tokens.sessions import Sessions
 from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import ServerCredential
@@ -71,7 +83,7 @@ clock: Final[Callable[[], float]] = time.monotonic
 
 @dataclass(slots=True)
 class Gateway:
-    """A running gateway. `store` and `hasher` are None where the upstream keeps the passwords.
+    """A running gateway. `hasher` is None where the upstream keeps the passwords.
 
     `take_admin` serves a connection to the admin port that another process has accepted.
     """
@@ -79,8 +91,9 @@ class Gateway:
     listen: Address
     admin: Address
     edge: Edge
-    store: CredentialStore | None
+    store: CredentialStore
     hasher: PasswordHasher | None
+    live: LiveView
     emit: Batch
     take_admin: Callable[[socket.socket], None]
     _listener: Listener
@@ -150,12 +163,15 @@ async def running(  # noqa: PLR0913 - what a process may be given
         backend = Backend(pool, credential, clock)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier = await _passwords(config, backend, emit, stack, opened)
-        login = Login(verifier, _throttle(config), clock, emit)
+        store = await _store(config, emit, stack, opened)
+        live = await _live(config, store, emit, metrics, stack)
+        hasher, keeper, verifier = _passwords(config, backend, store, live, emit, stack)
+        login = Login(verifier, await _sessions(store), _throttle(config), clock, emit)
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
         flow = Flow(
-            *(backend, parents, keeper, _endpoints(config, login, ring), emit),
+            *(backend, parents, keeper, _endpoints(config, login, ring, LogoutApi(store, live, _is_id(config))), emit),
+            revocations=live.value,
             counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
         )
         server = config.server
@@ -169,7 +185,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
         async def ready() -> dict[str, bool | str]:
             return {
                 "credential": credential.is_good,
-                "store": store is None or await is_usable(store),
+                "store": await is_usable(store),
+                "revocations": not live.value().is_stale,
                 "not_draining": not edge.is_draining,
             }
 
@@ -185,10 +202,12 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        renewing = group.create_task(credential.run(), name="server credential renewal")
-        stack.callback(renewing.cancel)
-        watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
-        stack.callback(watching.cancel)
+        for work, name in (
+            (credential.run(), "server credential renewal"),
+            (live.run(), "log-outs"),
+            (LoopWatch(emit, metrics.set_lag).run(), "loop watch"),
+        ):
+            stack.callback(group.create_task(work, name=name).cancel)
         _note(config, (listen, admin), descriptors.note, emit)
         gateway = Gateway(
             _bound(listener.addresses, listen),
@@ -196,6 +215,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
             edge,
             store,
             hasher,
+            live,
             emit,
             Handed(admin_runner.server).take,
             listener,
@@ -219,16 +239,8 @@ def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: 
         emit(NoProxyTrusted())
 
 
-async def _passwords(
-    config: Config, backend: Backend, emit: Emit, stack: AsyncExitStack, opened: Mark | None
-) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier]:
-    """Make what keeps and compares passwords: the store's way or the upstream's."""
-    customers = config.customers
-    pattern = compile_id_pattern(customers.id_pattern)
-    if customers.verify == "upstream":
-        public = public_lines(config.public_url)
-        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
-        return None, None, None, verifier
+async def _store(config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark | None) -> CredentialStore:
+    """Open the store, which is brought to this release first."""
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
     stack.callback(thread.close)
@@ -239,6 +251,34 @@ async def _passwords(
     store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
     await store.open()
     stack.push_async_callback(store.close)
+    return store
+
+
+async def _live(config: Config, store: SessionStore, emit: Emit, metrics: Metrics, stack: AsyncExitStack) -> LiveView:
+    """Make what knows who was logged out; it knows all before anything is served."""
+    life, staleness = config.tokens.customer_life, config.revocation.max_staleness
+    live = LiveView(store, life, staleness, clock, emit, metrics.set_store)
+    stack.callback(live.close)
+    await live.load()
+    return live
+
+
+async def _sessions(store: SessionStore) -> Sessions:
+    sessions = Sessions(store)
+    await sessions.prepare()
+    return sessions
+
+
+def _passwords(
+    config: Config, backend: Backend, store: CredentialStore, live: LiveView, emit: Emit, stack: AsyncExitStack
+) -> tuple[PasswordHasher | None, PasswordKeeper | None, Verifier]:
+    """Make what keeps and compares passwords: the store's way or the upstream's."""
+    customers = config.customers
+    pattern = compile_id_pattern(customers.id_pattern)
+    if customers.verify == "upstream":
+        public = public_lines(config.public_url)
+        verifier = UpstreamVerifier(backend, store, customers.login_path, customers.path, pattern.fullmatch, public)
+        return None, None, verifier
     hashing = customers.hashing
     hasher = PasswordHasher(
         workers=hashing.workers,
@@ -254,8 +294,8 @@ async def _passwords(
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
     admission = Admission(_work_throttle(config), clock, emit)
     registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
-    keeper = Keeper(store, hasher, registrar, admission, emit)
-    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
+    keeper = Keeper(store, hasher, registrar, admission, live.catch_up, emit)
+    return hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
 
 
 def _peers(config: Config, emit: Emit) -> Peers:
@@ -297,7 +337,11 @@ def _limit(bucket: Bucket) -> Limit:
     return Limit(bucket.burst, bucket.per_minute)
 
 
-def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:
+def _is_id(config: Config) -> Callable[[str], object]:
+    return compile_id_pattern(config.customers.id_pattern).fullmatch
+
+
+def _endpoints(config: Config, login: Login, ring: KeyRing, logout: LogoutApi) -> Mapping[Endpoint, Handler]:
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
@@ -311,6 +355,10 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
     return {
         Endpoint.BEARER: api.issue_bearer,
         Endpoint.LOGIN: api.issue_customer_token,
+        Endpoint.LOGOUT: logout.log_out,
+        Endpoint.LOGOUT_EVERYWHERE: logout.log_out_everywhere,
+        Endpoint.BLOCK: logout.block,
+        Endpoint.UNBLOCK: logout.unblock,
         Endpoint.JWKS: api.publish_keys,
     }
 

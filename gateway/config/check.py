@@ -10,6 +10,7 @@ from gateway.config.evidence import Finding, Location
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
+from gateway.config.routes import endpoints
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
@@ -21,7 +22,7 @@ from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
 from gateway.stores.postgres_url import without_password
-from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
+from gateway.vocab.policy import Endpoint, IdempotencyKey, Passwords
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
 
@@ -127,12 +128,8 @@ def second_secrets(config: Config) -> Iterator[str]:
 
 def _routes(config: Config) -> Iterator[Finding]:
     names: dict[str, int] = {}
-    reserved = {
-        shape(config.clients.path): "clients.path",
-        shape(config.customers.login_path): "customers.login_path",
-        shape(JWKS_PATH): "the public keys",
-    }
-    if len(reserved) != 3:  # noqa: PLR2004 - the three above
+    reserved = {shape(path): owner for _, _, path, owner in endpoints(config)}
+    if len(reserved) < len({owner for _, _, _, owner in endpoints(config)}):
         yield ("customers", "login_path"), "the gateway answers this path itself already", "choose another path"
     for index, route in enumerate(config.routes):
         if route.name in names:

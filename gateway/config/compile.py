@@ -9,7 +9,7 @@ from gateway.authn.keyring import KeyRing
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
-from gateway.config.routes import route
+from gateway.config.routes import endpoints, route
 from gateway.decision import Snapshot
 from gateway.routing import RouteTable
 from gateway.vocab import policy
@@ -23,6 +23,13 @@ from gateway.wire.location import Places
 from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
+_TRUSTED = {CallerKind.TRUSTED: policy.Access()}
+_ASKED_BY = {
+    policy.Endpoint.LOGOUT: {CallerKind.CUSTOMER: policy.Access()},
+    policy.Endpoint.LOGOUT_EVERYWHERE: _TRUSTED,
+    policy.Endpoint.BLOCK: _TRUSTED,
+    policy.Endpoint.UNBLOCK: _TRUSTED,
+}
 
 
 def key_ring(config: Config) -> KeyRing:
@@ -87,9 +94,6 @@ def _authorities(config: Config) -> frozenset[str]:
 
 def _endpoints(config: Config) -> list[policy.Route]:
     return [
-        policy.Route("bearer", config.clients.path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.BEARER),
-        policy.Route(
-            "login", config.customers.login_path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.LOGIN
-        ),
-        policy.Route("jwks", policy.JWKS_PATH, frozenset({"GET"}), _EVERYBODY, endpoint=policy.Endpoint.JWKS),
+        policy.Route(endpoint.value, path, frozenset({method}), _ASKED_BY.get(endpoint, _EVERYBODY), endpoint=endpoint)
+        for endpoint, method, path, _ in endpoints(config)
     ]

@@ -63,6 +63,17 @@ class Hashing(Closed):
     )
 
 
+class Revocation(Closed):
+    """How the gateway knows who was logged out. It keeps that in memory and asks the store each second."""
+
+    max_staleness: Annotated[Duration, Field(ge=5)] = Field(
+        default="5m",
+        validate_default=True,
+        description="How long a store may be silent before customers' requests are refused (503), and /ready turns: as"
+        " long a log-out on another replica can be unknown to this one. At least 5s.",
+    )
+
+
 class Customers(Closed):
     """Who customers are and how they log in."""
 

@@ -19,7 +19,7 @@ from pydantic import (
 
 from gateway.config.apiside import Upstream
 from gateway.config.clientside import CorsOptions, GatewayLimits, Server
-from gateway.config.customers import Customers
+from gateway.config.customers import Customers, Revocation
 from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.texts import (
     Closed,
@@ -53,7 +53,7 @@ class Tokens(Closed):
 
 
 class Store(Closed):
-    """Where passwords are kept."""
+    """Where passwords are kept, and who was logged out."""
 
     url: str = Field(
         description="sqlite:////data/gateway.db, or postgresql://USER@HOST/DATABASE for replicas that share it; of"
@@ -248,9 +248,10 @@ class Config(Closed):
         default="", description="The gateway's own URL; links of the upstream become this, or path-only without it."
     )
     tokens: Tokens = Field(description="The tokens that the gateway mints.")
-    store: Store = Field(description="Where passwords are kept.")
+    store: Store = Field(description="Where passwords are kept, and who was logged out.")
     clients: Clients = Field(description="Who may obtain bearers.")
     customers: Customers = Field(default_factory=Customers, description="Who customers are.")
+    revocation: Revocation = Field(default_factory=Revocation, description="How log-outs become known.")
     cors: CorsOptions = Field(default_factory=CorsOptions, description="Which browser applications may call.")
     server: Server = Field(default_factory=Server, description="The clients' side.")
     limits: GatewayLimits = Field(default_factory=GatewayLimits, description="Sizes of what belongs to no route.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.config.evidence import knows_the_customer
-from gateway.config.model import Access, AccessPerCaller, Route, Rules
+from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -33,6 +33,20 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
         idempotency_key=_idempotency_key(model),
+    )
+
+
+def endpoints(config: Config) -> Sequence[tuple[policy.Endpoint, str, str, str]]:
+    """Return what the gateway answers itself: the endpoint, its method, its path, and what in the file says so."""
+    login, customers = config.customers.login_path, config.customers.path
+    return (
+        (policy.Endpoint.BEARER, "POST", config.clients.path, "clients.path"),
+        (policy.Endpoint.LOGIN, "POST", login, "customers.login_path"),
+        (policy.Endpoint.LOGOUT, "DELETE", login, "customers.login_path"),
+        (policy.Endpoint.LOGOUT_EVERYWHERE, "DELETE", f"{customers}/{{id}}/tokens", "log-outs below customers.path"),
+        (policy.Endpoint.BLOCK, "PUT", f"{customers}/{{id}}/block", "blocks below customers.path"),
+        (policy.Endpoint.UNBLOCK, "DELETE", f"{customers}/{{id}}/block", "blocks below customers.path"),
+        (policy.Endpoint.JWKS, "GET", policy.JWKS_PATH, "the public keys"),
     )
 
 

@@ -4,12 +4,13 @@ A new store is one file and one line in the list. What opens a store is imported
 open one, nor does a gateway whose upstream keeps the passwords.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.stores.location import check_sqlite, scheme_of, sqlite_path
-from gateway.stores.ports import CredentialStore, Registration, StoreFileLost, StoreUnavailable
+from gateway.stores.ports import CredentialStore, Registration, SessionStore, StoreUnavailable
 from gateway.stores.postgres_url import check_postgres
 from gateway.stores.watch import Mark, check_same, mark, network_file_system
 
@@ -18,6 +19,7 @@ __all__ = [
     "CredentialStore",
     "Mark",
     "Registration",
+    "SessionStore",
     "StoreUnavailable",
     "at_own_risk",
     "check_url",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 Tell = Callable[[str], None]
+_PROBE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,18 @@ def open_store(url: str, opened: Mark | None = None, tell: Tell = lambda _: None
     return kind.make(url, opened, tell)
 
 
-async def is_usable(store: CredentialStore) -> bool | str:
-    """Tell whether a store can be used; a text says why nothing can be written until a restart."""
+async def is_usable(store: SessionStore) -> bool | str:
+    """Tell whether a store can be used; a text says why not.
+
+    It comes before a probe gives up that waits for a second, as Kubernetes' do.
+    """
     try:
-        await store.ping()
-    except StoreFileLost as lost:
-        # Whatever needs no password goes on, and no other replica would have the file: it is no reason to leave.
-        return str(lost)
-    except StoreUnavailable:
-        return False
+        async with asyncio.timeout(_PROBE_SECONDS):
+            await store.ping()
+    except StoreUnavailable as error:
+        return str(error)
+    except TimeoutError:
+        return "no answer"
     return True
 
 

@@ -3,35 +3,18 @@
 It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import Table, delete, func, literal, or_, select, update
+from sqlalchemy import delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.ports import Registration
 from gateway.stores.schema import Words, credentials, emails, registrations
+from gateway.stores.sessions import SessionQueries
 
 
-class Queries:
+class Queries(SessionQueries):
     """What a `CredentialStore` asks and says, in words that every dialect has; kinds of stores lend the connections."""
-
-    # Each dialect has its own, with the same ways to meet a row that is there.
-    _insert: Callable[[Table], Any]
-
-    def __init__(self) -> None:
-        """Make it, not yet open."""
-        self._engine: AsyncEngine | None = None
-
-    def _read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Lend a connection for single SELECTs, which no writer holds up."""
-        raise NotImplementedError
-
-    def _write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Lend a transaction that is on the disk at the end of the block."""
-        raise NotImplementedError
 
     async def password_hash(self, customer_id: str) -> str | None:
         """Return the customer's password hash, or None for a customer without password."""
@@ -40,7 +23,7 @@ class Queries:
             return await connection.scalar(query)
 
     async def set_password(self, customer_id: str, password_hash: str) -> None:
-        """Store the customer's password hash in place of any other."""
+        """Store the customer's password hash in place of any other, and end all sessions."""
         values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
         statement = (
             self._insert(credentials)
@@ -49,6 +32,7 @@ class Queries:
         )
         async with self._write() as connection:
             await connection.execute(statement)
+            await self._log_out(connection, customer_id)
 
     async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
         """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
@@ -61,13 +45,15 @@ class Queries:
             await connection.execute(statement)
 
     async def forget(self, customer_id: str) -> None:
-        """Remove the customer's password hash, and what is remembered of the customer's e-mails."""
+        """Remove the customer's password hash and what is remembered of the e-mails, and end all sessions."""
         async with self._write() as connection:
             await connection.execute(delete(credentials).where(credentials.c.customer_id == customer_id))
             # An e-mail that somebody has in hand stays in hand.
             mine = emails.c.customer_id == customer_id
             await connection.execute(delete(emails).where(mine, emails.c.owner.is_(None)))
             await connection.execute(update(emails).where(mine).values(customer_id=None))
+            # Last in every transaction, or two of them could wait for each other: the counter is held by it.
+            await self._log_out(connection, customer_id)
 
     async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
         """Take an e-mail in hand until `deadline`; False while another owner's deadline is ahead."""
@@ -161,6 +147,8 @@ class Queries:
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
             await connection.execute(fresh)
+            # Nearly every registration is followed by a login, which then need not.
+            await connection.execute(self._enrol(customer_id, await self._take(connection, 1)))
             return await connection.scalar(stored) == password_hash
 
     async def abandon(self, registration_id: str) -> None:

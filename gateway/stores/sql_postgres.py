@@ -6,7 +6,7 @@ The queries are those of `queries`; here is what is PostgreSQL's own. `schema_po
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
-from sqlalchemy import any_, bindparam, func, select
+from sqlalchemy import BigInteger, any_, bindparam, cast, extract, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -14,13 +14,14 @@ from gateway.stores import postgres
 from gateway.stores.ports import StoreUnavailable
 from gateway.stores.postgres_url import read_place
 from gateway.stores.queries import Queries
-from gateway.stores.schema import Words, credentials, emails, registrations
+from gateway.stores.schema import Words, credentials, metadata
 
 
 class PostgresCredentialStore(Queries):
     """`CredentialStore` in the PostgreSQL database that the URL names."""
 
     _insert = staticmethod(insert)
+    _time = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -47,8 +48,7 @@ class PostgresCredentialStore(Queries):
     async def ping(self) -> None:
         """Prove that the database can be read and that the role may write; one round trip."""
         rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
-        tables = (credentials.name, registrations.name, emails.name)
-        may = (func.has_table_privilege(table, right) for table in tables for right in rights)
+        may = (func.has_table_privilege(table, right) for table in metadata.tables for right in rights)
         async with self._read() as connection:
             read_only, *granted = (
                 await connection.execute(select(func.current_setting("transaction_read_only"), *may))

@@ -29,7 +29,10 @@ _NO_CHANGE = frozenset({"type", "id"})
 
 
 class Keeper:
-    """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
+    """The flow's keeper of passwords. A customer's id is the last parameter of the path.
+
+    Whoever gets another password or goes is logged out by the store with it, of which `catch_up` has this process know.
+    """
 
     def __init__(
         self,
@@ -37,12 +40,14 @@ class Keeper:
         hasher: PasswordHasher,
         registrar: Registrar,
         admission: Admission,
+        catch_up: Callable[[], Awaitable[None]],
         emit: Emit,
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._registrar = registrar
         self._admission = admission
+        self._catch_up = catch_up
         self._emit = emit
         self._work: set[asyncio.Task[Checked | Refusal]] = set()
 
@@ -188,6 +193,7 @@ class Keeper:
                 why, is_foreign = "the change answered another customer", is_somebody(record_in(checked.document))
                 return Refusal(Code.UPSTREAM_INVALID, why, violation=is_foreign)
             await self._store.set_password(customer_id, hashed)
+            await self._catch_up()
         return checked
 
     async def _forget(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
@@ -201,6 +207,7 @@ class Keeper:
         )
         if is_gone:
             await self._store.forget(_customer_id(whose))
+            await self._catch_up()
         return checked
 
     def showing(

@@ -110,6 +110,10 @@ class Endpoint(StrEnum):
 
     BEARER = "bearer"
     LOGIN = "login"
+    LOGOUT = "logout"
+    LOGOUT_EVERYWHERE = "logout-everywhere"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
     JWKS = "jwks"
 
 

@@ -24,7 +24,17 @@ upgrade(sys.argv[1])
 """
 NEWEST = max(revisions())
 TABLES = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1"
-OURS = ["alembic_version", "credentials", "emails", "gateway_store", "registrations"]
+OURS = [
+    "alembic_version",
+    "credentials",
+    "customers",
+    "emails",
+    "gateway_store",
+    "log_outs",
+    "numbers",
+    "registrations",
+]
+TABLES_WRITTEN = "credentials, customers, emails, log_outs, numbers, registrations"
 
 
 @pytest.fixture
@@ -109,7 +119,7 @@ async def test_a_start_that_may_not_migrate_only_looks(server: Server) -> None:
     store = open_store(least)
     with pytest.raises(StoreUnavailable, match="the role or the server may not write"):
         await store.open()
-    await ask(url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON credentials, registrations, emails TO {role}")
+    await ask(url, f"GRANT SELECT, INSERT, UPDATE, DELETE ON {TABLES_WRITTEN} TO {role}")
     await store.open()
     await store.set_password("ann", "hash-1")
     assert await store.password_hash("ann") == "hash-1"

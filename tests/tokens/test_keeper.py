@@ -37,11 +37,15 @@ class Exchange:
         return self._answer
 
 
+async def nothing() -> None:
+    """Let nobody hear of a log-out."""
+
+
 @pytest.fixture
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
-    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), lambda _: None)
+    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), nothing, lambda _: None)
 
 
 def put(**fields: object) -> Plan:
