@@ -80,7 +80,7 @@ class PasswordKeeper(Protocol):
 
 
 class Flow:
-    """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself.
+    """Takes requests through all stages. `keeper` is None where nobody logs in.
 
     `revocations` gives who was logged out, as this process knows it by now. `counted` tells under what a client's
     address counts in shares and throttles (`wire.counting`).

@@ -55,6 +55,7 @@ from gateway.stores.thread import StoreThread
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.directory import Directory
+from gateway.tokens.ending import SessionEnder
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.live import LiveView
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
@@ -278,7 +279,7 @@ def _passwords(
     if customers.verify == "upstream":
         public = public_lines(config.public_url)
         verifier = UpstreamVerifier(backend, store, customers.login_path, customers.path, pattern.fullmatch, public)
-        return None, None, verifier
+        return None, SessionEnder(store, live, emit), verifier
     hashing = customers.hashing
     hasher = PasswordHasher(
         workers=hashing.workers,

@@ -210,8 +210,9 @@ class Route(Closed):
     query: tuple[str, ...] = Field(default=(), description="Query parameters that pass where rules apply.")
     passwords: Passwords | None = Field(
         default=None,
-        description="What the route does with passwords: register, change, forget or show. No effect where"
-        " customers.verify is upstream.",
+        description="What the route does with passwords: register, change, forget or show. Where"
+        " customers.verify is upstream the API keeps them: change and forget log the customer out, the others do"
+        " nothing.",
     )
     idempotency_key: IdempotencyKey | None = Field(
         default=None,

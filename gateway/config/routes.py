@@ -8,6 +8,7 @@ from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
 _OPEN = policy.Access()
+_END_SESSIONS = frozenset({policy.Passwords.CHANGE, policy.Passwords.FORGET})
 
 
 Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
@@ -16,14 +17,14 @@ _NONE: Unproven = {}
 
 
 def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> policy.Route:
-    """Compile one route. Where the upstream verifies, passwords are fields of a body like any other."""
+    """Compile one route. Where the upstream verifies, passwords are fields of a body, whose change ends sessions."""
     return policy.Route(
         name=model.name,
         path=model.path,
         methods=frozenset(model.methods),
         access=dict(_access(model, unproven)),
         query=frozenset(model.query),
-        passwords=None if verify == "upstream" else model.passwords,
+        passwords=model.passwords if verify == "store" or model.passwords in _END_SESSIONS else None,
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,

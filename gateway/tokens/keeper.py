@@ -1,6 +1,5 @@
 """Takes passwords out of requests that carry them and shows in replies who has one. The upstream never sees any."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -17,7 +16,8 @@ from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
 from gateway.tokens.silence import reading, shows_nobody, unconfirmed
 from gateway.tokens.throttle import Work
-from gateway.vocab.events import Emit, Failed, describe
+from gateway.tokens.whole import Whole
+from gateway.vocab.events import Emit
 from gateway.vocab.messages import READS, Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
 from gateway.vocab.refusals import Code, Refusal
@@ -48,8 +48,7 @@ class Keeper:
         self._registrar = registrar
         self._admission = admission
         self._catch_up = catch_up
-        self._emit = emit
-        self._work: set[asyncio.Task[Checked | Refusal]] = set()
+        self._whole = Whole("keeping a password", emit)
 
     async def carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
@@ -58,14 +57,7 @@ class Keeper:
 
         A client that hangs up does not stop it: the upstream's part without the store's would be half a record.
         """
-        work = asyncio.get_running_loop().create_task(self._carry(mode, plan, whose, perform, trace))
-        self._work.add(work)
-        work.add_done_callback(self._work.discard)
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            work.add_done_callback(lambda done: self._finish_alone(done, trace.request_id))
-            raise
+        return await self._whole.run(self._carry(mode, plan, whose, perform, trace), trace.request_id)
 
     async def _carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
@@ -107,11 +99,6 @@ class Keeper:
             return crowded
         keys = {"address": trace.counts_for, "email": fields["email"]}
         return self._admission.refusal(Work.REGISTRATION, keys)
-
-    def _finish_alone(self, work: asyncio.Task[Checked | Refusal], request_id: str) -> None:
-        """Name the error of work whose client has gone: there is nobody else left to hear of it."""
-        if not work.cancelled() and (error := work.exception()) is not None:
-            self._emit(Failed(request_id, "keeping a password", describe(error)))
 
     async def _change(self, plan: Plan, whose: Whose, perform: Perform, trace: Trace) -> Checked | Refusal:
         plan = _without_unchanged(plan)
