@@ -206,6 +206,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
         for work, name in (
             (credential.run(), "server credential renewal"),
             (live.run(), "log-outs"),
+            (live.listen(), "news of log-outs"),
             (LoopWatch(emit, metrics.set_lag).run(), "loop watch"),
         ):
             stack.callback(group.create_task(work, name=name).cancel)
@@ -249,7 +250,7 @@ async def _store(config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark
     if risk := await thread.run(partial(at_own_risk, url)):
         emit(Lifecycle("store at your own risk", risk))
     thread.close()
-    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
+    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text), config.store.notify_url)
     await store.open()
     stack.push_async_callback(store.close)
     return store
@@ -258,7 +259,7 @@ async def _store(config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark
 async def _live(config: Config, store: SessionStore, emit: Emit, metrics: Metrics, stack: AsyncExitStack) -> LiveView:
     """Make what knows who was logged out; it knows all before anything is served."""
     life, staleness = config.tokens.customer_life, config.revocation.max_staleness
-    live = LiveView(store, life, staleness, clock, emit, metrics.set_store)
+    live = LiveView(store, life, staleness, clock, emit, metrics)
     stack.callback(live.close)
     await live.load()
     return live

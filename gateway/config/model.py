@@ -60,15 +60,20 @@ class Store(Closed):
         " several hosts HOST1:PORT1,HOST2:PORT2. After a question mark: password_file, passfile, sslmode, sslrootcert,"
         " sslcert, sslkey, target_session_attrs."
     )
+    notify_url: str | None = Field(
+        default=None,
+        description="The PostgreSQL server itself, where `url` leads through a pooler that cannot carry LISTEN: it tells"
+        " of log-outs as they happen. They are asked for each second in any case.",
+    )
     migrate: Literal["auto", "never"] = Field(
         default="auto",
         description="auto: a start makes the tables, or brings them to its release. never: it only looks, as a role"
         " that owns no tables may, and `gateway store migrate` makes them.",
     )
 
-    @field_serializer("url", when_used="json")
-    def _masked(self, url: str) -> str:
-        return without_password(url)
+    @field_serializer("url", "notify_url", when_used="json")
+    def _masked(self, url: str | None) -> str | None:
+        return None if url is None else without_password(url)
 
 
 class ImplicitClient(Closed):

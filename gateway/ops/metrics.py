@@ -186,6 +186,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self._log_outs_at: Gauge | None = None
+        self._channel: Gauge | None = None
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
 
@@ -258,6 +259,17 @@ class Metrics:
                     multiprocess_mode="livemin",
                 )
             self._log_outs_at.set(self._now())
+
+    def set_channel(self, is_up: bool) -> None:  # noqa: FBT001 - what the live view tells
+        """Know whether the store tells of log-outs by itself."""
+        if self._channel is None:
+            self._channel = Gauge(
+                "gateway_revocations_channel_up",
+                "1 while the store tells of log-outs as they happen, 0 while they are only asked for, for one worker.",
+                registry=self._registry,
+                multiprocess_mode="livemin",
+            )
+        self._channel.set(is_up)
 
     def count_lost_line(self, count: int = 1) -> None:
         """Count log lines that could not be written; `EventLog` takes this as `on_lost`."""

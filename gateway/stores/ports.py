@@ -4,7 +4,7 @@ It also keeps who has an e-mail in hand, over all processes that share it, and w
 does not hash, and it knows nothing of e-mail spelling: callers pass canonical e-mails and finished hashes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -107,6 +107,12 @@ class SessionStore(Protocol):
 
     async def news(self, after: int, most: int) -> News:
         """Return the log-outs after the version `after`, at most so many, the least version first."""
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Call `heard` as soon as there are news, and at first; it returns where this kind of store has no way to tell.
+
+        Raises StoreUnavailable when it hears no more.
+        """
 
     async def log_outs(self, since: int, after: int, most: int) -> Sequence[tuple[int, int]]:
         """Return number and version of log-outs with a version of `since` or more, in the order of their numbers.

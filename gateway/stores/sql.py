@@ -97,6 +97,9 @@ class SqlCredentialStore(Queries):
         if not await self._thread.run(partial(sqlite.is_writable, self._path)):
             raise StoreUnavailable(sqlite.NOT_WRITABLE)
 
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Return: a file tells nobody of what is written to it."""
+
     async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
         """Return those of the customers that have a password."""
         wanted = list(frozenset(customer_ids))

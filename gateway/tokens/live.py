@@ -7,7 +7,8 @@ else brings news, so that a log-out counts everywhere within two.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Final, Protocol
 
 from msgspec.structs import replace
 
@@ -30,14 +31,21 @@ _MARGIN: Final = 3600.0
 # In the store they stay for as long as a replica may need them that has another life configured; seconds.
 _KEPT_LEAST: Final = 32 * 86_400.0
 
-Watch = Callable[[bool, int], None]
-"""Hears each time whether the store answered, and how many log-outs are known."""
+
+class Gauges(Protocol):
+    """What is shown of the view. ops/metrics.py is it."""
+
+    def set_store(self, is_up: bool, log_outs: int) -> None:  # noqa: FBT001 - of a gauge
+        """Show whether the store answered, and how many log-outs are known."""
+
+    def set_channel(self, is_up: bool) -> None:  # noqa: FBT001 - of a gauge
+        """Show whether the store tells of log-outs by itself."""
 
 
 class LiveView:
     """Knows who was logged out. `life` is the longest life of a token, `max_staleness` as configured; in seconds.
 
-    `clock` is monotonic. The store is told of in the log when it is lost, and when it is back.
+    `clock` is monotonic. The log tells when the store is lost and when it is back.
     """
 
     def __init__(
@@ -47,21 +55,22 @@ class LiveView:
         max_staleness: float,
         clock: Callable[[], float],
         emit: Emit,
-        watch: Watch = lambda is_up, known: None,  # noqa: ARG005 - nobody watches
+        gauges: Gauges,
     ) -> None:
         self._store = store
         self._life = life
         self._max_staleness = max_staleness
         self._clock = clock
         self._emit = emit
-        self._watch = watch
+        self._gauges = gauges
         self._asking = asyncio.Lock()
+        self._news = asyncio.Event()
         self._value = replace(NOBODY, is_stale=True)
         self._seen = 0
         self._latest = 0
         self._looked_through_at = clock()
         self._until_stale: asyncio.TimerHandle | None = None
-        self._is_lost = False
+        self._is_lost = self._is_deaf = False
 
     def value(self) -> Revocations:
         """Return what is known now."""
@@ -74,10 +83,27 @@ class LiveView:
             self._heard()
 
     async def run(self) -> None:
-        """Ask the store what is new, until it is cancelled."""
+        """Ask the store what is new, each second and when it says that there is, until it is cancelled."""
         while True:
-            await asyncio.sleep(_EVERY)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_EVERY):
+                    await self._news.wait()
+            self._news.clear()
             await self.catch_up()
+
+    async def listen(self) -> None:
+        """Let the store tell when there is news, where it can, until it is cancelled."""
+        while True:
+            try:
+                await self._store.listen(self._hear)
+            except StoreUnavailable as error:
+                if not self._is_deaf:
+                    self._is_deaf = True
+                    self._emit(Lifecycle("log-outs are not told", str(error)))
+                self._gauges.set_channel(is_up=False)
+            else:
+                return
+            await asyncio.sleep(_EVERY)
 
     async def catch_up(self) -> None:
         """Ask the store what is new, now: where it answers all is known at the end that was on its disk before."""
@@ -97,6 +123,13 @@ class LiveView:
         if self._until_stale is not None:
             self._until_stale.cancel()
 
+    def _hear(self) -> None:
+        if self._is_deaf:
+            self._is_deaf = False
+            self._emit(Lifecycle("log-outs are told again"))
+        self._gauges.set_channel(is_up=True)
+        self._news.set()
+
     def _heard(self) -> None:
         self.close()
         self._until_stale = asyncio.get_running_loop().call_later(self._max_staleness, self._turn_stale)
@@ -105,13 +138,13 @@ class LiveView:
         if self._is_lost:
             self._is_lost = False
             self._emit(Lifecycle("store is back"))
-        self._watch(True, len(self._value))  # noqa: FBT003 - a callback's way
+        self._gauges.set_store(is_up=True, log_outs=len(self._value))
 
     def _missed(self, reason: str) -> None:
         if not self._is_lost:
             self._is_lost = True
             self._emit(Lifecycle("store is down", reason))
-        self._watch(False, len(self._value))  # noqa: FBT003 - a callback's way
+        self._gauges.set_store(is_up=False, log_outs=len(self._value))
 
     def _turn_stale(self) -> None:
         self._value = replace(self._value, is_stale=True)

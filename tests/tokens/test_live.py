@@ -24,11 +24,16 @@ class Heard:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.states: list[tuple[bool, int]] = []
+        self.channel: list[bool] = []
         self.time = 0.0
 
-    def watch(self, is_up: bool, known: int) -> None:  # noqa: FBT001 - as the view calls it
+    def set_store(self, is_up: bool, log_outs: int) -> None:  # noqa: FBT001 - of a gauge
         """Take what a view has learned."""
-        self.states.append((is_up, known))
+        self.states.append((is_up, log_outs))
+
+    def set_channel(self, is_up: bool) -> None:  # noqa: FBT001 - of a gauge
+        """Take whether it is told of news."""
+        self.channel.append(is_up)
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ async def make(store: CredentialStore, heard: Heard) -> AsyncIterator[Make]:
     made: list[LiveView] = []
 
     def one(max_staleness: float = 300.0) -> LiveView:
-        made.append(LiveView(store, DAY, max_staleness, lambda: heard.time, heard.events.append, heard.watch))
+        made.append(LiveView(store, DAY, max_staleness, lambda: heard.time, heard.events.append, heard))
         return made[-1]
 
     yield one
@@ -108,7 +113,7 @@ async def test_any_number_of_news_is_known_at_the_end(tmp_path: Path, heard: Hea
     old = [(number, base + number) for number in range(2, 3 * PAGE, 2)]
     fill(tmp_path / "many.db", old)
     await store.take_numbers(1)
-    view = LiveView(store, DAY, 300.0, lambda: heard.time, heard.events.append, heard.watch)
+    view = LiveView(store, DAY, 300.0, lambda: heard.time, heard.events.append, heard)
     await view.load()
     assert len(view.value()) == len(old)
     later = base + 10 * PAGE
