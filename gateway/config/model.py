@@ -62,8 +62,8 @@ class Store(Closed):
     )
     notify_url: str | None = Field(
         default=None,
-        description="The PostgreSQL server itself, where `url` leads through a pooler that cannot carry LISTEN: it tells"
-        " of log-outs as they happen. They are asked for each second in any case.",
+        description="The PostgreSQL server itself, where `url` leads through a pooler that cannot carry LISTEN: it"
+        " tells of log-outs as they happen. They are asked for each second in any case.",
     )
     migrate: Literal["auto", "never"] = Field(
         default="auto",

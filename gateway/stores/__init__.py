@@ -4,7 +4,6 @@ A new store is one file and one line in the list. What opens a store is imported
 open one, nor does a gateway whose upstream keeps the passwords.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +119,8 @@ async def is_usable(store: SessionStore) -> bool | str:
 
     It comes before a probe gives up that waits for a second, as Kubernetes' do.
     """
+    import asyncio  # noqa: PLC0415 - see above
+
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
             await store.ping()

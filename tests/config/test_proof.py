@@ -240,10 +240,13 @@ def test_a_shadow_of_a_shadow_is_told_once() -> None:
 
 
 def test_what_the_gateway_answers_itself_goes_to_nobody() -> None:
-    """Three paths, which can be moved."""
+    """Paths that can be moved, and those below customers."""
     moved = minimal()["clients"] | {"path": "/grants"}
     answers = proven({}, clients=moved, customers={"login_path": "/logins"}).answered_here
-    assert answers == (("POST", "/grants"), ("POST", "/logins"), ("GET", JWKS_PATH))
+    assert answers == (
+        *(("POST", "/grants"), ("POST", "/logins"), ("DELETE", "/logins"), ("DELETE", "/v2/customers/{id}/tokens")),
+        *(("PUT", "/v2/customers/{id}/block"), ("DELETE", "/v2/customers/{id}/block"), ("GET", JWKS_PATH)),
+    )
 
 
 def test_an_excuse_stands_for_one_route_and_is_listed_at_start() -> None:
@@ -358,7 +361,10 @@ def test_what_routes_say_of_each_other(table: list[tuple[str, list[str], bool]])
             for path, served, owned in table
         )
     )
-    nodes = [(parse_template(path), [method], "the gateway itself") for method, path in proof.answered_here]
+    ours: dict[str, list[str]] = {}
+    for method, path in proof.answered_here:
+        ours.setdefault(path, []).append(method)
+    nodes = [(parse_template(path), served, "the gateway itself") for path, served in ours.items()]
     nodes += [(parse_template(path), served, f"r{index}") for index, (path, served, _) in enumerate(table)]
     everything = [template for template, _, _ in nodes]
 
