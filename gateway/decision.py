@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier, is_nothing
+from gateway.authn.revocations import NOBODY, Revocations
 from gateway.routing import RouteTable
 from gateway.scope import core as scope
 from gateway.vocab.messages import (
@@ -129,7 +130,7 @@ def with_document(request: Request, body: Body, limit: int, go_on: Callable[[Jso
     return when_read(body, limit, parsed)
 
 
-def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
+def admit(snapshot: Snapshot, request: Request, trace: Trace, revocations: Revocations = NOBODY) -> Admission | Refusal:
     """Stages 1-3: say which route a request takes and for whom, or no. Pure."""
     if wire_headers.came_through(request.headers, snapshot.pseudonym):
         return Refusal(Code.FORWARDING_LOOP, "our own Via")
@@ -147,7 +148,8 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
         )
     # A login replaces the customer token, so a dead one must not stand in its way; nor in that of a new password.
     reads_token = match.route.endpoint not in _WITHOUT_TOKEN
-    caller = authenticate(snapshot, request, reads_token=reads_token, needs_token=not match.route.is_alike)
+    needs_token = not match.route.is_alike
+    caller = authenticate(snapshot, request, revocations, reads_token=reads_token, needs_token=needs_token)
     if isinstance(caller, Refusal):
         return caller
     trace.ignored_token = caller.has_dead_token
@@ -188,7 +190,12 @@ def preflight(snapshot: Snapshot, request: Request) -> Reply:
 
 
 def authenticate(
-    snapshot: Snapshot, request: Request, *, reads_token: bool = True, needs_token: bool = True
+    snapshot: Snapshot,
+    request: Request,
+    revocations: Revocations = NOBODY,
+    *,
+    reads_token: bool = True,
+    needs_token: bool = True,
 ) -> Caller | Refusal:
     """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer.
 
@@ -219,12 +226,14 @@ def authenticate(
     is_public = caller.kind is CallerKind.PUBLIC
     if is_public and is_nothing(tokens):
         return caller
-    customer_id = snapshot.customers.verify(tokens, request.received_at)
-    if isinstance(customer_id, Refusal):
+    session = snapshot.customers.verify(tokens, request.received_at, revocations)
+    if isinstance(session, Refusal):
         # Of two lines nobody can tell which one is meant.
         forgives = is_public and not needs_token and len(tokens) == 1
-        return replace(caller, has_dead_token=True) if forgives else customer_id
-    return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id, is_by_trusted=not is_public)
+        # Of one that may be good yet the page is not told that it is dead.
+        is_dead = session.code is not Code.REVOCATION_STALE
+        return replace(caller, has_dead_token=is_dead) if forgives else session
+    return Caller(CallerKind.CUSTOMER, caller.client_id, session.customer_id, is_by_trusted=not is_public)
 
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:

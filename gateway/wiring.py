@@ -41,19 +41,32 @@ from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
 from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
-from gateway.stores import CredentialStore, Mark, StoreUnavailable, at_own_risk, is_usable, open_store, upgrade
+from gateway.stores import (
+    CredentialStore,
+    Mark,
+    SessionStore,
+    StoreUnavailable,
+    at_own_risk,
+    is_usable,
+    open_store,
+    upgrade,
+)
 from gateway.stores.thread import StoreThread
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
+from gateway.tokens.ending import SessionEnder
 from gateway.tokens.keeper import Keeper
+from gateway.tokens.live import LiveView
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
+from gateway.tokens.logout import LogoutApi
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
 from gateway.tokens.reset_api import ResetApi
 from gateway.tokens.resets import Resets
+from gateway.tokens.sessions import Sessions
 from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import ServerCredential
@@ -74,7 +87,7 @@ clock: Final[Callable[[], float]] = time.monotonic
 
 @dataclass(slots=True)
 class Gateway:
-    """A running gateway. `store` and `hasher` are None where the upstream keeps the passwords.
+    """A running gateway. `hasher` is None where the upstream keeps the passwords.
 
     `take_admin` serves a connection to the admin port that another process has accepted.
     """
@@ -82,8 +95,9 @@ class Gateway:
     listen: Address
     admin: Address
     edge: Edge
-    store: CredentialStore | None
+    store: CredentialStore
     hasher: PasswordHasher | None
+    live: LiveView
     emit: Batch
     take_admin: Callable[[socket.socket], None]
     _listener: Listener
@@ -153,12 +167,16 @@ async def running(  # noqa: PLR0913 - what a process may be given
         backend = Backend(pool, credential, clock)
         ring = key_ring(config)
         compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier, resets = await _passwords(config, backend, emit, stack, opened)
-        login = Login(verifier, _throttle(config), clock, emit)
+        store = await _store(config, emit, stack, opened)
+        live = await _live(config, store, emit, metrics, stack)
+        hasher, keeper, verifier, resets = _passwords(config, backend, store, live, emit, stack)
+        login = Login(verifier, await _sessions(store), _throttle(config), clock, emit)
         parents = Parents(backend, config.upstream.owner_memory, clock)
         stack.push_async_callback(parents.close)
+        own = _endpoints(config, login, ring, LogoutApi(store, live, _is_id(config)), resets)
         flow = Flow(
-            *(backend, parents, keeper, _endpoints(config, login, ring, resets), emit),
+            *(backend, parents, keeper, own, emit),
+            revocations=live.value,
             counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
         )
         server = config.server
@@ -172,7 +190,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
         async def ready() -> dict[str, bool | str]:
             return {
                 "credential": credential.is_good,
-                "store": store is None or await is_usable(store),
+                "store": await is_usable(store),
+                "revocations": not live.value().is_stale,
                 "not_draining": not edge.is_draining,
             }
 
@@ -188,10 +207,13 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        renewing = group.create_task(credential.run(), name="server credential renewal")
-        stack.callback(renewing.cancel)
-        watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
-        stack.callback(watching.cancel)
+        for work, name in (
+            (credential.run(), "server credential renewal"),
+            (live.run(), "log-outs"),
+            (live.listen(), "news of log-outs"),
+            (LoopWatch(emit, metrics.set_lag).run(), "loop watch"),
+        ):
+            stack.callback(group.create_task(work, name=name).cancel)
         _note(config, (listen, admin), descriptors.note, emit)
         gateway = Gateway(
             _bound(listener.addresses, listen),
@@ -199,6 +221,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
             edge,
             store,
             hasher,
+            live,
             emit,
             Handed(admin_runner.server).take,
             listener,
@@ -222,16 +245,8 @@ def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: 
         emit(NoProxyTrusted())
 
 
-async def _passwords(
-    config: Config, backend: Backend, emit: Emit, stack: AsyncExitStack, opened: Mark | None
-) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier, Resets | None]:
-    """Make what keeps and compares passwords: the store's way or the upstream's."""
-    customers = config.customers
-    pattern = compile_id_pattern(customers.id_pattern)
-    if customers.verify == "upstream":
-        public = public_lines(config.public_url)
-        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
-        return None, None, None, verifier, None
+async def _store(config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark | None) -> CredentialStore:
+    """Open the store, which is brought to this release first."""
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
     stack.callback(thread.close)
@@ -239,9 +254,37 @@ async def _passwords(
     if risk := await thread.run(partial(at_own_risk, url)):
         emit(Lifecycle("store at your own risk", risk))
     thread.close()
-    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
+    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text), config.store.notify_url)
     await store.open()
     stack.push_async_callback(store.close)
+    return store
+
+
+async def _live(config: Config, store: SessionStore, emit: Emit, metrics: Metrics, stack: AsyncExitStack) -> LiveView:
+    """Make what knows who was logged out; it knows all before anything is served."""
+    life, staleness = config.tokens.customer_life, config.revocation.max_staleness
+    live = LiveView(store, life, staleness, clock, emit, metrics)
+    stack.callback(live.close)
+    await live.load()
+    return live
+
+
+async def _sessions(store: SessionStore) -> Sessions:
+    sessions = Sessions(store)
+    await sessions.prepare()
+    return sessions
+
+
+def _passwords(
+    config: Config, backend: Backend, store: CredentialStore, live: LiveView, emit: Emit, stack: AsyncExitStack
+) -> tuple[PasswordHasher | None, PasswordKeeper | None, Verifier, Resets | None]:
+    """Make what keeps and compares passwords: the store's way or the upstream's."""
+    customers = config.customers
+    pattern = compile_id_pattern(customers.id_pattern)
+    if customers.verify == "upstream":
+        public = public_lines(config.public_url)
+        verifier = UpstreamVerifier(backend, store, customers.login_path, customers.path, pattern.fullmatch, public)
+        return None, SessionEnder(store, live, emit), verifier, None
     hashing = customers.hashing
     hasher = PasswordHasher(
         workers=hashing.workers,
@@ -258,9 +301,9 @@ async def _passwords(
     admission = Admission(_work_throttle(config), clock, emit)
     registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
     consent = Consent(directory, store, hasher, is_required=customers.change_requires == "password")
-    keeper = Keeper(store, hasher, registrar, admission, consent, emit)
-    resets = Resets(directory, store, hasher, admission, now, emit)
-    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit), resets
+    keeper = Keeper(store, hasher, registrar, admission, consent, emit, catch_up=live.catch_up)
+    resets = Resets(directory, store, hasher, admission, now, emit, catch_up=live.catch_up)
+    return hasher, keeper, StoreVerifier(directory, store, hasher, now, emit), resets
 
 
 def _peers(config: Config, emit: Emit) -> Peers:
@@ -304,7 +347,13 @@ def _limit(bucket: Bucket) -> Limit:
     return Limit(bucket.burst, bucket.per_minute)
 
 
-def _endpoints(config: Config, login: Login, ring: KeyRing, resets: Resets | None) -> Mapping[Endpoint, Handler]:
+def _is_id(config: Config) -> Callable[[str], object]:
+    return compile_id_pattern(config.customers.id_pattern).fullmatch
+
+
+def _endpoints(
+    config: Config, login: Login, ring: KeyRing, logout: LogoutApi, resets: Resets | None
+) -> Mapping[Endpoint, Handler]:
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
@@ -322,6 +371,10 @@ def _endpoints(config: Config, login: Login, ring: KeyRing, resets: Resets | Non
     return forgotten | {
         Endpoint.BEARER: api.issue_bearer,
         Endpoint.LOGIN: api.issue_customer_token,
+        Endpoint.LOGOUT: logout.log_out,
+        Endpoint.LOGOUT_EVERYWHERE: logout.log_out_everywhere,
+        Endpoint.BLOCK: logout.block,
+        Endpoint.UNBLOCK: logout.unblock,
         Endpoint.JWKS: api.publish_keys,
     }
 

@@ -20,7 +20,7 @@ from gateway.config.model import Config
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
-from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
+from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Session, Trace
 from gateway.vocab.policy import CURRENT_PASSWORD, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
@@ -235,7 +235,7 @@ def _tokens(compiled: Snapshot, question: Question) -> Headers:
     bearer, _ = compiled.bearers.mint(kind, _EXPLAIN_CLIENT, at, 60)
     lines = [("authorization", f"Bearer {bearer}")]
     if question.customer_id is not None:
-        token, _, _ = compiled.customers.mint(question.customer_id, at, 60)
+        token, _, _ = compiled.customers.mint(Session(question.customer_id, 1, 0, 2), at, 60)
         lines.append((CUSTOMER_TOKEN, token))
     return tuple(lines)
 

@@ -77,6 +77,17 @@ class Hashing(Closed):
     )
 
 
+class Revocation(Closed):
+    """How the gateway knows who was logged out. It keeps that in memory and asks the store each second."""
+
+    max_staleness: Annotated[Duration, Field(ge=5)] = Field(
+        default="5m",
+        validate_default=True,
+        description="How long a store may be silent before customers' requests are refused (503), and /ready turns: as"
+        " long a log-out on another replica can be unknown to this one. At least 5s.",
+    )
+
+
 class Customers(Closed):
     """Who customers are and how they log in."""
 
@@ -103,7 +114,7 @@ class Customers(Closed):
         default="password",
         description="What a customer's change of the own password or e-mail asks for: the old password, in"
         " `data.current_password`, which passes every `body_fields`; or no more than the token, and then whoever steals"
-        " one can take the account.",
+        " one can take the account. No effect where `verify` is upstream.",
     )
     throttle: Throttle = Field(default_factory=Throttle, description="Limits of logins, registrations and changes.")
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")

@@ -11,6 +11,7 @@ from gateway.vocab.messages import CallerKind
 
 _OPEN = policy.Access()
 _CHANGE = policy.Passwords.CHANGE
+_END_SESSIONS = frozenset({policy.Passwords.CHANGE, policy.Passwords.FORGET})
 
 
 Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
@@ -19,14 +20,14 @@ _NONE: Unproven = {}
 
 
 def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> policy.Route:
-    """Compile one route. Where the upstream verifies, passwords are fields of a body like any other."""
+    """Compile one route. Where the upstream verifies, passwords are fields of a body, whose change ends sessions."""
     return policy.Route(
         name=model.name,
         path=model.path,
         methods=frozenset(model.methods),
         access=dict(_access(model, unproven, takes_password=verify == "store" and model.passwords == _CHANGE)),
         query=frozenset(model.query),
-        passwords=None if verify == "upstream" else model.passwords,
+        passwords=model.passwords if verify == "store" or model.passwords in _END_SESSIONS else None,
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
@@ -41,17 +42,26 @@ def route(model: Route, verify: str = "store", unproven: Unproven = _NONE) -> po
 
 def endpoints(config: Config) -> Sequence[tuple[policy.Endpoint, str, str, str]]:
     """Return what the gateway answers itself: the endpoint, its method, its path, and what in the file says so."""
-    customers = config.customers
-    found = [
+    login, customers = config.customers.login_path, config.customers.path
+    forgotten = (
+        (
+            policy.Endpoint.PASSWORD_RESETS,
+            "POST",
+            f"{customers}/password-resets",
+            "resets below customers.path",
+        ),
+        (policy.Endpoint.PASSWORDS, "POST", f"{customers}/passwords", "new passwords below customers.path"),
+    )
+    return (
         (policy.Endpoint.BEARER, "POST", config.clients.path, "clients.path"),
-        (policy.Endpoint.LOGIN, "POST", customers.login_path, "customers.login_path"),
+        (policy.Endpoint.LOGIN, "POST", login, "customers.login_path"),
+        (policy.Endpoint.LOGOUT, "DELETE", login, "customers.login_path"),
+        (policy.Endpoint.LOGOUT_EVERYWHERE, "DELETE", f"{customers}/{{id}}/tokens", "log-outs below customers.path"),
+        (policy.Endpoint.BLOCK, "PUT", f"{customers}/{{id}}/block", "blocks below customers.path"),
+        (policy.Endpoint.UNBLOCK, "DELETE", f"{customers}/{{id}}/block", "blocks below customers.path"),
+        *(forgotten if config.customers.verify == "store" else ()),
         (policy.Endpoint.JWKS, "GET", policy.JWKS_PATH, "the public keys"),
-    ]
-    if customers.verify == "store":
-        below = "forgotten passwords below customers.path"
-        found.append((policy.Endpoint.PASSWORD_RESETS, "POST", f"{customers.path}/password-resets", below))
-        found.append((policy.Endpoint.PASSWORDS, "POST", f"{customers.path}/passwords", below))
-    return found
+    )
 
 
 def _idempotency_key(model: Route) -> policy.IdempotencyKey:

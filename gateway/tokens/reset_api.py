@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from gateway.decision import Decided, Snapshot, with_document
+from gateway.decision import Admission, Decided, Snapshot, with_document
 from gateway.tokens.resets import Resets
 from gateway.vocab.messages import Body, Headers, Json, Reply, Request, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -19,9 +19,9 @@ class ResetApi:
     def __init__(self, resets: Resets) -> None:
         self._resets = resets
 
-    def ask(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
+    def ask(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace, admission: Admission) -> Decided:
         """Answer `POST /v2/customers/password-resets`: 201 with a token to be mailed, and the address to mail it to."""
-        del snapshot
+        del snapshot, admission
         return with_document(request, body, _MAX_BODY, partial(self._asked, trace))
 
     def _asked(self, trace: Trace, document: Json) -> Decided:
@@ -43,9 +43,9 @@ class ResetApi:
 
         return later
 
-    def spend(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
+    def spend(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace, admission: Admission) -> Decided:
         """Answer `POST /v2/customers/passwords`: 200 when the token was good, and the password is the customer's."""
-        del snapshot
+        del snapshot, admission
         return with_document(request, body, _MAX_BODY, partial(self._spent, trace))
 
     def _spent(self, trace: Trace, document: Json) -> Decided:

@@ -5,12 +5,12 @@ one another on the way to the record (CVE-2019-19844). An e-mail that nobody has
 answer, with a token that is good for nothing.
 
 A token is 256 random bits, of which only a hash is kept. It is worthless once it was spent, another one was asked for,
-half an hour went by, or the customer's e-mail or password became another.
+half an hour went by, the customer's e-mail or password became another, or the customer was logged out everywhere.
 """
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,7 +44,7 @@ class Asked:
 class Resets:
     """Gives tokens for password resets, and spends them. `now` is epoch time in seconds."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all who are asked for a reset
         self,
         directory: Directory,
         store: CredentialStore,
@@ -52,11 +52,14 @@ class Resets:
         admission: Admission,
         now: Callable[[], float],
         emit: Emit,
+        *,
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._directory = directory
         self._store = store
         self._hasher = hasher
         self._admission = admission
+        self._catch_up = catch_up
         self._now = now
         self._emit = emit
 
@@ -122,6 +125,8 @@ class Resets:
             return hashed
         if not await self._store.spend_reset(token_hash, self._now(), hashed):
             return Refusal(Code.RESET_INVALID, "spent, or made worthless, at this moment")
+        # All sessions have ended with the password: here at once, elsewhere as soon as they hear of it.
+        await self._catch_up()
         return None
 
 

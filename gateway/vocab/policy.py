@@ -114,6 +114,10 @@ class Endpoint(StrEnum):
 
     BEARER = "bearer"
     LOGIN = "login"
+    LOGOUT = "logout"
+    LOGOUT_EVERYWHERE = "logout-everywhere"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
     PASSWORD_RESETS = "password-resets"  # noqa: S105 - the name of a route
     PASSWORDS = "passwords"
     JWKS = "jwks"

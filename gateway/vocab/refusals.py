@@ -75,6 +75,9 @@ class Code(Enum):
         503, "Service Unavailable", "This route is closed: an answer of the commerce API broke its rules."
     )
     STORE_UNAVAILABLE = Wording(503, "Service Unavailable", "Logins are not possible at the moment.")
+    REVOCATION_STALE = Wording(
+        503, "Service Unavailable", "The gateway cannot tell at the moment who has logged out. Try again shortly."
+    )
     UPSTREAM_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API is not available. Try again later.")
     CREDENTIAL_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API does not accept the gateway yet.")
     UPSTREAM_TIMEOUT = Wording(504, "Gateway Timeout", "The commerce API did not answer in time.")

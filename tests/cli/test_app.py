@@ -32,6 +32,8 @@ COMMANDS = [
     ["keys", "new"],
     ["store"],
     ["store", "copy"],
+    ["customers"],
+    ["customers", "logout"],
 ]
 
 

@@ -43,7 +43,14 @@ STAGES = (
     Stage(
         "3 authenticate",
         "who asks, and may they?",
-        (Code.BEARER_MISSING, Code.BEARER_INVALID, Code.CUSTOMER_TOKEN_INVALID, Code.ACCESS_DENIED, Code.ROUTE_CLOSED),
+        (
+            Code.BEARER_MISSING,
+            Code.BEARER_INVALID,
+            Code.CUSTOMER_TOKEN_INVALID,
+            Code.REVOCATION_STALE,
+            Code.ACCESS_DENIED,
+            Code.ROUTE_CLOSED,
+        ),
     ),
     Stage(
         "body",

@@ -38,12 +38,17 @@ class Exchange:
         return self._answer
 
 
+async def nothing() -> None:
+    """Let nobody hear of a log-out."""
+
+
 @pytest.fixture
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
     consent = Consent(directory, store, hasher, is_required=False)
-    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), consent, lambda _: None)
+    registers = registrar(directory, store, hasher, now)
+    return Keeper(store, hasher, registers, admission(), consent, lambda _: None, catch_up=nothing)
 
 
 def put(**fields: object) -> Plan:

@@ -87,6 +87,26 @@ async def test_a_forgotten_password(shop: Site) -> None:
     assert NEW.encode() not in b"".join(request.raw for request in shop.commerce.all_requests)
 
 
+async def test_it_logs_out_everywhere(shop: Site) -> None:
+    """Whoever had the account until then has a token that is worth nothing."""
+    thief = {"X-Moltin-Customer-Token": await shop.token(RON.email)}
+    assert (await shop.public("GET", "/v2/orders", headers=thief)).status == 200
+    assert (await spend(shop, await token_for(shop, RON.email))).status == 200
+    assert (await shop.public("GET", "/v2/orders", headers=thief)).code == "CUSTOMER_TOKEN_INVALID"
+    fresh = {"X-Moltin-Customer-Token": await token_of(shop, RON.email, NEW)}
+    assert (await shop.public("GET", "/v2/orders", headers=fresh)).status == 200
+
+
+async def test_a_log_out_everywhere_makes_a_token_worthless(shop: Site) -> None:
+    """So do a block, which a new password does not end, and another log-out."""
+    for method, path in (("DELETE", "tokens"), ("PUT", "block")):
+        token = await token_for(shop, RON.email)
+        assert (await shop.trusted(method, f"/v2/customers/{RON.id}/{path}")).status == 204
+        assert is_worthless(await spend(shop, token))
+    assert (await spend(shop, await token_for(shop, RON.email))).status == 200
+    assert (await shop.login(RON.email, NEW)).status == 404
+
+
 async def test_a_customer_who_never_had_a_password(shop: Site) -> None:
     """Whoever was made at the upstream can get one, and is shown to have it."""
     record = made(shop)

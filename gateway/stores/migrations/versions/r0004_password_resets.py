@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
@@ -14,7 +14,7 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Text, primary_key=True, nullable=False),
         sa.Column("token_hash", sa.Text, nullable=False),
         sa.Column("email", sa.Text, nullable=False),
-        sa.Column("binding", sa.Text, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.Double, nullable=False),
         sa.UniqueConstraint("token_hash", name="uq_password_resets_token_hash"),
     )
