@@ -32,7 +32,7 @@ from gateway.decision import Admission, Snapshot, admit, authenticate, plan
 from gateway.guard import core as guard
 from gateway.guard.members import judged_members
 from gateway.routing import Match, RouteTable
-from gateway.vocab.messages import Answer, Caller, CallerKind, Checked, Json, Plan, Request, Target, Trace
+from gateway.vocab.messages import Answer, Caller, CallerKind, Checked, Json, Plan, Request, Session, Target, Trace
 from gateway.vocab.policy import Draft
 from gateway.vocab.record_form import Shown
 from gateway.vocab.refusals import Refusal
@@ -102,7 +102,7 @@ def browsers_request(made: Snapshot) -> Request:
     """Return the request of a customer's browser, with the header lines that Chrome sends."""
     now = time.time()  # noqa: TID251 - a benchmark has no clock given to it
     bearer, _ = made.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now, 3600)
-    token, _, _ = made.customers.mint(CUSTOMER, now, 3600)
+    token, _, _ = made.customers.mint(Session(CUSTOMER, 1, 0, 2), now, 3600)
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
     headers = (
         ("host", "shop.example"),

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from gateway import decision
+from gateway.authn.revocations import Revocations
 from gateway.carrying.call import SAFE, Call
 from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
@@ -58,7 +59,7 @@ _PRIVATE: Headers = (("cache-control", "private, no-store"),)
 # An upstream of ours compresses for nobody: guards must read, and links are rewritten on the way.
 _OWN_HEADERS: Headers = (("accept-encoding", "identity"),)
 
-Handler = Callable[[Snapshot, Request, Body, Trace], Decided]
+Handler = Callable[[Snapshot, Request, Body, Trace, Admission], Decided]
 """Answers a path of the gateway's own."""
 
 
@@ -77,13 +78,14 @@ class PasswordKeeper(Protocol):
 
 
 class Flow:
-    """Takes requests through all stages. `keeper` is None where the upstream keeps the passwords itself.
+    """Takes requests through all stages. `keeper` is None where nobody logs in.
 
-    `counted` tells under what a client's address counts in shares and throttles (`wire.counting`). `closed` names the
-    routes that violations have closed, and outlives a configuration.
+    `revocations` gives who was logged out, as this process knows it by now. `counted` tells under what a client's
+    address counts in shares and throttles (`wire.counting`). `closed` names the routes that violations have closed, and
+    outlives a configuration.
     """
 
-    def __init__(  # noqa: PLR0913 - what the wiring has made
+    def __init__(  # noqa: PLR0913 - all who are asked on the way of a request
         self,
         backend: Backend,
         parents: Parents,
@@ -91,6 +93,7 @@ class Flow:
         endpoints: Mapping[Endpoint, Handler],
         emit: Emit,
         *,
+        revocations: Callable[[], Revocations],
         token_header: str = CUSTOMER_TOKEN,
         counted: Callable[[str], str] = counting(knows_proxies=False),  # noqa: B008 - a function
         closed: set[str] | None = None,
@@ -102,6 +105,7 @@ class Flow:
         self._keeper = keeper
         self._endpoints = endpoints
         self._emit = emit
+        self._revocations = revocations
         self._counted = counted
         self._creations = Creations(backend, parents)
         self._closed: set[str] = set() if closed is None else closed
@@ -114,7 +118,7 @@ class Flow:
                 return Reply(204)
             if is_preflight(request.headers):
                 return decision.preflight(snapshot, request)
-        admission = decision.admit(snapshot, request, trace)
+        admission = decision.admit(snapshot, request, trace, self._revocations())
         if isinstance(admission, Refusal):
             return admission
         route = admission.route
@@ -122,7 +126,7 @@ class Flow:
             # What a trusted client sends is sent for many, from one address.
             trace.counts_for = self._counted(request.peer)
         if route.endpoint is not None:
-            return self._endpoints[route.endpoint](snapshot, request, body, trace)
+            return self._endpoints[route.endpoint](snapshot, request, body, trace, admission)
         if route.name in self._closed:
             return Refusal(Code.ROUTE_CLOSED)
         if body.expected and (refusal := decision.check_body(request, route, admission.access)) is not None:

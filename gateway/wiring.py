@@ -39,16 +39,32 @@ from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
 from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
-from gateway.stores import CredentialStore, Mark, StoreUnavailable, at_own_risk, is_usable, open_store, upgrade
+from gateway.stores import (
+    CredentialStore,
+    Mark,
+    SessionStore,
+    StoreUnavailable,
+    at_own_risk,
+    is_usable,
+    open_store,
+    upgrade,
+)
 from gateway.stores.thread import StoreThread
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
+from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
+from gateway.tokens.ending import SessionEnder
 from gateway.tokens.keeper import Keeper
+from gateway.tokens.live import LiveView
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
+from gateway.tokens.logout import LogoutApi
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
+from gateway.tokens.reset_api import ResetApi
+from gateway.tokens.resets import Resets
+from gateway.tokens.sessions import Sessions
 from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.vocab.address import Address
@@ -66,7 +82,7 @@ clock: Final[Callable[[], float]] = time.monotonic
 
 @dataclass(slots=True)
 class Gateway:
-    """A running gateway. `store` and `hasher` are None where the upstream keeps the passwords.
+    """A running gateway. `hasher` is None where the upstream keeps the passwords.
 
     `take_admin` serves a connection to the admin port that another process has accepted.
     """
@@ -75,8 +91,9 @@ class Gateway:
     admin: Address
     edge: Edge
     in_force: InForce
-    store: CredentialStore | None
+    store: CredentialStore
     hasher: PasswordHasher | None
+    live: LiveView
     emit: Batch
     take_admin: Callable[[socket.socket], None]
     _listener: Listener
@@ -123,15 +140,18 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
         descriptors = share(config.upstream.connections)
-        store, hasher = await _opened(config, emit, stack, opened)
-        kept = _Kept(emit, outbox, descriptors.upstream, store, hasher)
+        store = await _store(config, emit, stack, opened)
+        live = await _live(config, store, emit, metrics, stack)
+        hasher, sessions = _hasher(config, emit, stack), await _sessions(store)
+        kept = _Kept(emit, outbox, descriptors.upstream, store, live, sessions, hasher)
         edge, in_force = _begun(kept, loaded, event_log)
         stack.push_async_callback(in_force.close)
 
         async def ready() -> dict[str, bool | str]:
             return {
                 "credential": in_force.has_good_credential,
-                "store": store is None or await is_usable(store),
+                "store": await is_usable(store),
+                "revocations": not live.value().is_stale,
                 "not_draining": not edge.is_draining,
             }
 
@@ -147,10 +167,13 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        renewing = group.create_task(in_force.run(), name="configuration in force")
-        stack.callback(renewing.cancel)
-        watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
-        stack.callback(watching.cancel)
+        for work, name in (
+            (in_force.run(), "configuration in force"),
+            (live.run(), "log-outs"),
+            (live.listen(), "news of log-outs"),
+            (LoopWatch(emit, metrics.set_lag).run(), "loop watch"),
+        ):
+            stack.callback(group.create_task(work, name=name).cancel)
         _note(config, (listen, admin), descriptors.note, emit)
         emit(ConfigInForce(loaded.version))
         gateway = Gateway(
@@ -160,6 +183,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
             in_force,
             store,
             hasher,
+            live,
             emit,
             Handed(admin_runner.server).take,
             listener,
@@ -172,16 +196,6 @@ async def running(  # noqa: PLR0913 - what a process may be given
 
 def _shown(in_force: InForce) -> str:
     return f"# gateway {__version__}\n# configuration {in_force.version}\n{dump(in_force.config)}"
-
-
-def _take_up(edge: Edge, log: EventLog, emit: Emit, made: Made, before: Made) -> None:
-    """Serve by a configuration from now on: the one step that changes anything, and it cannot fail."""
-    edge.swap(made.serving)
-    if made.config.log != before.config.log:
-        log.configure(_log_key(made.config), debug=made.config.log.details)
-    for name in insecure_settings(made.config):
-        emit(Lifecycle("insecure setting", name))
-    emit(ConfigInForce(made.loaded.version))
 
 
 def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: Emit) -> None:
@@ -197,12 +211,8 @@ def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: 
         emit(NoProxyTrusted())
 
 
-async def _opened(
-    config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark | None
-) -> tuple[CredentialStore | None, PasswordHasher | None]:
-    """Open what keeps passwords and make what compares them; neither where the upstream does both."""
-    if config.customers.verify == "upstream":
-        return None, None
+async def _store(config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark | None) -> CredentialStore:
+    """Open the store, which is brought to this release first."""
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
     stack.callback(thread.close)
@@ -210,9 +220,31 @@ async def _opened(
     if risk := await thread.run(partial(at_own_risk, url)):
         emit(Lifecycle("store at your own risk", risk))
     thread.close()
-    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
+    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text), config.store.notify_url)
     await store.open()
     stack.push_async_callback(store.close)
+    return store
+
+
+async def _live(config: Config, store: SessionStore, emit: Emit, metrics: Metrics, stack: AsyncExitStack) -> LiveView:
+    """Make what knows who was logged out; it knows all before anything is served."""
+    life, staleness = config.tokens.customer_life, config.revocation.max_staleness
+    live = LiveView(store, life, staleness, clock, emit, metrics)
+    stack.callback(live.close)
+    await live.load()
+    return live
+
+
+async def _sessions(store: SessionStore) -> Sessions:
+    sessions = Sessions(store)
+    await sessions.prepare()
+    return sessions
+
+
+def _hasher(config: Config, emit: Emit, stack: AsyncExitStack) -> PasswordHasher | None:
+    """Make what compares passwords; nothing where the upstream does."""
+    if config.customers.verify == "upstream":
+        return None
     hashing = config.customers.hashing
     hasher = PasswordHasher(
         workers=hashing.workers,
@@ -224,7 +256,7 @@ async def _opened(
         login_share=hashing.login_share,
     )
     stack.callback(hasher.close)
-    return store, hasher
+    return hasher
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,9 +266,23 @@ class _Kept:
     emit: Emit
     outbox: Outbox
     connections: int
-    store: CredentialStore | None
+    store: CredentialStore
+    live: LiveView
+    sessions: Sessions
     hasher: PasswordHasher | None
     closed_routes: set[str] = field(default_factory=set)
+
+
+def _take_up(edge: Edge, log: EventLog, kept: _Kept, made: Made, before: Made) -> None:
+    """Serve by a configuration from now on: the one step that changes anything, and it cannot fail."""
+    emit = kept.emit
+    kept.live.keep(made.config.tokens.customer_life, made.config.revocation.max_staleness)
+    edge.swap(made.serving)
+    if made.config.log != before.config.log:
+        log.configure(_log_key(made.config), debug=made.config.log.details)
+    for name in insecure_settings(made.config):
+        emit(Lifecycle("insecure setting", name))
+    emit(ConfigInForce(made.loaded.version))
 
 
 def _make(kept: _Kept, loaded: Loaded, before: Made | None) -> Made:
@@ -248,10 +294,12 @@ def _make(kept: _Kept, loaded: Loaded, before: Made | None) -> Made:
     reached = reach(config.upstream, loaded.authorities, kept.connections, means, reached_before)
     ring = key_ring(config)
     throttles = _throttles(config, before)
-    keeper, verifier = _passwords(config, reached.backend, kept, throttles)
-    login = Login(verifier, throttles.logins, clock, emit)
+    keeper, verifier, resets = _passwords(config, reached.backend, kept, throttles)
+    login = Login(verifier, kept.sessions, throttles.logins, clock, emit)
+    own = _endpoints(config, login, ring, LogoutApi(kept.store, kept.live, _is_id(config)), resets)
     flow = Flow(
-        *(reached.backend, reached.parents, keeper, _endpoints(config, login, ring), emit),
+        *(reached.backend, reached.parents, keeper, own, emit),
+        revocations=kept.live.value,
         token_header=config.tokens.header,
         counted=counting(knows_proxies=bool(server.trusted_proxies)),
         closed=kept.closed_routes,
@@ -265,25 +313,28 @@ def _begun(kept: _Kept, loaded: Loaded, log: EventLog) -> tuple[Edge, InForce]:
     """Return the clients' side, and what has it serve by a configuration: by this one, to begin with."""
     made = _make(kept, loaded, None)
     edge = Edge(made.serving, kept.outbox, kept.emit, now, clock)
-    return edge, InForce(made, partial(_make, kept), partial(_take_up, edge, log, kept.emit))
+    return edge, InForce(made, partial(_make, kept), partial(_take_up, edge, log, kept))
 
 
 def _passwords(
     config: Config, backend: Backend, kept: _Kept, throttles: Throttles
-) -> tuple[PasswordKeeper | None, Verifier]:
+) -> tuple[PasswordKeeper, Verifier, Resets | None]:
     """Make what keeps and compares passwords: the store's way or the upstream's."""
     customers = config.customers
     pattern = compile_id_pattern(customers.id_pattern)
-    store, hasher = kept.store, kept.hasher
-    if store is None or hasher is None:
+    store, hasher, live, emit = kept.store, kept.hasher, kept.live, kept.emit
+    if hasher is None:
         public = public_lines(config.public_url)
-        return None, UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
+        verifier = UpstreamVerifier(backend, store, customers.login_path, customers.path, pattern.fullmatch, public)
+        return SessionEnder(store, live, emit), verifier, None
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
-    admission = Admission(throttles.work, clock, kept.emit)
+    admission = Admission(throttles.work, clock, emit)
     registrar = Registrar(directory, store, hasher, throttles.registered, now, Patience(customers.read_back))
-    keeper = Keeper(store, hasher, registrar, admission, kept.emit)
-    return keeper, StoreVerifier(directory, store, hasher, now, kept.emit)
+    consent = Consent(directory, store, hasher, is_required=customers.change_requires == "password")
+    keeper = Keeper(store, hasher, registrar, admission, consent, emit, catch_up=live.catch_up)
+    resets = Resets(directory, store, hasher, admission, now, emit, catch_up=live.catch_up)
+    return keeper, StoreVerifier(directory, store, hasher, now, emit), resets
 
 
 def _peers(config: Config, emit: Emit) -> Peers:
@@ -317,6 +368,8 @@ def _work_throttle(config: Config) -> WorkThrottle:
         {
             Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
             Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
+            Work.RESET: {"email": _limit(limits.resets.email)},
+            Work.NEW_PASSWORD: {"address": _limit(limits.resets.address)},
         },
         _THROTTLE_KEYS,
     )
@@ -326,7 +379,13 @@ def _limit(bucket: Bucket) -> Limit:
     return Limit(bucket.burst, bucket.per_minute)
 
 
-def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:
+def _is_id(config: Config) -> Callable[[str], object]:
+    return compile_id_pattern(config.customers.id_pattern).fullmatch
+
+
+def _endpoints(
+    config: Config, login: Login, ring: KeyRing, logout: LogoutApi, resets: Resets | None
+) -> Mapping[Endpoint, Handler]:
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
@@ -337,9 +396,17 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
         bearer_life=config.tokens.bearer_life,
         token_life=config.tokens.customer_life,
     )
-    return {
+    forgotten: dict[Endpoint, Handler] = {}
+    if resets is not None:
+        of_resets = ResetApi(resets)
+        forgotten = {Endpoint.PASSWORD_RESETS: of_resets.ask, Endpoint.PASSWORDS: of_resets.spend}
+    return forgotten | {
         Endpoint.BEARER: api.issue_bearer,
         Endpoint.LOGIN: api.issue_customer_token,
+        Endpoint.LOGOUT: logout.log_out,
+        Endpoint.LOGOUT_EVERYWHERE: logout.log_out_everywhere,
+        Endpoint.BLOCK: logout.block,
+        Endpoint.UNBLOCK: logout.unblock,
         Endpoint.JWKS: api.publish_keys,
     }
 

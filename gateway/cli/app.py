@@ -18,6 +18,7 @@ from typer.core import TyperCommand
 from gateway import __version__
 from gateway.cli import hangup
 from gateway.cli.cores import WORKERS_MOST
+from gateway.cli.customers import customers
 from gateway.cli.ending import INTERRUPTED, leave_at, say_stopped
 from gateway.cli.fault import tell
 from gateway.cli.keys import keys
@@ -227,6 +228,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
 app.command(short_help="Attack a running gateway as a customer.", epilog=SEED_EXAMPLE)(verify)
 app.add_typer(keys, name="keys")
 app.add_typer(store, name="store")
+app.add_typer(customers, name="customers")
 
 
 def _end(code: int) -> None:

@@ -25,8 +25,8 @@ from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
 from gateway.upstream.backend import lent
 from gateway.vocab.messages import Answer as Saved
-from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
-from gateway.vocab.policy import Credential, Passwords, Route
+from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Session, Trace
+from gateway.vocab.policy import CURRENT_PASSWORD, Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.body import parse_request
@@ -228,7 +228,7 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
         answer.notes.append("a password in the body is taken out and kept by the gateway")
         data = (planned.document or {}).get("data")
         if isinstance(data, dict):
-            kept = {name: value for name, value in data.items() if name != "password"}
+            kept = {name: value for name, value in data.items() if name not in {"password", CURRENT_PASSWORD}}
             answer.plan = structs.replace(planned, document={**(planned.document or {}), "data": kept})
 
 
@@ -262,7 +262,7 @@ def _tokens(compiled: Snapshot, question: Question) -> Headers:
     bearer, _ = compiled.bearers.mint(kind, _EXPLAIN_CLIENT, at, 60)
     lines = [("authorization", f"Bearer {bearer}")]
     if question.customer_id is not None:
-        token, _, _ = compiled.customers.mint(question.customer_id, at, 60)
+        token, _, _ = compiled.customers.mint(Session(question.customer_id, 1, 0, 2), at, 60)
         if compiled.token_header == AUTHORIZATION:
             return ((AUTHORIZATION, f"Bearer {token}"),)
         lines.append((compiled.token_header, token))

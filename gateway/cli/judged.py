@@ -12,7 +12,7 @@ from gateway.vocab.refusals import Refusal
 
 _HEAD = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})[^\n]*\n((?:[^\r\n][^\n]*\n)*)\r?\n")
 _JSON = (("content-type", "application/json"),)
-_SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
+_SECRET_FIELDS = frozenset({"password", "current_password", "secret", "token", "client_secret", "access_token"})
 _MASK = "***"
 
 

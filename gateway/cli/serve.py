@@ -61,10 +61,9 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
                 return run_alone(reading, chance, log)
         # Each worker does it too and finds nothing to do, or to say; what cannot be had is told of once.
         check_parser()
-        if config.customers.verify != "upstream":
-            upgrade(config.store.url, may_migrate=config.store.migrate == "auto")
-            # A worker that comes later, when somebody has put another file there, does not open that.
-            opened = mark_of(config.store.url)
+        upgrade(config.store.url, may_migrate=config.store.migrate == "auto")
+        # A worker that comes later, when somebody has put another file there, does not open that.
+        opened = mark_of(config.store.url)
         # Until here a signal ends the process; from now on it is told to the workers.
         crew = Crew(reading, chance)
         return run_workers(crew, work, listen, admin, count)

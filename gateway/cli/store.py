@@ -13,7 +13,12 @@ from gateway.stores.postgres_url import without_password
 
 store = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="Where passwords are kept.")
 
-_TELLS = {"credentials": "passwords", "registrations": "registrations under way", "emails": "e-mails"}
+_TELLS = {
+    "credentials": "passwords",
+    "registrations": "registrations under way",
+    "emails": "e-mails",
+    "log_outs": "log-outs",
+}
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

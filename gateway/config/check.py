@@ -12,6 +12,7 @@ from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
 from gateway.config.records import form
+from gateway.config.routes import endpoints
 from gateway.config.upstreams import upstream_findings, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
@@ -23,8 +24,9 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
+from gateway.stores.location import scheme_of
 from gateway.stores.postgres_url import without_password
-from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
+from gateway.vocab.policy import Endpoint, IdempotencyKey, Passwords
 from gateway.vocab.record_form import RecordForm
 from gateway.wire.headers import AUTHORIZATION
 
@@ -50,6 +52,7 @@ def findings(config: Config) -> Iterator[Finding]:
     fault = check_url(config.store.url)
     if fault is not None:
         yield ("store", "url"), fault, "write sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE"
+    yield from _notify_url(config)
     if config.server.proxy_protocol == "required" and not config.server.trusted_proxies:
         hint = "add trusted_proxies: with the networks of your load balancers, such as [10.0.0.0/8]"
         yield ("server", "proxy_protocol"), "nobody is trusted to speak it", hint
@@ -69,13 +72,25 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from (finding for finding in prove(config).faults if not {finding[0][:2], finding[0][:4]} & faulty)
 
 
+def _notify_url(config: Config) -> Iterator[Finding]:
+    url = config.store.notify_url
+    if url is None:
+        return
+    hint = "write postgresql://USER@HOST/DATABASE, or leave it out"
+    if scheme_of(config.store.url) != "postgresql":
+        yield ("store", "notify_url"), "a store in a file tells nobody of log-outs", "leave it out"
+    elif scheme_of(url) != "postgresql" or check_url(url) is not None:
+        yield ("store", "notify_url"), check_url(url) or "no PostgreSQL server is named", hint
+
+
 def secret_places(config: Config) -> Iterator[Location]:
     """Yield where secrets stand."""
     yield from upstream_secrets(config)
     if config.log.customer_key is not None:
         yield ("log", "customer_key")
-    if without_password(config.store.url) != config.store.url:
-        yield ("store", "url")
+    for name, url in (("url", config.store.url), ("notify_url", config.store.notify_url)):
+        if url is not None and without_password(url) != url:
+            yield ("store", name)
     for index, client in enumerate(config.clients.client_credentials):
         place: Location = ("clients", "client_credentials", index)
         if client.secret is not None:
@@ -144,12 +159,8 @@ def _token_header(config: Config) -> Iterator[Finding]:
 
 def _routes(config: Config) -> Iterator[Finding]:
     names: dict[str, int] = {}
-    reserved = {
-        shape(config.clients.path): "clients.path",
-        shape(config.customers.login_path): "customers.login_path",
-        shape(JWKS_PATH): "the public keys",
-    }
-    if len(reserved) != 3:  # noqa: PLR2004 - the three above
+    reserved = {shape(path): owner for _, _, path, owner in endpoints(config)}
+    if len(reserved) < len({owner for _, _, _, owner in endpoints(config)}):
         yield ("customers", "login_path"), "the gateway answers this path itself already", "choose another path"
     for index, route in enumerate(config.routes):
         if route.name in names:

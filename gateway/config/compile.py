@@ -10,7 +10,7 @@ from gateway.config.credential import who
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
-from gateway.config.routes import route
+from gateway.config.routes import endpoints, route
 from gateway.decision import Snapshot
 from gateway.routing import RouteTable
 from gateway.vocab import policy
@@ -24,6 +24,19 @@ from gateway.wire.location import Places
 from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
+_TRUSTED = {CallerKind.TRUSTED: policy.Access()}
+# Each of them: one that is forgotten here is a failure, and open to nobody.
+_ASKED_BY = {
+    policy.Endpoint.BEARER: _EVERYBODY,
+    policy.Endpoint.LOGIN: _EVERYBODY,
+    policy.Endpoint.LOGOUT: {CallerKind.CUSTOMER: policy.Access()},
+    policy.Endpoint.LOGOUT_EVERYWHERE: _TRUSTED,
+    policy.Endpoint.BLOCK: _TRUSTED,
+    policy.Endpoint.UNBLOCK: _TRUSTED,
+    policy.Endpoint.PASSWORD_RESETS: _TRUSTED,
+    policy.Endpoint.PASSWORDS: _EVERYBODY,
+    policy.Endpoint.JWKS: _EVERYBODY,
+}
 
 
 def key_ring(config: Config) -> KeyRing:
@@ -89,9 +102,6 @@ def _authorities(config: Config) -> frozenset[str]:
 
 def _endpoints(config: Config) -> list[policy.Route]:
     return [
-        policy.Route("bearer", config.clients.path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.BEARER),
-        policy.Route(
-            "login", config.customers.login_path, frozenset({"POST"}), _EVERYBODY, endpoint=policy.Endpoint.LOGIN
-        ),
-        policy.Route("jwks", policy.JWKS_PATH, frozenset({"GET"}), _EVERYBODY, endpoint=policy.Endpoint.JWKS),
+        policy.Route(endpoint.value, path, frozenset({method}), _ASKED_BY[endpoint], endpoint=endpoint)
+        for endpoint, method, path, _ in endpoints(config)
     ]

@@ -28,7 +28,7 @@ from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter
 from gateway.upstream.backend import lent
 from gateway.vocab.algorithm import Algorithm
-from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
+from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Session, Trace
 from gateway.vocab.policy import Route
 from gateway.vocab.record_form import Ids
 from gateway.vocab.refusals import Refusal
@@ -111,7 +111,7 @@ class Prober:
         header = compiled.token_header
         self._tokens: dict[tuple[CallerKind, str], Headers] = {}
         for own in (OWN, _OWN_NUMBER):
-            token = customers.mint(own, now, _LIFE)[0]
+            token = customers.mint(Session(own, 1, 0, 2), now, _LIFE)[0]
             is_bearer = header == AUTHORIZATION
             self._tokens |= {
                 (CallerKind.PUBLIC, own): public,

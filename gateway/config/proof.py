@@ -15,6 +15,7 @@ from gateway.config.lending import lent_freely
 from gateway.config.model import Config, Route, Rules
 from gateway.config.reach import TAIL, Template, Tree, is_taken, meet, rank, reaches, spelled
 from gateway.config.records import Records, form
+from gateway.config.routes import endpoints
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.owner import Owner
@@ -24,7 +25,6 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
-from gateway.vocab.policy import JWKS_PATH
 
 _T = TypeVar("_T")
 
@@ -98,7 +98,7 @@ def _file(config: Config) -> _File:
 
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
     """Return the methods and paths that the gateway answers itself."""
-    return ("POST", config.clients.path), ("POST", config.customers.login_path), ("GET", JWKS_PATH)
+    return tuple((method, path) for _, method, path, _ in endpoints(config))
 
 
 def prove(config: Config) -> Proof:

@@ -52,7 +52,7 @@ _CODES: Final = frozenset(Code.__members__)
 _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "failed"})
 _REASONS: Final = frozenset({"untrusted", "malformed", "too_large", "late"})
 _SHARES: Final = frozenset({"route", "client", "relays", "all"})
-_WORK: Final = frozenset({"registration", "password_change"})
+_WORK: Final = frozenset({"registration", "password_change", "reset", "new_password"})
 _COUNTED_BY: Final = frozenset({"address", "email", "customer"})
 _WHYS: Final = frozenset({"silent", "died", "unready"})
 _RELOADS: Final = frozenset({"swapped", "unchanged", "refused"})
@@ -67,6 +67,7 @@ _bucket: Final = partial(bisect_left, _BUCKETS)
 _SUM: Final = "sum"
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _EXPIRES_AT: Final = "gateway_credential_expires_at_seconds"
+_LOG_OUTS_AT: Final = "gateway_revocations_at_seconds"
 _SECONDS: Final = "gateway_request_seconds"
 _UPSTREAM_SECONDS: Final = "gateway_upstream_seconds"
 
@@ -193,6 +194,20 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
+        self._store_up: Final = Gauge(
+            "gateway_store_up",
+            "1 while the store answers, 0 while it does not, for one worker at least.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._log_outs: Final = Gauge(
+            "gateway_revocations",
+            "Sessions and customers that are known to be logged out, of the worker that knows most.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._log_outs_at: Gauge | None = None
+        self._channel: Gauge | None = None
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
         # For the same reason.
@@ -259,6 +274,31 @@ class Metrics:
     def set_lag(self, seconds: float) -> None:
         """Know how late the event loop came."""
         self._lag.set(seconds)
+
+    def set_store(self, is_up: bool, log_outs: int) -> None:  # noqa: FBT001 - what the live view tells
+        """Know whether the store answers now, and how many log-outs are known."""
+        self._store_up.set(is_up)
+        self._log_outs.set(log_outs)
+        if is_up:
+            if self._log_outs_at is None:
+                self._log_outs_at = Gauge(
+                    _LOG_OUTS_AT,
+                    "When the store was last heard of, in epoch seconds; of the worker that has not for longest.",
+                    registry=self._registry,
+                    multiprocess_mode="livemin",
+                )
+            self._log_outs_at.set(self._now())
+
+    def set_channel(self, is_up: bool) -> None:  # noqa: FBT001 - what the live view tells
+        """Know whether the store tells of log-outs by itself."""
+        if self._channel is None:
+            self._channel = Gauge(
+                "gateway_revocations_channel_up",
+                "1 while the store tells of log-outs as they happen, 0 while they are only asked for, for one worker.",
+                registry=self._registry,
+                multiprocess_mode="livemin",
+            )
+        self._channel.set(is_up)
 
     def count_lost_line(self, count: int = 1) -> None:
         """Count log lines that could not be written; `EventLog` takes this as `on_lost`."""
@@ -340,9 +380,9 @@ class _Times:
 
 
 class _Shown(Collector):
-    """The families of a source as they are shown: with histograms, and the seconds until the credential expires.
+    """The families of a source as they are shown: with histograms, and the seconds to and since what has a time.
 
-    Those are computed from the stored expiry when somebody asks, for gauges with a function do not exist in
+    Those are computed from the stored times when somebody asks, for gauges with a function do not exist in
     multiprocess mode.
     """
 
@@ -362,6 +402,13 @@ class _Shown(Collector):
                 for sample in family.samples:
                     left.add_metric((sample.labels["credential"],), sample.value - self._now())
                 yield left
+            for sample in family.samples:
+                if family.name == _LOG_OUTS_AT:
+                    yield GaugeMetricFamily(
+                        "gateway_revocations_age_seconds",
+                        "Seconds since the store was last heard of: as old is what is known of log-outs.",
+                        value=self._now() - sample.value,
+                    )
 
 
 def _histogram(family: Metric) -> HistogramMetricFamily:

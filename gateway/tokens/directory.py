@@ -132,6 +132,20 @@ class Directory:
         why = "the customer of this id is not who was said to be"
         return Refusal(Code.UPSTREAM_INVALID, why, violation=is_somebody(record))
 
+    async def email_of(self, customer_id: str, trace: Trace) -> str | Refusal | None:
+        """Return the e-mail in the customer's own record, asked for by its id, as it stands there.
+
+        None where nobody is there by the id, or somebody else, or nobody could write to the customer.
+        """
+        answer = await self._backend.look_up(self.path_of(customer_id), (), trace)
+        if isinstance(answer, Refusal):
+            return answer
+        record = record_in(answer.document)
+        if answer.status != 200 or not isinstance(record, dict) or id_text(record.get("id")) != customer_id:  # noqa: PLR2004
+            return None
+        email = record.get(_EMAIL)
+        return email if isinstance(email, str) else None
+
     def path_of(self, customer_id: str) -> str:
         """Return where a customer's own record is."""
         return f"{self._path}/{customer_id}"

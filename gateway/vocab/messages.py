@@ -49,6 +49,19 @@ class Caller(Struct, frozen=True):
     is_by_trusted: bool = False
 
 
+class Session(Struct, frozen=True):
+    """One login, as its token tells it: whose it is, in words and by the store's number, and its own number `id`.
+
+    `version` is the customer's last log-out before it, by the number that the store gave that. All numbers are 0 in a
+    token of a release that knew none.
+    """
+
+    customer_id: str
+    number: int = 0
+    version: int = 0
+    id: int = 0
+
+
 class Target(Struct, frozen=True):
     """The one canonical reading of a request target.
 

@@ -106,6 +106,10 @@ class HeadLimits:
     lines: int = 200
 
 
+CURRENT_PASSWORD = "current_password"  # noqa: S105 - the name of a field
+"""In `data` of a change: the password that the customer has until then. It never goes upstream."""
+
+
 class IdempotencyKey(StrEnum):
     """What becomes of a client's Idempotency-Key on a write."""
 
@@ -119,6 +123,12 @@ class Endpoint(StrEnum):
 
     BEARER = "bearer"
     LOGIN = "login"
+    LOGOUT = "logout"
+    LOGOUT_EVERYWHERE = "logout-everywhere"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    PASSWORD_RESETS = "password-resets"  # noqa: S105 - the name of a route
+    PASSWORDS = "passwords"
     JWKS = "jwks"
 
 

@@ -38,9 +38,13 @@ class Code(Enum):
     ACCESS_DENIED = Wording(403, "Forbidden", "This caller may not use this route.")
     CUSTOMER_TOKEN_INVALID = Wording(403, "Forbidden", "The customer token is not valid or has expired. Log in again.")
     BODY_FIELD_FORBIDDEN = Wording(403, "Forbidden", "The body names a record or field this caller may not set.")
+    PASSWORD_REQUIRED = Wording(
+        403, "Forbidden", "This change needs the customer's current password, in data.current_password."
+    )
     ROUTE_UNKNOWN = Wording(404, "Not Found", "There is no such route.")
     RECORD_NOT_FOUND = Wording(404, "Not Found", "The requested record was not found.")
     LOGIN_FAILED = Wording(404, "Not Found", "The e-mail address or the password is not correct.")
+    RESET_INVALID = Wording(404, "Not Found", "The password reset is unknown, spent or expired. Ask for another one.")
     METHOD_NOT_ALLOWED = Wording(405, "Method Not Allowed", "This route does not answer this method.")
     BODY_TIMEOUT = Wording(408, "Request Timeout", "The body did not arrive in time.")
     EMAIL_TAKEN = Wording(409, "Conflict", "A customer with this e-mail address already exists.")
@@ -71,6 +75,9 @@ class Code(Enum):
         503, "Service Unavailable", "This route is closed: an answer of the commerce API broke its rules."
     )
     STORE_UNAVAILABLE = Wording(503, "Service Unavailable", "Logins are not possible at the moment.")
+    REVOCATION_STALE = Wording(
+        503, "Service Unavailable", "The gateway cannot tell at the moment who has logged out. Try again shortly."
+    )
     UPSTREAM_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API is not available. Try again later.")
     CREDENTIAL_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API does not accept the gateway yet.")
     UPSTREAM_TIMEOUT = Wording(504, "Gateway Timeout", "The commerce API did not answer in time.")

@@ -33,6 +33,8 @@ COMMANDS = [
     ["keys", "new"],
     ["store"],
     ["store", "copy"],
+    ["customers"],
+    ["customers", "logout"],
 ]
 
 

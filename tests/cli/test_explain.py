@@ -288,3 +288,12 @@ def test_an_answer_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
     result = run("explain", "--config", MOLTIN, "--answer", str(tmp_path / "none"), "GET", "/v2/products")
     assert result.exit_code == 2
     assert "cannot read" in result.stderr
+
+
+def test_passwords_are_not_shown(run: Run) -> None:
+    """What would go upstream is without the new and the current one, and what was typed is masked."""
+    data = '{"data": {"type": "customer", "name": "R", "password": "canary-new", "current_password": "canary-old"}}'
+    words = ("--customer", RON_ID, "--data", data, "PUT", f"/v2/customers/{RON_ID}")
+    for form in ((), ("--json",), ("--curl",)):
+        shown = run("explain", "--config", MOLTIN, *form, *words)
+        assert (shown.exit_code, "canary-" in shown.output) == (0, False)

@@ -25,13 +25,16 @@ def test_check_changes_nothing(run: Run, environ: dict[str, str]) -> None:
     assert f"{environ['GATEWAY_STORE_URL']}: at revision " in made.stdout
     result = run("store", "check", MOLTIN)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "usable; 0 passwords, 0 registrations under way, 0 e-mails" in result.stdout
+    assert "usable; 0 passwords, 0 registrations under way, 0 e-mails, 0 log-outs" in result.stdout
     told = json.loads(run("store", "check", MOLTIN, "--json").stdout)
     assert told == {
         "store": environ["GATEWAY_STORE_URL"],
         "usable": True,
         "credentials": 0,
+        "customers": 0,
         "emails": 0,
+        "log_outs": 0,
+        "password_resets": 0,
         "registrations": 0,
     }
 
