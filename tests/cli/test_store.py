@@ -72,3 +72,15 @@ def test_copy_says_what_is_wrong_with_its_words(run: Run, tmp_path: Path) -> Non
         assert says in " ".join(result.stderr.split())
     result = run("store", "copy", f"sqlite:///{tmp_path}/none.db", "postgresql://shop@127.0.0.1:1/shop")
     assert (result.exit_code, result.stderr.split(":")[0]) == (1, "nothing was copied")
+
+
+def test_a_store_may_be_migrated_by_its_url_alone(run: Run, environ: dict[str, str], tmp_path: Path) -> None:
+    """For a job that shall know nothing else: no variable of the routing file is there."""
+    url = f"sqlite:///{tmp_path}/alone.db"
+    result = run("store", "migrate", "--url", url, **dict.fromkeys(environ))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "alone.db").exists()
+    for words, says in (([MOLTIN, "--url", url], "takes the place of"), (["--url", "canary"], "not a URL of a store")):
+        result = run("store", "migrate", *words)
+        assert result.exit_code == 2
+        assert says in " ".join(result.stderr.split())
