@@ -58,7 +58,8 @@ class Following:
         kind, version = message[:1], message[1:].decode()
         try:
             if kind == PREPARE:
-                await self._prepare(*pickle.loads(content))  # noqa: S301 - of our own supervisor, over a socket of ours
+                # A thousand routes take a while to unpack. It is of our own supervisor, over a socket of ours.
+                await self._prepare(*await asyncio.to_thread(pickle.loads, content))
             elif kind == SWAP:
                 self._swap(version)
             elif kind == DROP:

@@ -31,12 +31,25 @@ def store_group(context: typer.Context) -> None:
 
 
 @store.command(short_help="Make the tables, or bring them to this release.")
-def migrate(context: typer.Context, file: File = None, config: Config = None) -> None:
+def migrate(
+    context: typer.Context,
+    file: File = None,
+    config: Config = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The store itself, for whoever shall know nothing else of the routing file."),
+    ] = None,
+) -> None:
     """Bring the store of a routing file to this release, as a start does unless store.migrate is never.
 
     Several at once take turns; a store that is there already is left as it is.
     """
-    url = _url(context, file, config)
+    if url is None:
+        url = _url(context, file, config)
+    elif file is not None or config is not None:
+        raise Misuse("--url takes the place of a routing file: write one of them", context)
+    elif fault := check_url(url):
+        raise Misuse(fault, context)
     try:
         upgrade(url)
     except StoreUnavailable as error:

@@ -56,8 +56,8 @@ async def _stirrings(folders: Iterable[Path]) -> AsyncGenerator[None]:
         async with aclosing(watching):
             async for _ in watching:
                 yield
-    except OSError:
-        # A folder has gone, or the system watches no more of them for us (inotify(7)): then there is only looking.
+    except Exception:  # noqa: BLE001, S110 - whatever keeps the system from telling
+        # A folder has gone, or there are too many watches already (inotify(7)): then there is only looking.
         pass
     while True:
         await asyncio.sleep(LOOK_EVERY)

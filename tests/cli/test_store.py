@@ -89,3 +89,15 @@ def test_backup_writes_a_store(run: Run, environ: dict[str, str], tmp_path: Path
     assert again.stderr == f"nothing was written: {file}: File exists\n"
     told = json.loads(run("store", "backup", tmp_path / "other.db", "--config", MOLTIN, "--json").stdout)
     assert set(told.values()) == {0}
+
+
+def test_a_store_may_be_migrated_by_its_url_alone(run: Run, environ: dict[str, str], tmp_path: Path) -> None:
+    """For a job that shall know nothing else: no variable of the routing file is there."""
+    url = f"sqlite:///{tmp_path}/alone.db"
+    result = run("store", "migrate", "--url", url, **dict.fromkeys(environ))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "alone.db").exists()
+    for words, says in (([MOLTIN, "--url", url], "takes the place of"), (["--url", "canary"], "not a URL of a store")):
+        result = run("store", "migrate", *words)
+        assert result.exit_code == 2
+        assert says in " ".join(result.stderr.split())

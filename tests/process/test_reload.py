@@ -247,6 +247,35 @@ async def test_a_worker_that_stood_still_follows(environ: dict[str, str], routin
         assert len({*in_force(served)[2:]}) == 1
 
 
+async def test_a_worker_that_dies_while_all_prepare_holds_nobody_up(
+    environ: dict[str, str], routing: Path, unfinished: list[asyncio.Event]
+) -> None:
+    """The others swap without it, and its successor serves by the same."""
+    gate = asyncio.Event()
+    unfinished.append(gate)
+    async with (
+        Commerce(CanaryShop("canary-upstream-id", UPSTREAM_SECRET)) as other,
+        serving(environ, config=routing, workers=2) as served,
+    ):
+        other.fault(Fault.SLOW_HEAD, when=at("/oauth/access_token"), gate=gate)
+        replace(routing, f"{EXTENDS}upstream: {{url: '{other.url}'}}\n")
+        await other.wait(lambda: len(other.token_requests) == 2)
+        os.kill(children(served.pid)[0], signal.SIGKILL)
+        await served.logged(lambda lines: bool(said(lines, "worker_lost", "why")))
+        gate.set()
+        await served.logged(outcomes("swapped"))
+        await served.started(3)
+        await served.logged(lambda _: len(in_force(served)) >= 4)
+        await served.logged(lambda _: len({*in_force(served)[-2:]}) == 1)
+        assert await statuses(served, "/v2/categories") == {200}
+        assert upstream_requests(other) == {"/v2/categories"}
+
+
+def upstream_requests(commerce: Commerce) -> set[str]:
+    """Return what was asked of an upstream."""
+    return {request.path for request in commerce.requests}
+
+
 @pytest.mark.parametrize("workers", WORKERS)
 async def test_no_request_fails_while_files_change(environ: dict[str, str], routing: Path, workers: int) -> None:
     """Clients go on all the time, on connections that stay."""
