@@ -28,6 +28,7 @@ from bench.load import ORDERS
 from bench.machine import CONFIG
 from bench.upstream import CUSTOMER, order
 from gateway.authn.key import Algorithm, generate
+from gateway.authn.revocations import NOBODY
 from gateway.carrying.call import Call, Receiver, Timeouts
 from gateway.carrying.connection import UpstreamConnection
 from gateway.carrying.outbox import Outbox
@@ -43,16 +44,18 @@ from gateway.ops.log import EventLog
 from gateway.ops.metrics import Metrics
 from gateway.server.body import CLIENT_TIMEOUTS, RequestBody
 from gateway.server.connection import ClientConnection
-from gateway.server.edge import Edge
+from gateway.server.edge import Edge, Serving
 from gateway.server.listener import Listener
+from gateway.server.peer import Peers
 from gateway.server.replies import Closing, reply_head
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import BearerCredential
 from gateway.upstream.grant import Grant
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import RequestDone
-from gateway.vocab.messages import Answer, CallerKind, Reply, Trace
+from gateway.vocab.messages import Answer, CallerKind, Reply, Session, Trace
 from gateway.vocab.refusals import Refusal
+from gateway.wire.client_address import Proxies
 from gateway.wiring import clock, now
 
 LOOPS, REPEATS = 500, 40
@@ -144,8 +147,11 @@ async def measure(compiled: Snapshot, log: TextIO, count: int, *, is_same: bool)
     pool = OneConnection(UPSTREAM, Timeouts(), 4, outbox)
     backend = Backend(pool, credential, clock)
     name = compiled.routes.routes[0].upstream
-    flow = Flow({name: backend}, {name: Parents(backend, 1.0, clock)}, None, {}, emit)
-    edge = Edge(flow, {name: pool}, outbox, lambda: compiled, emit, now, clock)
+    flow = Flow(
+        *({name: backend}, {name: Parents(backend, 1.0, clock)}, None, {}, emit),
+        revocations=lambda: NOBODY,
+    )
+    edge = Edge(Serving(compiled, flow, {name: pool}, Peers(Proxies(), emit)), outbox, emit, now, clock)
     client, upstream = Nowhere(), Nowhere()
     pool.connection = connection = UpstreamConnection(pool, outbox, Timeouts(), ("Host", "upstream.example"), "")
     connection.connection_made(cast("asyncio.Transport", upstream))
@@ -167,7 +173,7 @@ def environment(folder: str) -> dict[str, str]:
 def tokens(compiled: Snapshot) -> str:
     """Return the header lines of a logged-in customer."""
     bearer, _ = compiled.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now(), 3600)
-    token, _, _ = compiled.customers.mint(CUSTOMER, now(), 3600)
+    token, _, _ = compiled.customers.mint(Session(CUSTOMER, 1, 0, 2), now(), 3600)
     return f"Authorization: Bearer {bearer}\r\nX-Moltin-Customer-Token: {token}\r\n"
 
 

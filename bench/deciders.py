@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from bench.upstream import CUSTOMER, order
 from gateway.authn.key import Algorithm, generate
@@ -32,8 +32,9 @@ from gateway.decision import Admission, Snapshot, admit, authenticate, plan
 from gateway.guard import core as guard
 from gateway.guard.members import judged_members
 from gateway.routing import Match, RouteTable
-from gateway.vocab.messages import Answer, Caller, CallerKind, Checked, Json, Plan, Request, Target, Trace
+from gateway.vocab.messages import Answer, Caller, CallerKind, Checked, Json, Plan, Request, Session, Target, Trace
 from gateway.vocab.policy import Draft
+from gateway.vocab.record_form import Shown
 from gateway.vocab.refusals import Refusal
 from gateway.wire import body as wire_body
 from gateway.wire import headers as wire_headers
@@ -101,7 +102,7 @@ def browsers_request(made: Snapshot) -> Request:
     """Return the request of a customer's browser, with the header lines that Chrome sends."""
     now = time.time()  # noqa: TID251 - a benchmark has no clock given to it
     bearer, _ = made.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now, 3600)
-    token, _, _ = made.customers.mint(CUSTOMER, now, 3600)
+    token, _, _ = made.customers.mint(Session(CUSTOMER, 1, 0, 2), now, 3600)
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
     headers = (
         ("host", "shop.example"),
@@ -214,6 +215,7 @@ def guarding(made: Snapshot, request: Request, orders: int, *, paged: bool) -> C
         sys.exit(f"the answer was refused: {judged}")
     rewritten = made.api(route).links.rewrite(body)
     document: Json = json.loads(rewritten)
+    listed = Shown(document["data"], is_list=True, form=route.form, included=document.get("included", UNSET))
     allowed = route.query or frozenset()
     public_url = made.api(route).links.public_url
     return Case(
@@ -223,8 +225,8 @@ def guarding(made: Snapshot, request: Request, orders: int, *, paged: bool) -> C
             "content type, inflate": read_head,
             "rewrite links": lambda: made.api(route).links.rewrite(body),
             "parse": lambda: wire_body.parse_answer(rewritten),
-            "rules": lambda: [rule.inspect(document, whose, planned) for rule in access.guards],
-            "counts and links": lambda: judged_members(document, planned, allowed, public_url, has_included=True),
+            "rules": lambda: [rule.inspect(listed, whose, planned) for rule in access.guards],
+            "counts and links": lambda: judged_members(document, listed, planned, allowed, public_url),
             "judge": judge,
             "encode": lambda: wire_body.encode(judged.document),
         },

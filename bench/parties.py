@@ -21,7 +21,7 @@ from bench.upstream import CUSTOMER, PEERS, filled, upstream
 from gateway.authn.key import load_key
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.load import load
-from gateway.vocab.messages import CallerKind
+from gateway.vocab.messages import CallerKind, Session
 
 STOREFRONT = "bench-storefront"
 _TOKEN_LIFE = 3600
@@ -65,7 +65,7 @@ class Stage:
         compiled = snapshot(config, key_ring(config))
         now = time.time()  # noqa: TID251 - a benchmark has no clock given to it
         bearer, _ = compiled.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now, _TOKEN_LIFE)
-        token, _, _ = compiled.customers.mint(CUSTOMER, now, _TOKEN_LIFE)
+        token, _, _ = compiled.customers.mint(Session(CUSTOMER, 1, 0, 2), now, _TOKEN_LIFE)
         return {"Authorization": f"Bearer {bearer}", "X-Moltin-Customer-Token": token}
 
     @contextmanager

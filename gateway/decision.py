@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier, is_nothing
+from gateway.authn.revocations import NOBODY, Revocations
 from gateway.routing import RouteTable
 from gateway.scope import core as scope
 from gateway.vocab.messages import (
@@ -37,6 +38,10 @@ from gateway.wire.body import UNENCODED, parse_request
 from gateway.wire.cors import Cors
 from gateway.wire.lines import LineMemory
 
+# What is answered without knowing who asks.
+_UNASKED = frozenset({Endpoint.BEARER, Endpoint.JWKS})
+# What is asked for by those who have no token yet.
+_WITHOUT_TOKEN = frozenset({Endpoint.LOGIN, Endpoint.PASSWORDS})
 # RFC 9110 section 15.4.5.
 _OF_UNCHANGED = frozenset({"cache-control", "etag", "vary"})
 
@@ -128,7 +133,7 @@ def with_document(request: Request, body: Body, limit: int, go_on: Callable[[Jso
     return when_read(body, limit, parsed)
 
 
-def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Refusal:
+def admit(snapshot: Snapshot, request: Request, trace: Trace, revocations: Revocations = NOBODY) -> Admission | Refusal:
     """Stages 1-3: say which route a request takes and for whom, or no. Pure."""
     if wire_headers.came_through(request.headers, snapshot.pseudonym):
         return Refusal(Code.FORWARDING_LOOP, "our own Via")
@@ -137,16 +142,19 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     if isinstance(target, Refusal):
         return target
     match = snapshot.routes.match(request.method, target.segments)
+    if target.has_slash and (isinstance(match, Refusal) or not match.route.form.has_slash):
+        return Refusal(Code.TARGET_AMBIGUOUS, "a slash at the end")
     if isinstance(match, Refusal):
         return match
     trace.route, trace.upstream = match.route.name, match.route.upstream
-    if match.route.endpoint is not None and match.route.endpoint is not Endpoint.LOGIN:
+    if match.route.endpoint in _UNASKED:
         return wire_target.illegible(target) or Admission(
             target, match.route, Access(), Caller(CallerKind.PUBLIC), Whose(None)
         )
-    # A login replaces the customer token, so a dead one must not stand in its way.
-    reads_token = match.route.endpoint is not Endpoint.LOGIN
-    caller = authenticate(snapshot, request, reads_token=reads_token, needs_token=not match.route.is_alike)
+    # A login replaces the customer token, so a dead one must not stand in its way; nor in that of a new password.
+    reads_token = match.route.endpoint not in _WITHOUT_TOKEN
+    needs_token = not match.route.is_alike
+    caller = authenticate(snapshot, request, revocations, reads_token=reads_token, needs_token=needs_token)
     if isinstance(caller, Refusal):
         return caller
     trace.ignored_token = caller.has_dead_token
@@ -156,7 +164,7 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace) -> Admission | Ref
     if access is None:
         return Refusal(Code.ACCESS_DENIED, f"{caller.kind} on {match.route.name}")
     sent: str | Refusal | None = None
-    if not access.is_open or match.route.endpoint is not None:
+    if not access.is_open or match.route.endpoint is not None or match.route.is_respelled:
         sent = wire_target.illegible(target)
     else:
         sent = snapshot.routes.as_sent(request.method, str(origin), target, match.route)
@@ -187,7 +195,12 @@ def preflight(snapshot: Snapshot, request: Request) -> Reply:
 
 
 def authenticate(
-    snapshot: Snapshot, request: Request, *, reads_token: bool = True, needs_token: bool = True
+    snapshot: Snapshot,
+    request: Request,
+    revocations: Revocations = NOBODY,
+    *,
+    reads_token: bool = True,
+    needs_token: bool = True,
 ) -> Caller | Refusal:
     """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer.
 
@@ -199,7 +212,7 @@ def authenticate(
     is_plain = len(named) == len(request.headers)
     authorization = named.get("authorization")
     if snapshot.token_header == wire_headers.AUTHORIZATION:
-        return _by_authorization(snapshot, request, reads_token=reads_token, needs_token=needs_token)
+        return _by_authorization(snapshot, request, revocations, reads_token=reads_token, needs_token=needs_token)
     caller: Caller | Refusal
     if authorization is None:
         if snapshot.requires_bearer:
@@ -220,16 +233,18 @@ def authenticate(
     is_public = caller.kind is CallerKind.PUBLIC
     if is_public and is_nothing(tokens):
         return caller
-    customer_id = snapshot.customers.verify(tokens, request.received_at)
-    if isinstance(customer_id, Refusal):
+    session = snapshot.customers.verify(tokens, request.received_at, revocations)
+    if isinstance(session, Refusal):
         # Of two lines nobody can tell which one is meant.
         forgives = is_public and not needs_token and len(tokens) == 1
-        return replace(caller, has_dead_token=True) if forgives else customer_id
-    return Caller(CallerKind.CUSTOMER, caller.client_id, customer_id, is_by_trusted=not is_public)
+        # Of one that may be good yet the page is not told that it is dead.
+        is_dead = session.code is not Code.REVOCATION_STALE
+        return replace(caller, has_dead_token=is_dead) if forgives else session
+    return Caller(CallerKind.CUSTOMER, caller.client_id, session.customer_id, is_by_trusted=not is_public)
 
 
 def _by_authorization(
-    snapshot: Snapshot, request: Request, *, reads_token: bool, needs_token: bool
+    snapshot: Snapshot, request: Request, revocations: Revocations, *, reads_token: bool, needs_token: bool
 ) -> Caller | Refusal:
     """Stage 3 where `Authorization` carries the customer token, or a client's bearer: their types tell them apart."""
     lines = wire_headers.values(request.headers, wire_headers.AUTHORIZATION)
@@ -240,16 +255,17 @@ def _by_authorization(
     token = rest.strip() if scheme.rstrip(":").lower() == "bearer" else authorization.strip()
     if is_nothing((token,)):
         return Caller(CallerKind.PUBLIC)
-    customer_id = snapshot.customers.verify((token,), at)
-    if not isinstance(customer_id, Refusal):
-        return Caller(CallerKind.CUSTOMER, None, customer_id) if reads_token else Caller(CallerKind.PUBLIC)
+    session = snapshot.customers.verify((token,), at, revocations)
+    if not isinstance(session, Refusal):
+        return Caller(CallerKind.CUSTOMER, None, session.customer_id) if reads_token else Caller(CallerKind.PUBLIC)
     caller = snapshot.bearers.verify(authorization, at)
     if not isinstance(caller, Refusal) and (caller.kind, caller.client_id) in snapshot.clients:
         return caller
     # Without it everybody is a public caller: where that is as much, or it is about to be replaced, it does no harm.
     if not reads_token or not needs_token:
-        return Caller(CallerKind.PUBLIC, has_dead_token=reads_token)
-    return customer_id
+        is_dead = session.code is not Code.REVOCATION_STALE
+        return Caller(CallerKind.PUBLIC, has_dead_token=reads_token and is_dead)
+    return session
 
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:

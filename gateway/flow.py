@@ -21,15 +21,15 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from gateway import decision
+from gateway.authn.revocations import Revocations
 from gateway.carrying.call import SAFE, Call
 from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
-from gateway.guard.fields import is_list
 from gateway.scope import core as scope
 from gateway.upstream.backend import Backend, lent, rejection
 from gateway.upstream.created import Creations, Named
 from gateway.upstream.parents import Parents
-from gateway.vocab.events import Emit, GuardViolated, RouteClosed
+from gateway.vocab.events import AnswerUnfit, Emit, GuardViolated, RouteClosed
 from gateway.vocab.messages import (
     READS,
     Answer,
@@ -59,7 +59,7 @@ _PRIVATE: Headers = (("cache-control", "private, no-store"),)
 # An upstream of ours compresses for nobody: guards must read, and links are rewritten on the way.
 _OWN_HEADERS: Headers = (("accept-encoding", "identity"),)
 
-Handler = Callable[[Snapshot, Request, Body, Trace], Decided]
+Handler = Callable[[Snapshot, Request, Body, Trace, Admission], Decided]
 """Answers a path of the gateway's own."""
 
 
@@ -78,13 +78,14 @@ class PasswordKeeper(Protocol):
 
 
 class Flow:
-    """Takes requests through all stages; `backends` and `parents` by upstream.
+    """Takes requests through all stages; `backends` and `parents` by upstream. `keeper` is None where nobody logs in.
 
-    `keeper` is None where the upstream keeps the passwords itself.
-    `counted` tells under what a client's address counts in shares and throttles (`wire.counting`).
+    `revocations` gives who was logged out, as this process knows it by now. `counted` tells under what a client's
+    address counts in shares and throttles (`wire.counting`). `closed` names the routes that violations have closed, and
+    outlives a configuration.
     """
 
-    def __init__(  # noqa: PLR0913 - what the wiring has made
+    def __init__(  # noqa: PLR0913 - all who are asked on the way of a request
         self,
         backends: Mapping[str, Backend],
         parents: Mapping[str, Parents],
@@ -92,8 +93,10 @@ class Flow:
         endpoints: Mapping[Endpoint, Handler],
         emit: Emit,
         *,
+        revocations: Callable[[], Revocations],
         token_header: str = CUSTOMER_TOKEN,
         counted: Callable[[str], str] = counting(knows_proxies=False),  # noqa: B008 - a function
+        closed: set[str] | None = None,
     ) -> None:
         self._private: Headers = (*_PRIVATE, ("vary", scoped_vary(token_header)))
         self._scoped: Headers = (("content-type", "application/json"), *self._private)
@@ -102,9 +105,10 @@ class Flow:
         self._keeper = keeper
         self._endpoints = endpoints
         self._emit = emit
+        self._revocations = revocations
         self._counted = counted
         self._creations = Creations(backends, parents)
-        self._closed: set[str] = set()
+        self._closed: set[str] = set() if closed is None else closed
 
     def decide(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
         """Stages 1-5: say how a request goes on."""
@@ -114,7 +118,7 @@ class Flow:
                 return Reply(204)
             if is_preflight(request.headers):
                 return decision.preflight(snapshot, request)
-        admission = decision.admit(snapshot, request, trace)
+        admission = decision.admit(snapshot, request, trace, self._revocations())
         if isinstance(admission, Refusal):
             return admission
         route = admission.route
@@ -122,7 +126,7 @@ class Flow:
             # What a trusted client sends is sent for many, from one address.
             trace.counts_for = self._counted(request.peer)
         if route.endpoint is not None:
-            return self._endpoints[route.endpoint](snapshot, request, body, trace)
+            return self._endpoints[route.endpoint](snapshot, request, body, trace, admission)
         if route.name in self._closed:
             return Refusal(Code.ROUTE_CLOSED)
         if body.expected and (refusal := decision.check_body(request, route, admission.access)) is not None:
@@ -246,7 +250,7 @@ class Flow:
         )
         if not isinstance(judged, Checked):
             return self._refused(judged, admission.route, trace)
-        asks = asks and judged.status < 300 and not is_list(judged.document)  # noqa: PLR2004 - HTTP's own number
+        asks = asks and judged.status < 300 and not guard.shows_list(judged.document, admission.route, plan)  # noqa: PLR2004 - HTTP's own number
         named: Named = None
         is_done = plan.method not in SAFE and judged.status < 300  # noqa: PLR2004
         if is_done and (location := first(answer.headers, "location")) is not None:
@@ -341,4 +345,6 @@ class Flow:
             if route.closes_on_violation and route.name not in self._closed:
                 self._closed.add(route.name)
                 self._emit(RouteClosed(route.name))
+        elif refusal.unfit:
+            self._emit(AnswerUnfit(trace.request_id, route.name, refusal.detail))
         return refusal

@@ -1,7 +1,6 @@
 """Makes what reaches an upstream out of what the routing file says of it: connections, credentials, look-ups."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gateway.carrying.call import Timeouts
@@ -15,33 +14,70 @@ from gateway.upstream.backend import Backend
 from gateway.upstream.credential import Held
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit
-from gateway.vocab.policy import Credential, HeadLimits
+from gateway.vocab.policy import DEFAULT_UPSTREAM, Credential, HeadLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What all upstreams share: no memory and no connection is among it. `now` is epoch time; times are in seconds."""
+    """What all upstreams have in common. `now` is epoch time, `clock` measures; both in seconds."""
 
     outbox: Outbox
     heads: HeadLimits
     emit: Emit
     now: Callable[[], float]
     clock: Callable[[], float]
-    on_failed: Callable[[Exception], None] = lambda _: None
+    on_failed: Callable[[Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """All that reaches one upstream; `held` are its credentials, the server's first."""
+    """All that reaches one upstream; `held` are the credentials that are to be kept fresh, the server's first.
 
+    `connects` is all that the connections are made of, and `proves` what the credentials are.
+    """
+
+    connects: tuple[object, ...]
+    proves: tuple[object, ...]
     pool: ConnectionPool
     held: tuple[Held, ...]
     backend: Backend
     parents: Parents
 
+    async def close(self) -> None:
+        """Close all of it, in the order in which one needs the other."""
+        await self.parents.close()
+        for one in self.held:
+            await one.close()
+        await self.pool.close()
 
-def reach(name: str, upstream: Upstream, most: int, means: Means, stack: AsyncExitStack) -> Reached:
-    """Return what reaches an upstream of that name over at most so many connections; it is closed with `stack`."""
+    @property
+    def is_good(self) -> bool:
+        """Whether requests can be sent with the credential for customers."""
+        return self.held[0].is_good
+
+
+def reach(
+    name: str, upstream: Upstream, authorities: str, most: int, means: Means, before: Reached | None = None
+) -> Reached:
+    """Return what reaches the upstream of that name over at most so many connections, without I/O.
+
+    `authorities` is a digest of the files that prove the upstream. What would be made as it was is taken over from the
+    one before.
+    """
+    limits = (upstream.timeouts, upstream.connection_life, upstream.shares, means.heads)
+    connects = (upstream.url, upstream.proxy, upstream.tls, authorities, most, *limits)
+    proves = (upstream.credential, upstream.public_credential)
+    pool = before.pool if before is not None and before.connects == connects else _pool(upstream, most, means)
+    if before is not None and before.pool is pool and before.proves == proves:
+        held = before.held
+    else:
+        held = tuple(_held(name, upstream, pool, means))
+    public = held[1] if len(held) > 1 else None
+    backend = Backend(pool, held[0], means.clock, public=public)
+    return Reached(*(connects, proves, pool, held, backend), Parents(backend, upstream.owner_memory, means.clock))
+
+
+def _pool(upstream: Upstream, most: int, means: Means) -> ConnectionPool:
     timeouts = Timeouts(**dict(upstream.timeouts), life=upstream.connection_life)
     shares = upstream.shares
     factors, way = Factors(shares.route, shares.client), _tunnel(upstream.proxy)
@@ -50,33 +86,45 @@ def reach(name: str, upstream: Upstream, most: int, means: Means, stack: AsyncEx
         upstream.tls.files,
     )
     pool.on_failed = means.on_failed
-    stack.push_async_callback(pool.close)
-    server = hold(upstream.credential, (name, Credential.SERVER), pool, means.emit, means.now)
-    public = None
+    return pool
+
+
+def _held(name: str, upstream: Upstream, pool: ConnectionPool, means: Means) -> list[Held]:
+    held = [hold(upstream.credential, (name, Credential.SERVER), pool, means.emit, means.now)]
     if upstream.public_credential is not None:
-        public = hold(upstream.public_credential, (name, Credential.PUBLIC), pool, means.emit, means.now)
-    held = (server,) if public is None else (server, public)
-    for one in held:
-        stack.push_async_callback(one.close)
-    backend = Backend(pool, server, means.clock, public=public)
-    parents = Parents(backend, upstream.owner_memory, means.clock)
-    stack.push_async_callback(parents.close)
-    return Reached(pool, held, backend, parents)
+        held.append(hold(upstream.public_credential, (name, Credential.PUBLIC), pool, means.emit, means.now))
+    return held
 
 
 @dataclass(frozen=True, slots=True)
 class AllReached:
-    """All upstreams, by name; nothing is shared between two."""
+    """All that reaches the upstreams, by their names; nothing is shared between two."""
 
-    pools: Mapping[str, ConnectionPool]
-    backends: Mapping[str, Backend]
-    parents: Mapping[str, Parents]
-    credentials: Mapping[str, tuple[Held, ...]]
+    by_name: Mapping[str, Reached]
 
     @property
-    def held(self) -> Iterator[Held]:
-        """The credentials that are to be kept fresh."""
-        return (one for held in self.credentials.values() for one in held)
+    def pools(self) -> Mapping[str, ConnectionPool]:
+        """The connections to each."""
+        return {name: one.pool for name, one in self.by_name.items()}
+
+    @property
+    def backends(self) -> Mapping[str, Backend]:
+        """What talks to each."""
+        return {name: one.backend for name, one in self.by_name.items()}
+
+    @property
+    def parents(self) -> Mapping[str, Parents]:
+        """What looks records of each up."""
+        return {name: one.parents for name, one in self.by_name.items()}
+
+    @property
+    def held(self) -> Mapping[Held, str]:
+        """The credentials that are to be kept fresh, and what each is called."""
+        return {
+            held: f"{'upstream' if upstream == DEFAULT_UPSTREAM else f'upstreams.{upstream}'}.{name}"
+            for upstream, one in self.by_name.items()
+            for name, held in zip(("credential", "public_credential"), one.held, strict=False)
+        }
 
     @property
     def conditions(self) -> dict[str, bool | str]:
@@ -84,25 +132,27 @@ class AllReached:
 
         Of several one that is not is no reason to ask another replica for what the others have, so that it is a text.
         """
-        good = {name: held[0].is_good for name, held in self.credentials.items()}
+        good = {name: one.is_good for name, one in self.by_name.items()}
         if len(good) == 1:
             return {"credential": good.popitem()[1]}
         bad = "its routes answer 503 CREDENTIAL_UNAVAILABLE" if any(good.values()) else False
         return {f"credential of {name}": is_good or bad for name, is_good in good.items()}
 
 
-def reach_all(apis: Mapping[str, Upstream], allowed: int, means: Means, stack: AsyncExitStack) -> AllReached:
-    """Return what reaches each upstream; together they have at most `allowed` connections, each its part of them."""
+def reach_all(
+    apis: Mapping[str, Upstream], authorities: str, allowed: int, means: Means, before: AllReached | None = None
+) -> AllReached:
+    """Return what reaches each upstream; together they have `allowed` connections, each its part of them."""
     wanted = sum(one.connections for one in apis.values())
-    found = {
-        name: reach(name, one, max(1, one.connections * min(allowed, wanted) // wanted), means, stack)
-        for name, one in apis.items()
-    }
+    known = {} if before is None else before.by_name
     return AllReached(
-        {name: one.pool for name, one in found.items()},
-        {name: one.backend for name, one in found.items()},
-        {name: one.parents for name, one in found.items()},
-        {name: one.held for name, one in found.items()},
+        {
+            name: reach(
+                *(name, one, authorities, max(1, one.connections * allowed // wanted), means),
+                before=known.get(name),
+            )
+            for name, one in apis.items()
+        }
     )
 
 

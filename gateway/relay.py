@@ -7,6 +7,7 @@ from gateway.decision import Decided, Later, Ready, Snapshot
 from gateway.guard import core as guard
 from gateway.guard import status as guard_status
 from gateway.vocab.messages import READS, Answer, CallerKind, Headers, Reply, Request
+from gateway.vocab.record_form import MOLTIN, RecordForm
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import headers as wire_headers
 from gateway.wire.body import CODINGS, encode, inflate
@@ -125,9 +126,9 @@ def inflated(snapshot: Snapshot, ready: Ready, answer: Answer, head: Relayed, li
     return Reply(answer.status, head.headers, snapshot.api(ready.admission.route).links.rewrite(plain))
 
 
-def error_reply(answer: Answer) -> Reply | Refusal:
+def error_reply(answer: Answer, form: RecordForm = MOLTIN) -> Reply | Refusal:
     """Return what leaves of an error on an open route."""
-    judged = guard_status.relayed_error(answer)
+    judged = guard_status.relayed_error(answer, form)
     if isinstance(judged, Refusal):
         return judged
     headers = (("content-type", "application/json"), ("cache-control", "no-store"), *judged.headers)

@@ -53,16 +53,16 @@ class Part:
 # A routing file is checked, proven and compiled template by template, each of them many times.
 @lru_cache(4096)
 def parse_template(path: str) -> tuple[Part, ...]:
-    """Read a path template such as `/v2/orders/{oid}/items` or `/catalog/{rest...}`.
+    """Read a path template such as `/v2/orders/{oid}/items` or `/catalog/{rest...}`; a slash at its end says nothing.
 
     Raises ValueError with a sentence that says what to write instead.
     """
-    if not path.startswith("/") or path == "/" or path.endswith("/") or "//" in path:
-        what = "a path begins with one slash, has no empty segment and does not end with a slash"
+    if not path.startswith("/") or path == "/" or "//" in path:
+        what = "a path begins with one slash and has no empty segment"
         raise ValueError(what + meant.template(path))
     parts = []
     names: set[str] = set()
-    segments = path[1:].split("/")
+    segments = path.removesuffix("/")[1:].split("/")
     for position, segment in enumerate(segments):
         parameter = _PARAMETER.fullmatch(segment)
         if parameter is None:
@@ -133,6 +133,8 @@ class RouteTable:
         escapes without which it is none's are undone.
         """
         path = sent.partition("?")[0]
+        if target.has_slash:
+            path = path[:-1]
         if path == target.path and target.folded is None:
             return sent
         undecoded = tuple(path[1:].split("/"))

@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TextIO
 
@@ -19,8 +19,9 @@ from gateway.authn.keyring import KeyRing
 from gateway.carrying.outbox import Outbox
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.customers import Bucket
-from gateway.config.effective import dump, insecure_settings
+from gateway.config.effective import dump, insecure_settings, version
 from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.load import Loaded
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.ops.batch import Batch
@@ -29,28 +30,45 @@ from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
 from gateway.reaching import Means, reach_all
+from gateway.reload import InForce, Made, Throttles
 from gateway.scope.filters import DIALECTS
 from gateway.server.admin import Handed, make_admin
 from gateway.server.descriptors import Exhaustion, share
-from gateway.server.edge import Edge
+from gateway.server.edge import Edge, Serving
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
 from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
-from gateway.stores import CredentialStore, Mark, StoreUnavailable, at_own_risk, is_usable, open_store, upgrade
+from gateway.stores import (
+    CredentialStore,
+    Mark,
+    SessionStore,
+    StoreUnavailable,
+    at_own_risk,
+    is_usable,
+    open_store,
+    upgrade,
+)
 from gateway.stores.thread import StoreThread
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
+from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
+from gateway.tokens.ending import SessionEnder
 from gateway.tokens.keeper import Keeper
+from gateway.tokens.live import LiveView
 from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
+from gateway.tokens.logout import LogoutApi
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
+from gateway.tokens.reset_api import ResetApi
+from gateway.tokens.resets import Resets
+from gateway.tokens.sessions import Sessions
 from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.vocab.address import Address
-from gateway.vocab.events import Emit, Failed, Lifecycle, NoProxyTrusted
+from gateway.vocab.events import ConfigInForce, Emit, Failed, Lifecycle, NoProxyTrusted
 from gateway.vocab.policy import Endpoint, HeadLimits
 from gateway.wire.client_address import Proxies, public_lines
 from gateway.wire.counting import counting
@@ -64,7 +82,7 @@ clock: Final[Callable[[], float]] = time.monotonic
 
 @dataclass(slots=True)
 class Gateway:
-    """A running gateway. `store` and `hasher` are None where the upstream keeps the passwords.
+    """A running gateway. `hasher` is None where the upstream keeps the passwords.
 
     `take_admin` serves a connection to the admin port that another process has accepted.
     """
@@ -72,8 +90,10 @@ class Gateway:
     listen: Address
     admin: Address
     edge: Edge
-    store: CredentialStore | None
+    in_force: InForce
+    store: CredentialStore
     hasher: PasswordHasher | None
+    live: LiveView
     emit: Batch
     take_admin: Callable[[socket.socket], None]
     _listener: Listener
@@ -93,7 +113,7 @@ class Gateway:
 
 @asynccontextmanager
 async def running(  # noqa: PLR0913 - what a process may be given
-    config: Config,
+    given: Config | Loaded,
     listen: Address,
     admin: Address,
     *,
@@ -110,6 +130,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
     `opened` is the store's file as the others have opened it.
     """
     check_parser()
+    loaded = given if isinstance(given, Loaded) else Loaded(given, version(given))
+    config = loaded.config
     metrics = Metrics(CollectorRegistry(), now)
     event_log = EventLog(log, _log_key(config), now, debug=config.log.details, on_lost=metrics.count_lost_line)
     emit = Batch(make_log(event_log), metrics, now)
@@ -117,36 +139,24 @@ async def running(  # noqa: PLR0913 - what a process may be given
     async with AsyncExitStack() as stack:
         stack.callback(emit.flush)
         outbox = Outbox(asyncio.get_running_loop())
-        heads = HeadLimits(**dict(config.limits.head))
         descriptors = share(sum(one.connections for one in config.apis.values()))
-        means = Means(outbox, heads, emit, now, clock, Exhaustion(emit, clock))
-        reached = reach_all(config.apis, descriptors.upstream, means, stack)
-        ring = key_ring(config)
-        compiled = snapshot(config, ring)
-        store, hasher, keeper, verifier = await _passwords(config, reached.backends[config.first], emit, stack, opened)
-        login = Login(verifier, _throttle(config), clock, emit)
-        flow = Flow(
-            *(reached.backends, reached.parents, keeper, _endpoints(config, login, ring), emit),
-            token_header=config.tokens.header,
-            counted=counting(knows_proxies=bool(config.server.trusted_proxies)),
-        )
-        server = config.server
-        edge = Edge(
-            *(flow, reached.pools, outbox, lambda: compiled, emit, now, clock, server.keepalive),
-            heads=heads,
-            half_closed=server.half_closed,
-            peers=_peers(config, emit),
-        )
+        store = await _store(config, emit, stack, opened)
+        live = await _live(config, store, emit, metrics, stack)
+        hasher, sessions = _hasher(config, emit, stack), await _sessions(store)
+        kept = _Kept(emit, outbox, descriptors.upstream, store, live, sessions, hasher)
+        edge, in_force = _begun(kept, loaded, event_log)
+        stack.push_async_callback(in_force.close)
 
         async def ready() -> dict[str, bool | str]:
             return {
-                **reached.conditions,
-                "store": store is None or await is_usable(store),
+                **in_force.conditions,
+                "store": await is_usable(store),
+                "revocations": not live.value().is_stale,
                 "not_draining": not edge.is_draining,
             }
 
         application = make_admin(
-            ready, emit.render, lambda: f"# gateway {__version__}\n{dump(config)}", is_handed=shared_ports
+            ready, emit.render, partial(_shown, in_force), lambda: in_force.version, is_handed=shared_ports
         )
         admin_runner = web.AppRunner(application, access_log=None, handle_signals=False)
         await admin_runner.setup()
@@ -157,17 +167,23 @@ async def running(  # noqa: PLR0913 - what a process may be given
         stack.push_async_callback(listener.close)
         await listener.open(listen.host, listen.port, shared=shared_ports)
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        for held in reached.held:
-            stack.callback(group.create_task(held.run(), name="credential renewal").cancel)
-        watching = group.create_task(LoopWatch(emit, metrics.set_lag).run(), name="loop watch")
-        stack.callback(watching.cancel)
+        for work, name in (
+            (in_force.run(), "configuration in force"),
+            (live.run(), "log-outs"),
+            (live.listen(), "news of log-outs"),
+            (LoopWatch(emit, metrics.set_lag).run(), "loop watch"),
+        ):
+            stack.callback(group.create_task(work, name=name).cancel)
         _note(config, (listen, admin), descriptors.note, emit)
+        emit(ConfigInForce(loaded.version))
         gateway = Gateway(
             _bound(listener.addresses, listen),
             admin if shared_ports else _bound(admin_runner.addresses, admin),
             edge,
+            in_force,
             store,
             hasher,
+            live,
             emit,
             Handed(admin_runner.server).take,
             listener,
@@ -176,6 +192,10 @@ async def running(  # noqa: PLR0913 - what a process may be given
         emit(Lifecycle("started", f"public {gateway.listen}, admin {gateway.admin}, version {__version__}"))
         yield gateway
         emit(Lifecycle("stopped"))
+
+
+def _shown(in_force: InForce) -> str:
+    return f"# gateway {__version__}\n# configuration {in_force.version}\n{dump(in_force.config)}"
 
 
 def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: Emit) -> None:
@@ -191,16 +211,8 @@ def _note(config: Config, addresses: Sequence[Address], descriptors: str, emit: 
         emit(NoProxyTrusted())
 
 
-async def _passwords(
-    config: Config, backend: Backend, emit: Emit, stack: AsyncExitStack, opened: Mark | None
-) -> tuple[CredentialStore | None, PasswordHasher | None, PasswordKeeper | None, Verifier]:
-    """Make what keeps and compares passwords: the store's way or the upstream's."""
-    customers = config.customers
-    pattern = compile_id_pattern(customers.id_pattern)
-    if customers.verify == "upstream":
-        public = public_lines(config.public_url)
-        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
-        return None, None, None, verifier
+async def _store(config: Config, emit: Emit, stack: AsyncExitStack, opened: Mark | None) -> CredentialStore:
+    """Open the store, which is brought to this release first."""
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
     stack.callback(thread.close)
@@ -208,10 +220,32 @@ async def _passwords(
     if risk := await thread.run(partial(at_own_risk, url)):
         emit(Lifecycle("store at your own risk", risk))
     thread.close()
-    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text))
+    store = open_store(url, opened, lambda text: _tell_lost(loop, emit, text), config.store.notify_url)
     await store.open()
     stack.push_async_callback(store.close)
-    hashing = customers.hashing
+    return store
+
+
+async def _live(config: Config, store: SessionStore, emit: Emit, metrics: Metrics, stack: AsyncExitStack) -> LiveView:
+    """Make what knows who was logged out; it knows all before anything is served."""
+    life, staleness = config.tokens.customer_life, config.revocation.max_staleness
+    live = LiveView(store, life, staleness, clock, emit, metrics)
+    stack.callback(live.close)
+    await live.load()
+    return live
+
+
+async def _sessions(store: SessionStore) -> Sessions:
+    sessions = Sessions(store)
+    await sessions.prepare()
+    return sessions
+
+
+def _hasher(config: Config, emit: Emit, stack: AsyncExitStack) -> PasswordHasher | None:
+    """Make what compares passwords; nothing where the upstream does."""
+    if config.customers.verify == "upstream":
+        return None
+    hashing = config.customers.hashing
     hasher = PasswordHasher(
         workers=hashing.workers,
         queue_limit=hashing.queue,
@@ -222,18 +256,98 @@ async def _passwords(
         login_share=hashing.login_share,
     )
     stack.callback(hasher.close)
+    return hasher
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a process has, whatever its configuration."""
+
+    emit: Emit
+    outbox: Outbox
+    connections: int
+    store: CredentialStore
+    live: LiveView
+    sessions: Sessions
+    hasher: PasswordHasher | None
+    closed_routes: set[str] = field(default_factory=set)
+
+
+def _take_up(edge: Edge, log: EventLog, kept: _Kept, made: Made, before: Made) -> None:
+    """Serve by a configuration from now on: the one step that changes anything, and it cannot fail."""
+    emit = kept.emit
+    kept.live.keep(made.config.tokens.customer_life, made.config.revocation.max_staleness)
+    edge.swap(made.serving)
+    if made.config.log != before.config.log:
+        log.configure(_log_key(made.config), debug=made.config.log.details)
+    for name in insecure_settings(made.config):
+        emit(Lifecycle("insecure setting", name))
+    emit(ConfigInForce(made.loaded.version))
+
+
+def _make(kept: _Kept, loaded: Loaded, before: Made | None) -> Made:
+    """Make all that a configuration says, without I/O: some of it may be taken over from the one before."""
+    config, emit, server = loaded.config, kept.emit, loaded.config.server
+    heads = HeadLimits(**dict(config.limits.head))
+    means = Means(kept.outbox, heads, emit, now, clock, Exhaustion(emit, clock))
+    reached_before = None if before is None else before.reached
+    reached = reach_all(config.apis, loaded.authorities, kept.connections, means, reached_before)
+    ring = key_ring(config)
+    throttles = _throttles(config, before)
+    keeper, verifier, resets = _passwords(config, reached.backends[config.first], kept, throttles)
+    login = Login(verifier, kept.sessions, throttles.logins, clock, emit)
+    own = _endpoints(config, login, ring, LogoutApi(kept.store, kept.live, _is_id(config)), resets)
+    flow = Flow(
+        *(reached.backends, reached.parents, keeper, own, emit),
+        revocations=kept.live.value,
+        token_header=config.tokens.header,
+        counted=counting(knows_proxies=bool(server.trusted_proxies)),
+        closed=kept.closed_routes,
+    )
+    peers = _peers(config, emit) if before is None or before.config.server != server else before.serving.peers
+    serving = Serving(snapshot(config, ring), flow, reached.pools, peers, server.keepalive, heads, server.half_closed)
+    return Made(loaded, serving, reached, throttles)
+
+
+def _begun(kept: _Kept, loaded: Loaded, log: EventLog) -> tuple[Edge, InForce]:
+    """Return the clients' side, and what has it serve by a configuration: by this one, to begin with."""
+    made = _make(kept, loaded, None)
+    edge = Edge(made.serving, kept.outbox, kept.emit, now, clock)
+    return edge, InForce(made, partial(_make, kept), partial(_take_up, edge, log, kept))
+
+
+def _passwords(
+    config: Config, backend: Backend, kept: _Kept, throttles: Throttles
+) -> tuple[PasswordKeeper, Verifier, Resets | None]:
+    """Make what keeps and compares passwords: the store's way or the upstream's."""
+    customers = config.customers
+    pattern = compile_id_pattern(customers.id_pattern)
+    store, hasher, live, emit = kept.store, kept.hasher, kept.live, kept.emit
+    if hasher is None:
+        public = public_lines(config.public_url)
+        verifier = UpstreamVerifier(backend, store, customers.login_path, customers.path, pattern.fullmatch, public)
+        return SessionEnder(store, live, emit), verifier, None
     dialect = DIALECTS[customers.dialect]
     directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
-    admission = Admission(_work_throttle(config), clock, emit)
-    registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
-    keeper = Keeper(store, hasher, registrar, admission, emit)
-    return store, hasher, keeper, StoreVerifier(directory, store, hasher, now, emit)
+    admission = Admission(throttles.work, clock, emit)
+    registrar = Registrar(directory, store, hasher, throttles.registered, now, Patience(customers.read_back))
+    consent = Consent(directory, store, hasher, is_required=customers.change_requires == "password")
+    keeper = Keeper(store, hasher, registrar, admission, consent, emit, catch_up=live.catch_up)
+    resets = Resets(directory, store, hasher, admission, now, emit, catch_up=live.catch_up)
+    return keeper, StoreVerifier(directory, store, hasher, now, emit), resets
 
 
 def _peers(config: Config, emit: Emit) -> Peers:
     server = config.server
     proxies = Proxies(server.trusted_proxies, server.client_address_header)
     return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
+
+
+def _throttles(config: Config, before: Made | None) -> Throttles:
+    """Make what limits password work; where the limits stay the same, what was counted stays as well."""
+    if before is not None and before.config.customers.throttle == config.customers.throttle:
+        return before.throttles
+    return Throttles(_throttle(config), _throttle(config), _work_throttle(config))
 
 
 def _throttle(config: Config) -> Throttle:
@@ -254,6 +368,8 @@ def _work_throttle(config: Config) -> WorkThrottle:
         {
             Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
             Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
+            Work.RESET: {"email": _limit(limits.resets.email)},
+            Work.NEW_PASSWORD: {"address": _limit(limits.resets.address)},
         },
         _THROTTLE_KEYS,
     )
@@ -263,7 +379,13 @@ def _limit(bucket: Bucket) -> Limit:
     return Limit(bucket.burst, bucket.per_minute)
 
 
-def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint, Handler]:
+def _is_id(config: Config) -> Callable[[str], object]:
+    return compile_id_pattern(config.customers.id_pattern).fullmatch
+
+
+def _endpoints(
+    config: Config, login: Login, ring: KeyRing, logout: LogoutApi, resets: Resets | None
+) -> Mapping[Endpoint, Handler]:
     api = TokenApi(
         Clients(
             frozenset(client.id for client in config.clients.implicit),
@@ -274,9 +396,17 @@ def _endpoints(config: Config, login: Login, ring: KeyRing) -> Mapping[Endpoint,
         bearer_life=config.tokens.bearer_life,
         token_life=config.tokens.customer_life,
     )
-    return {
+    forgotten: dict[Endpoint, Handler] = {}
+    if resets is not None:
+        of_resets = ResetApi(resets)
+        forgotten = {Endpoint.PASSWORD_RESETS: of_resets.ask, Endpoint.PASSWORDS: of_resets.spend}
+    return forgotten | {
         Endpoint.BEARER: api.issue_bearer,
         Endpoint.LOGIN: api.issue_customer_token,
+        Endpoint.LOGOUT: logout.log_out,
+        Endpoint.LOGOUT_EVERYWHERE: logout.log_out_everywhere,
+        Endpoint.BLOCK: logout.block,
+        Endpoint.UNBLOCK: logout.unblock,
         Endpoint.JWKS: api.publish_keys,
     }
 

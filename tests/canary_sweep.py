@@ -21,7 +21,7 @@ SHORTEST = 12
 _PIECE = 8
 _STEP = SHORTEST - _PIECE + 1
 # Grants are what their client asked for; the secret in them is named here.
-_GRANTS = ("/oauth/access_token", "/v2/customers/tokens")
+_GRANTS = ("/oauth/access_token", "/v2/customers/tokens", "/v2/customers/password-resets")
 # Replies above this are downloads of made-up bytes.
 _LARGEST = 256 * 1024
 
@@ -62,7 +62,8 @@ class Sweep:
         document = options.get("json")
         data = document.get("data") if isinstance(document, dict) else None
         if isinstance(data, dict):
-            self.name("password", data.get("password"))
+            for field in ("password", "current_password", "token"):
+                self.name(field, data.get(field))
 
     def name_grant(self, target: str, status: int, body: bytes) -> bool:
         """Name the token in the reply to a grant; tell whether it was one."""

@@ -109,7 +109,6 @@ class Site:
     async def give(self, person: Person, password: str) -> None:
         """See to it that the store has this password of a customer."""
         store = self.gateway.store
-        assert store is not None
         stored = _hashed(password, self.config.customers.hashing)
         if await store.password_hash(person.id) != stored:
             await store.set_password(person.id, stored)
@@ -254,7 +253,7 @@ async def site(
         aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
         running_site = Site(gateway, commerce, session, log, loaded)
-        if passwords and gateway.store is not None:
+        if passwords and gateway.hasher is not None:
             await running_site.give_demo_passwords()
         try:
             yield running_site

@@ -22,6 +22,7 @@ from gateway.wire.cors import Cors
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
 from gateway.wiring import now
+from tests.sessions import session
 
 # PyJWT has a clock of its own.
 NOW = now()
@@ -70,7 +71,7 @@ def bearer(kind: CallerKind = CallerKind.PUBLIC, client: str = "front") -> tuple
 
 def token(customer: str = "c1", life: float = DAY) -> tuple[str, str]:
     """Return the line of a customer token."""
-    return "x-moltin-customer-token", SNAPSHOT.customers.mint(customer, NOW - DAY + life, DAY)[0]
+    return "x-moltin-customer-token", SNAPSHOT.customers.mint(session(customer), NOW - DAY + life, DAY)[0]
 
 
 TRUSTED = bearer(CallerKind.TRUSTED, "back")

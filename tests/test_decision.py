@@ -129,6 +129,8 @@ def test_who_does_not_prove_it(headers: Headers, refused: Code) -> None:
         ("GET", "/v2//orders", (), Code.TARGET_AMBIGUOUS),
         ("GET", "/v2/%2e%2e/orders", (), Code.TARGET_AMBIGUOUS),
         ("GET", "", (), Code.TARGET_INVALID),
+        ("GET", "/v2/orders/", (), Code.TARGET_AMBIGUOUS),
+        ("GET", "/v2/nothing/", (), Code.TARGET_AMBIGUOUS),
         ("GET", "/v2/nothing", (), Code.ROUTE_UNKNOWN),
         ("POST", "/v2/orders", (), Code.METHOD_NOT_ALLOWED),
         ("GET", "/v2/orders", (), Code.BEARER_MISSING),

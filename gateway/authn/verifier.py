@@ -15,9 +15,6 @@ Value = TypeVar("Value")
 # A little more than a KiB each: 5 MiB of each kind at the most.
 _TOKENS = 4096
 
-Revoked = Callable[[str, str, int], bool]
-"""Tells whether the token of this subject, with this jti and iat, was called back."""
-
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -50,14 +47,12 @@ class Verifier(Generic[Value]):
         ring: KeyRing,
         profile: Profile,
         read: Callable[[Claims], Value | None],
-        is_revoked: Revoked | None = None,
         cache_size: int = _TOKENS,
         scheme: re.Pattern[str] | None = None,
     ) -> None:
         self._ring: Final = ring
         self._profile: Final = profile
         self._read: Final = read
-        self._is_revoked: Final = is_revoked
         self._scheme: Final = scheme
         # Keyed by the whole value: all tokens of one key begin alike (docs/threats.md D4.1). All other inputs of the
         # decision are fixed for the life of this object (D4.2); what changes is checked on each use (D4.3).
@@ -78,9 +73,6 @@ class Verifier(Generic[Value]):
         if now >= claims.expires_at:
             self._cache.pop(token, None)
             return self._refuse("expired")
-        if self._is_revoked is not None and self._is_revoked(claims.subject, claims.token_id, claims.issued_at):
-            self._cache.pop(token, None)
-            return self._refuse("revoked")
         # Only good tokens come here, and only we can make those: nobody else can fill the cache.
         if not is_remembered and self._cache.maxsize:
             self._cache[token] = known

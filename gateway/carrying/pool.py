@@ -138,6 +138,7 @@ class ConnectionPool:
         self._number = 0
         self._dials: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        self._is_retired = False
 
     def send(self, call: Call, receiver: Receiver) -> None:
         """Have a call carried and its answer given to the receiver. At once, if a connection is free."""
@@ -150,10 +151,7 @@ class ConnectionPool:
     def again(self, call: Call, receiver: Receiver, *, is_repeat: bool) -> None:
         """Send a call on another connection; a repeated one gets a new one, for those that rest may be as dead."""
         if is_repeat:
-            # Taken out first: what is freed by closing one must not come into use before it is closed as well.
-            idle, self._idle = self._idle, []
-            for connection in idle:
-                connection.close()
+            self._let_go()
         self._queue(call, receiver, is_repeat=is_repeat)
 
     def rested(self, connection: UpstreamConnection) -> None:
@@ -162,6 +160,8 @@ class ConnectionPool:
         connection.rest()
         self._idle.append(connection)
         self._serve()
+        if self._is_retired:
+            self._let_go()
 
     def gone(self, connection: UpstreamConnection) -> None:
         """Count a connection no more."""
@@ -191,6 +191,11 @@ class ConnectionPool:
             self._emit(ShareSpent(spent or Share.ALL))
             place.refuse(Break.BUSY.refusal())
 
+    def retire(self) -> None:
+        """Keep no connection for later: each closes with its answer. Those who are still served by it get theirs."""
+        self._is_retired = True
+        self._let_go()
+
     async def close(self) -> None:
         """Close all connections; exchanges under way end without a word."""
         self._is_closed = True
@@ -214,6 +219,13 @@ class ConnectionPool:
         call = self._using.pop(connection, None)
         if call is not None:
             self._held.give_back(call)
+
+    def _let_go(self) -> None:
+        """Close what rests."""
+        # Taken out first: what is freed by closing one must not come into use before it is closed as well.
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     def _queue(self, call: Call, receiver: Receiver, *, is_repeat: bool) -> None:
         places = self._places[call.relayed]

@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from typer.core import TyperCommand
 from gateway import __version__
 from gateway.cli import hangup
 from gateway.cli.cores import WORKERS_MOST
+from gateway.cli.customers import customers
 from gateway.cli.ending import INTERRUPTED, leave_at, say_stopped
 from gateway.cli.fault import tell
 from gateway.cli.keys import keys
@@ -61,6 +63,8 @@ app = typer.Typer(
 _WORKERS = (
     "Processes that share the ports. Each has its own cache of tokens, login throttle, password pool and closed routes."
 )
+
+_SAVED = "A saved answer of the API, as JSON or as `curl -i` prints it: say what would become of it."
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's way of a flag
@@ -149,6 +153,32 @@ def dump(context: typer.Context, file: File = None, config: Config = None) -> No
     typer.echo(text_of(read(path)), nl=False)
 
 
+@app.command(short_help="Say what another routing file would change.")
+def diff(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The routing file that is in force.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The one that shall take its place.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002 - typer's way of a flag
+    may_fail: Annotated[bool, typer.Option("--fail", help="Exit code 1 where anything differs.")] = False,  # noqa: FBT002
+) -> None:
+    """Say what differs: what would be done with generated requests, for each method, route and caller, and settings."""
+    from dataclasses import asdict
+
+    from gateway.cli.routing_file import read
+    from gateway.config.change import compare
+    from gateway.wiring import now
+
+    found = compare(read(old), read(new), now())
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+    else:
+        for line in found.lines():
+            typer.echo(line)
+        for name in found.restart:
+            typer.echo(f"needs a restart: {name}")
+    if may_fail and not found.is_empty:
+        raise typer.Exit(1)
+
+
 @app.command(short_help="Say what would be done with a request, and why.", cls=_Explain)
 def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     context: typer.Context,
@@ -160,6 +190,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     customer: Annotated[str | None, typer.Option(metavar="ID", help="The customer's id.")] = None,
     header: Annotated[list[str] | None, typer.Option("--header", "-H", metavar="'NAME: VALUE'")] = None,
     data: Annotated[str | None, typer.Option(metavar="JSON", help="The body.")] = None,
+    saved: Annotated[Path | None, typer.Option("--answer", metavar="FILE", help=_SAVED, dir_okay=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002 - typer's way of a flag
     as_curl: Annotated[bool, typer.Option("--curl", help="Print the upstream request as a curl command.")] = False,  # noqa: FBT002
     may_fail: Annotated[bool, typer.Option("--fail", help="Exit code 1 where the request would be refused.")] = False,  # noqa: FBT002
@@ -171,6 +202,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
     if customer is not None and caller is not None and caller is not CallerKind.CUSTOMER:
         raise Misuse("--customer goes with --as customer", context)
     from gateway.cli import explain as explaining
+    from gateway.cli.judged import saved_answer
     from gateway.cli.routing_file import read
     from gateway.cli.table import print_tables, written
 
@@ -178,7 +210,7 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         asked = explaining.Question(
             method, target, caller or (CallerKind.CUSTOMER if customer else None), customer, tuple(header or ()), data
         )
-        answer = explaining.explain(read(path), asked)
+        answer = explaining.explain(read(path), asked, None if saved is None else saved_answer(saved))
     except ValueError as error:
         raise Misuse(str(error), context) from error
     if as_json:
@@ -189,13 +221,14 @@ def explain(  # noqa: PLR0913, PLR0917 - one parameter for each option
         typer.echo(answer.as_curl())
     else:
         tell(f"nothing would go upstream: {answer.refusal_text or 'the gateway answers this itself'}")
-    if may_fail and answer.refusal is not None:
+    if may_fail and (answer.refusal is not None or (answer.judged or {}).get("verdict") == "withheld"):
         raise typer.Exit(1)
 
 
 app.command(short_help="Attack a running gateway as a customer.", epilog=SEED_EXAMPLE)(verify)
 app.add_typer(keys, name="keys")
 app.add_typer(store, name="store")
+app.add_typer(customers, name="customers")
 
 
 def _end(code: int) -> None:

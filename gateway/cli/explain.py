@@ -14,16 +14,19 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from gateway import decision
-from gateway.cli.table import describe, name_of, whole, written
+from gateway.cli.judged import judged, masked
+from gateway.cli.table import describe, whole, written
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.lending import credential_lines
 from gateway.config.model import Config
+from gateway.config.routes import name_of
 from gateway.decision import Admission, Snapshot
 from gateway.routing import RouteTable, parse_template
 from gateway.scope.core import is_buffered, needs_document
 from gateway.upstream.backend import lent
-from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Trace
-from gateway.vocab.policy import Credential, Passwords, Route
+from gateway.vocab.messages import Answer as Saved
+from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Session, Trace
+from gateway.vocab.policy import CURRENT_PASSWORD, Credential, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import target as wire_target
 from gateway.wire.api import address
@@ -33,7 +36,6 @@ from gateway.wiring import now
 
 _MASK = "***"
 _SECRET_HEADERS = frozenset({"authorization", CUSTOMER_TOKEN, "cookie", "proxy-authorization"})
-_SECRET_FIELDS = frozenset({"password", "secret", "token", "client_secret", "access_token"})
 _EXPLAIN_CLIENT = "explain"
 
 
@@ -66,6 +68,7 @@ class Answer:
     waits: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
+    judged: Json | None = None
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -84,7 +87,7 @@ class Answer:
             "path": path,
             "query": query,
             "headers": _masked_headers(self.headers),
-            "body": _masked(self.document),
+            "body": masked(self.document),
         }
 
     def after(self) -> Json | None:
@@ -99,7 +102,7 @@ class Answer:
             "query": query,
             "credential": self.lent,
             "headers": {**_masked_headers(self.plan.headers), **self.credential_lines},
-            "body": _masked(self.plan.document),
+            "body": masked(self.plan.document),
         }
 
     def as_json(self) -> Json:
@@ -115,6 +118,7 @@ class Answer:
             "waits_for": self.waits,
             "notes": self.notes,
             "other_routes": dict(self.others),
+            "answer": self.judged,
         }
 
     def as_curl(self) -> str:
@@ -143,6 +147,11 @@ class Answer:
             head.add_row("waits for", wait)
         for note in self.notes:
             head.add_row("note", note)
+        if self.judged is not None:
+            counted = f", counted as {self.judged['counted_as']}" if self.judged["counted_as"] else ""
+            head.add_row("answer", f"{self.judged['verdict']}: {self.judged['why']}{counted}")
+            if self.judged.get("body") is not None:
+                head.add_row("leaves", written(self.judged["body"]))
         change = whole("", "client sends", "upstream gets", title="before and after")
         before, after = self.before(), self.after()
         for name in ("method", "path", "query", "headers", "body"):
@@ -155,8 +164,8 @@ class Answer:
         return Group(head, change, others)
 
 
-def explain(config: Config, question: Question) -> Answer:
-    """Answer a question; ValueError for one that is not well-formed."""
+def explain(config: Config, question: Question, saved: Saved | None = None) -> Answer:
+    """Answer a question, and judge a `saved` answer to it; ValueError for one that is not well-formed."""
     compiled = snapshot(config, key_ring(config))
     headers = _headers(question)
     shown = headers
@@ -192,6 +201,8 @@ def explain(config: Config, question: Question) -> Answer:
         guests = lent(admission.access, structs.replace(answer.plan, is_guests=True))
         if guests is not answer.lent:
             answer.notes.append(f"if the record that is looked up first is nobody's, it goes with `{guests}`")
+    if saved is not None and answer.plan is not None:
+        answer.judged = judged(compiled, admission, answer.plan, saved)
     return answer
 
 
@@ -220,7 +231,7 @@ def _plan(compiled: Snapshot, request: Request, admission: Admission, answer: An
         answer.notes.append("a password in the body is taken out and kept by the gateway")
         data = (planned.document or {}).get("data")
         if isinstance(data, dict):
-            kept = {name: value for name, value in data.items() if name != "password"}
+            kept = {name: value for name, value in data.items() if name not in {"password", CURRENT_PASSWORD}}
             answer.plan = structs.replace(planned, document={**(planned.document or {}), "data": kept})
 
 
@@ -254,7 +265,7 @@ def _tokens(compiled: Snapshot, question: Question) -> Headers:
     bearer, _ = compiled.bearers.mint(kind, _EXPLAIN_CLIENT, at, 60)
     lines = [("authorization", f"Bearer {bearer}")]
     if question.customer_id is not None:
-        token, _, _ = compiled.customers.mint(question.customer_id, at, 60)
+        token, _, _ = compiled.customers.mint(Session(question.customer_id, 1, 0, 2), at, 60)
         if compiled.token_header == AUTHORIZATION:
             return ((AUTHORIZATION, f"Bearer {token}"),)
         lines.append((compiled.token_header, token))
@@ -297,14 +308,6 @@ def _why_not(route: Route, method: str, segments: tuple[str, ...]) -> str:
 
 def _masked_headers(headers: Headers) -> dict[str, str]:
     return {name: _MASK if name in _SECRET_HEADERS else value for name, value in headers}
-
-
-def _masked(document: Any) -> Any:
-    if isinstance(document, dict):
-        return {name: _MASK if name in _SECRET_FIELDS else _masked(value) for name, value in document.items()}
-    if isinstance(document, list):
-        return [_masked(item) for item in document]
-    return document
 
 
 def _shown(value: Any) -> str:

@@ -1,13 +1,10 @@
-"""SIGHUP, which other servers take for "read the configuration again": it ends nothing here, and the log says so.
+"""SIGHUP, which has the configuration read again, here as in other servers: it ends nothing, and none is lost.
 
 It is imported before anything else, so it imports next to nothing.
 """
 
 import signal
 from collections.abc import Callable
-
-UNHEEDED = "SIGHUP ignored"
-REASON = "the routing file is read at start: restart the gateway to change it"
 
 
 def ignore() -> None:
@@ -24,11 +21,11 @@ class Hangups:
     """Takes each from now on, and has it told of once somebody can: what came before is told of then."""
 
     def __init__(self) -> None:
-        self._say: Callable[[], None] | None = None
+        self._say: Callable[[], object] | None = None
         self._untold = 0
         pass_on(self._take)
 
-    def say_by(self, say: Callable[[], None]) -> None:
+    def say_by(self, say: Callable[[], object]) -> None:
         """Tell of each by calling this."""
         self._say = say
         for _ in range(self._untold):

@@ -6,18 +6,39 @@ for: what it does not take is lost.
 
 import asyncio
 import json
+import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from gateway.cli import sheet
 from gateway.cli.loop import Stop
 from gateway.vocab.events import WorkerLost
 from gateway.wiring import Gateway
 
 BEAT: Final = b"."
 READY: Final = b"R"
-"""A beat of a worker that serves."""
+"""A beat of a worker that serves, with the version of the configuration that it serves by."""
+ASK: Final = b"W"
+"""The configuration is to be read again, whatever has changed."""
+STIR: Final = b"M"
+"""A file of the configuration may have changed."""
+PREPARED: Final = b"Y"
+"""With a version: the worker can swap."""
+UNUSABLE: Final = b"N"
+"""With a version, and why the worker cannot use that configuration."""
+PREPARE: Final = b"P"
+"""With a descriptor: a configuration to be made ready for use, and its files."""
+SWAP: Final = b"S"
+"""With a version: serve by that configuration from now on."""
+DROP: Final = b"D"
+"""With a version: forget that configuration."""
+WATCH: Final = b"F"
+"""With a descriptor: the files to be watched from now on."""
+REPORT: Final = b"T"
+"""With a descriptor: what came of reading the configuration again, to be told of."""
 FAULT: Final = b"F"
 """With the cause in one line: the worker cannot start."""
 CONNECTION: Final = b"A"
@@ -42,7 +63,7 @@ class Membership:
         self._link = link
         self._lifeline = lifeline
         self._every = beat_every(heartbeat)
-        self._pulse = BEAT
+        self._gateway: Gateway | None = None
         link.setblocking(False)  # noqa: FBT003 - the name of the parameter is the method's
 
     def begin(self, stop: Stop) -> None:
@@ -50,35 +71,46 @@ class Membership:
         asyncio.get_running_loop().add_reader(self._lifeline, self._let_go, stop)
         self._beat()
 
-    def serve(self, gateway: Gateway) -> None:
-        """Say that this worker serves, and take what the supervisor gives."""
-        asyncio.get_running_loop().add_reader(self._link, self._take, gateway)
-        # Said again with each beat, for one message may be lost.
-        self._pulse = READY
-        self._say(READY)
+    def serve(self, gateway: Gateway, follow: Callable[[bytes, bytes], None]) -> None:
+        """Say that this worker serves, and take what the supervisor gives; `follow` is told of configurations."""
+        self._gateway = gateway
+        asyncio.get_running_loop().add_reader(self._link, self._take, gateway, follow)
+        self.say(self._pulse())
+
+    def say(self, message: bytes) -> None:
+        """Say something to the supervisor; it is lost where that takes nothing at this moment."""
+        with suppress(OSError):
+            self._link.send(message[:MESSAGE_MOST])
 
     def fail(self, text: str) -> None:
         """Say why this worker cannot start."""
-        self._say(FAULT + text.encode("utf-8", "backslashreplace")[: MESSAGE_MOST - 1])
+        self.say(FAULT + text.encode("utf-8", "backslashreplace"))
 
-    def _say(self, message: bytes) -> None:
-        with suppress(OSError):
-            self._link.send(message)
+    def _pulse(self) -> bytes:
+        # Said again with each beat, for one message may be lost.
+        return BEAT if self._gateway is None else READY + self._gateway.in_force.version.encode()
 
     def _beat(self) -> None:
-        self._say(self._pulse)
+        self.say(self._pulse())
         asyncio.get_running_loop().call_later(self._every, self._beat)
 
-    def _take(self, gateway: Gateway) -> None:
+    def _take(self, gateway: Gateway, follow: Callable[[bytes, bytes], None]) -> None:
         try:
             message, descriptors, _, _ = socket.recv_fds(self._link, MESSAGE_MOST, 1)
         except OSError:
             # Nothing there after all, or no descriptor is free.
             return
+        if message.startswith(CONNECTION):
+            for descriptor in descriptors:
+                gateway.take_admin(socket.socket(fileno=descriptor))
+            return
+        content = b"".join(map(sheet.read, descriptors))
         for descriptor in descriptors:
-            gateway.take_admin(socket.socket(fileno=descriptor))
+            os.close(descriptor)
         if message.startswith(LOST):
             gateway.emit(WorkerLost(**json.loads(message.removeprefix(LOST))))
+        else:
+            follow(message, content)
 
     def _let_go(self, stop: Stop) -> None:
         # A closed pipe can be read for ever.

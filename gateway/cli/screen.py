@@ -8,6 +8,11 @@ from datetime import UTC, datetime
 from typing import Final, assert_never
 
 from gateway.vocab.events import (
+    AnswerUnfit,
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -74,10 +79,12 @@ def _line(at: float, text: str) -> str:
     return f"{datetime.fromtimestamp(at, UTC).astimezone():%H:%M:%S} {text}\n"
 
 
-def _told(event: Event) -> str | None:  # noqa: C901, PLR0911 - a case for each event
+def _told(event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a case for each event
     match event:
         case GuardViolated():
             return f"withheld an answer of the API on route {event.route}: it may not have been the caller's"
+        case AnswerUnfit():
+            return f"withheld an answer of the API on route {event.route}, which has another form: {event.detail}"
         case RouteClosed():
             return f"closed route {event.route}: an answer of the API would have broken isolation"
         case CredentialFailed():
@@ -105,6 +112,10 @@ def _told(event: Event) -> str | None:  # noqa: C901, PLR0911 - a case for each 
             | ShareSpent()
             | Throttled()
             | WorkerLost()
+            | ConfigFault()
+            | ConfigChange()
+            | ConfigReload()
+            | ConfigInForce()
         ):
             return None
         case _:

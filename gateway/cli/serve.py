@@ -3,35 +3,34 @@
 import asyncio
 import gc
 import os
-import secrets
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from pydantic import SecretStr
-
-from gateway.authn.key import generate
 from gateway.cli import hangup
+from gateway.cli.candidate import Reading
+from gateway.cli.chance import Chance
 from gateway.cli.circle import leads_back
 from gateway.cli.claim import claimed, listening
 from gateway.cli.cores import WORKERS_MOST, usable
 from gateway.cli.ending import exit_code
 from gateway.cli.fault import START_FAULTS, cannot_start, fail
+from gateway.cli.following import Following
 from gateway.cli.hangup import Hangups
 from gateway.cli.loop import Stop, collect, run
 from gateway.cli.membership import Membership
-from gateway.cli.routing_file import read
+from gateway.cli.reload import Reloader
+from gateway.cli.rollout import Rollout
+from gateway.cli.routing_file import read_all
 from gateway.cli.streams import unblocked
 from gateway.cli.supervisor import GRACE, Crew
-from gateway.config.model import Config
+from gateway.config.files import Files
 from gateway.ops.outlet import Outlet
 from gateway.server.parser import check as check_parser
 from gateway.stores import Mark, mark_of, upgrade
 from gateway.vocab.address import Address
-from gateway.vocab.algorithm import Algorithm
-from gateway.vocab.events import Lifecycle
 from gateway.wiring import Gateway, running
 
 # In memory, on Linux, in containers too (shm_overview(7)).
@@ -40,17 +39,18 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - what lies there is in a folder of it
 
 def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> int:
     """Serve until told to stop; returns the exit code. `workers` None makes one for each CPU."""
-    config = read(path)
+    files, chance = Files(), Chance()
+    loaded = read_all(path, files)
+    config, reading = loaded.config, Reading(path, {**os.environ}, listen, admin, loaded, files)
     if (fault := leads_back(config, listen, admin)) is not None:
         fail(fault)
     count = workers or min(usable(), WORKERS_MOST)
-    shared = settled(config)
     opened: Mark | None = None
 
     def work(public: Address, private: Address, member: Membership) -> int:
         with unblocked() as log:
             try:
-                return run_server(shared, public, private, log, member, opened)
+                return run_worker(crew.rollout, public, private, log, member, opened)
             except START_FAULTS as error:
                 member.fail(cannot_start(error, public, private))
                 return 1
@@ -58,49 +58,67 @@ def serve(path: Path, listen: Address, admin: Address, workers: int | None) -> i
     try:
         if count == 1:
             with unblocked() as log:
-                return run_server(config, listen, admin, log)
+                return run_alone(reading, chance, log)
         # Each worker does it too and finds nothing to do, or to say; what cannot be had is told of once.
         check_parser()
-        if config.customers.verify != "upstream":
-            upgrade(config.store.url, may_migrate=config.store.migrate == "auto")
-            # A worker that comes later, when somebody has put another file there, does not open that.
-            opened = mark_of(config.store.url)
+        upgrade(config.store.url, may_migrate=config.store.migrate == "auto")
+        # A worker that comes later, when somebody has put another file there, does not open that.
+        opened = mark_of(config.store.url)
         # Until here a signal ends the process; from now on it is told to the workers.
-        crew = Crew(config.server.heartbeat, config.server.drain)
+        crew = Crew(reading, chance)
         return run_workers(crew, work, listen, admin, count)
     except START_FAULTS as error:
         fail(cannot_start(error, listen, admin))
 
 
-def run_server(
-    config: Config,
-    listen: Address,
-    admin: Address,
-    log: Outlet,
-    member: Membership | None = None,
-    opened: Mark | None = None,
-) -> int:
-    """Serve in this process until told to stop; returns the exit code.
-
-    `member` makes it one of several workers, which have the store `opened`.
-    """
+def run_alone(reading: Reading, chance: Chance, log: Outlet) -> int:
+    """Serve in this process alone until told to stop; returns the exit code."""
 
     async def work(stop: Stop) -> None:
-        if member is not None:
-            member.begin(stop)
-        hangups = Hangups()
+        hangups, reloader = Hangups(), Reloader(reading, chance)
         try:
-            async with running(
-                config, listen, admin, log=log, shared_ports=member is not None, opened=opened
-            ) as gateway:
-                hangups.say_by(partial(_say_unheeded, asyncio.get_running_loop(), gateway))
-                if member is not None:
-                    member.serve(gateway)
+            async with (
+                running(chance.settle(reading.in_force), reading.listen, reading.admin, log=log) as gateway,
+                asyncio.TaskGroup() as group,
+            ):
+                # A signal comes between any two instructions.
+                hangups.say_by(partial(asyncio.get_running_loop().call_soon_threadsafe, reloader.ask))
+                reloading = group.create_task(reloader.run(gateway), name="configuration")
                 await finish(gateway, stop)
+                reloading.cancel()
         finally:
             hangup.ignore()
 
-    return exit_code(run(work, ends_within=config.server.drain + GRACE))
+    return exit_code(run(work, ends_within=reading.in_force.config.server.drain + GRACE))
+
+
+def run_worker(
+    rollout: Rollout, listen: Address, admin: Address, log: Outlet, member: Membership, opened: Mark | None
+) -> int:
+    """Serve as one of several workers, which have the store `opened`, until told to stop; returns the exit code.
+
+    `rollout` says with which configuration it begins.
+    """
+    loaded, files = rollout.settled, rollout.files
+
+    async def work(stop: Stop) -> None:
+        member.begin(stop)
+        hangups = Hangups()
+        try:
+            async with (
+                running(loaded, listen, admin, log=log, shared_ports=True, opened=opened) as gateway,
+                asyncio.TaskGroup() as group,
+            ):
+                following = Following(gateway, files, member.say)
+                hangups.say_by(partial(asyncio.get_running_loop().call_soon_threadsafe, following.ask))
+                member.serve(gateway, following.take)
+                doing = group.create_task(following.run(), name="configuration")
+                await finish(gateway, stop)
+                doing.cancel()
+        finally:
+            hangup.ignore()
+
+    return exit_code(run(work, ends_within=loaded.config.server.drain + GRACE))
 
 
 async def finish(gateway: Gateway, stop: Stop) -> None:
@@ -115,23 +133,12 @@ async def finish(gateway: Gateway, stop: Stop) -> None:
         await stop.cuts
 
 
-def _say_unheeded(loop: asyncio.AbstractEventLoop, gateway: Gateway) -> None:
-    # A signal comes between any two instructions, the log's too.
-    loop.call_soon_threadsafe(gateway.emit, Lifecycle(hangup.UNHEEDED, hangup.REASON))
-
-
-def settled(config: Config) -> Config:
-    """Make up, once for all workers, the keys that the configuration leaves to chance."""
-    tokens, log = config.tokens, config.log
-    if not tokens.keys:
-        tokens = tokens.model_copy(update={"keys": (SecretStr(generate(Algorithm.EDDSA)),)})
-    if log.customer_key is None:
-        log = log.model_copy(update={"customer_key": SecretStr(secrets.token_hex(32))})
-    return config.model_copy(update={"tokens": tokens, "log": log})
-
-
 def run_workers(
-    crew: Crew, work: Callable[[Address, Address, Membership], int], listen: Address, admin: Address, count: int
+    crew: Crew,
+    work: Callable[[Address, Address, Membership], int],
+    listen: Address,
+    admin: Address,
+    count: int,
 ) -> int:
     """Serve with several processes on the same ports: restart those that die, stop all when told to.
 

@@ -44,7 +44,7 @@ async def show(
 
 async def _give_passwords(running: Gateway) -> None:
     """Give the demo customers the passwords that the welcome text names."""
-    if running.store is None or running.hasher is None:
+    if running.hasher is None:
         return
     for person in PEOPLE:
         hashed = await running.hasher.hash(DEMO_PASSWORDS[person.email])

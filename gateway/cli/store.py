@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,12 @@ from gateway.stores.postgres_url import without_password
 
 store = typer.Typer(invoke_without_command=True, rich_markup_mode=None, help="Where passwords are kept.")
 
-_TELLS = {"credentials": "passwords", "registrations": "registrations under way", "emails": "e-mails"}
+_TELLS = {
+    "credentials": "passwords",
+    "registrations": "registrations under way",
+    "emails": "e-mails",
+    "log_outs": "log-outs",
+}
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -25,12 +31,25 @@ def store_group(context: typer.Context) -> None:
 
 
 @store.command(short_help="Make the tables, or bring them to this release.")
-def migrate(context: typer.Context, file: File = None, config: Config = None) -> None:
+def migrate(
+    context: typer.Context,
+    file: File = None,
+    config: Config = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The store itself, for whoever shall know nothing else of the routing file."),
+    ] = None,
+) -> None:
     """Bring the store of a routing file to this release, as a start does unless store.migrate is never.
 
     Several at once take turns; a store that is there already is left as it is.
     """
-    url = _url(context, file, config)
+    if url is None:
+        url = _url(context, file, config)
+    elif file is not None or config is not None:
+        raise Misuse("--url takes the place of a routing file: write one of them", context)
+    elif fault := check_url(url):
+        raise Misuse(fault, context)
     try:
         upgrade(url)
     except StoreUnavailable as error:
@@ -100,6 +119,30 @@ def copy(
         typer.echo(json.dumps(counts, indent=2))
     else:
         typer.echo(f"copied {_told(counts)}; now GATEWAY_STORE_URL (store.url) can be {without_password(target)}")
+
+
+@store.command(short_help="Write a copy of the store to a file, while gateways run.")
+def backup(
+    context: typer.Context,
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")],
+    file: File = None,
+    config: Config = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way of a flag
+) -> None:
+    """Write what the store of a routing file holds at this moment to FILE: an SQLite store, for its owner only.
+
+    Put it in the place of an SQLite store, or bring it to PostgreSQL with `gateway store copy`; then run `gateway
+    customers logout --all`, for it knows of no log-out since.
+    """
+    from gateway.stores.transfer import backup as write
+
+    url = _url(context, file, config)
+    try:
+        upgrade(url, may_migrate=False)
+        counts = write(url, to)
+    except StoreUnavailable as error:
+        fail(f"nothing was written: {error}")
+    typer.echo(json.dumps(counts, indent=2) if as_json else f"{to}: {_told(counts)}")
 
 
 def _told(counts: Mapping[str, int]) -> str:

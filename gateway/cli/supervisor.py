@@ -17,10 +17,13 @@ from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from gateway.cli import hangup
+from gateway.cli.candidate import Reading
+from gateway.cli.chance import Chance
 from gateway.cli.desk import Desk
 from gateway.cli.ending import INTERRUPTED, exit_code
 from gateway.cli.fault import tell
 from gateway.cli.membership import BEAT, CONNECTION, FAULT, LOST, MESSAGE_MOST, READY, Membership, beat_every
+from gateway.cli.rollout import Rollout
 from gateway.cli.streams import unblocked
 from gateway.ops.metrics import forget, share
 
@@ -55,6 +58,8 @@ class _Worker:
     pid: int
     link: socket.socket
     heard: float
+    version: str = ""
+    given: int = 0
     ready: float | None = None
     cause: str = ""
     is_killed: bool = False
@@ -80,12 +85,13 @@ def take(selector: selectors.BaseSelector, wait: float) -> None:
 class Crew:
     """The workers, each in its place. From the start it is this that takes the signals.
 
-    A worker that is not heard for `heartbeat` is killed, and has as long after SIGTERM as `drain` says; seconds.
+    What `reading` has in force says when a worker that is not heard is killed, and how long it has after SIGTERM.
     """
 
-    def __init__(self, heartbeat: float, drain: float) -> None:
-        self._heartbeat = heartbeat
-        self._drain = drain
+    def __init__(self, reading: Reading, chance: Chance) -> None:
+        server = reading.in_force.config.server
+        self._heartbeat = heartbeat = server.heartbeat
+        self._drain = server.drain
         self._turn = min(_TURN, heartbeat / 8)
         self._workers: dict[int, _Worker] = {}
         self._places: dict[int, _Place] = {}
@@ -98,17 +104,19 @@ class Crew:
         self._replacing: int | None = None
         self._cause: str | None = None
         self._code = 0
-        self._news: deque[bytes] = deque(maxlen=_NEWS_MOST)
+        # With the descriptors that belong to them.
+        self._news: deque[tuple[bytes, int | None]] = deque()
         # It has no state in the kernel that a child would share.
-        self._selector = selectors.PollSelector()
+        self.selector: selectors.BaseSelector = selectors.PollSelector()
+        self.rollout = Rollout(reading, chance, self)
         self._desk: Desk | None = None
         self._owned: list[socket.socket] = []
         # Held open as long as this process lives, and by no other.
         self._lifeline, self._held = os.pipe()
         for number in _SIGNALS:
             signal.signal(number, lambda number, _frame: self.stop(number))
-        # A supervisor has no log: it is the workers that say what becomes of it.
-        hangup.pass_on(self._pass_on)
+        # Between any two instructions; the wait that follows ends at once.
+        hangup.pass_on(self.rollout.ask)
 
     def stop(self, number: int) -> None:
         """Tell every worker to finish; SIGINT after that cuts what they still have to do."""
@@ -118,10 +126,6 @@ class Crew:
             self._ends_at = time.monotonic() + (_CUT if again else self._drain + GRACE)
         for pid in tuple(self._workers):
             _signal(pid, signal.SIGINT if again else signal.SIGTERM)
-
-    def _pass_on(self) -> None:
-        for pid in tuple(self._workers):
-            _signal(pid, signal.SIGHUP)
 
     def run(
         self,
@@ -141,8 +145,8 @@ class Crew:
         # A signal that comes just before the wait ends it; a child's end is a signal only for whoever takes it.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         before = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
-        self._selector.register(woken, selectors.EVENT_READ, lambda: _empty(woken))
-        self._desk = Desk(admin, self._selector, self._hand)
+        self.selector.register(woken, selectors.EVENT_READ, lambda: _empty(woken))
+        self._desk = Desk(admin, self.selector, self._hand)
         self._owned = [woken, wakes, *held]
         self._places = {number: _Place() for number in range(count)}
         try:
@@ -151,10 +155,13 @@ class Crew:
                 self._watch()
                 self._bury(shared)
                 self._judge()
+                if self._told is None:
+                    self.rollout.step()
                 self._tell_news()
         finally:
             signal.set_wakeup_fd(before)
             self._desk.close()
+            self.rollout.close()
             for end in (woken, wakes):
                 end.close()
         if self._cause is not None and self._code:
@@ -175,39 +182,55 @@ class Crew:
     def _start(self, number: int, work: Callable[[Membership], int], shared: str) -> None:
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         ours.setblocking(False)  # noqa: FBT003 - the name of the parameter is the method's
-        # A worker shall not take a signal as if it were this process.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
         try:
-            pid = os.fork()
+            pid = self.fork()
             if pid == 0:
                 ours.close()
                 self._live(number, work, shared, its)
             worker = self._workers[pid] = _Worker(number, pid, ours, self._clock)
-            self._selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker))
+            self.selector.register(ours, selectors.EVENT_READ, lambda: self._hear(worker))
         except OSError:
             ours.close()
             raise
         finally:
             its.close()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
         # A signal that came before did not find it.
         if self._told is not None:
             _signal(pid, signal.SIGTERM)
 
-    def _live(self, number: int, work: Callable[[Membership], int], shared: str, link: socket.socket) -> NoReturn:
-        """Be a worker, from its first moment to its end; nothing that this process has to clean up is the worker's."""
-        code = 1
+    def fork(self) -> int:
+        """Fork; the child has nothing that this process has to clean up, and takes signals as any process does."""
+        # A child shall not take a signal as if it were this process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _BLOCKED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._let_go()
+            return pid
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
+
+    def _let_go(self) -> None:
         try:
             signal.set_wakeup_fd(-1)
             for one in (*_SIGNALS, signal.SIGCHLD):
                 signal.signal(one, signal.SIG_DFL)
             hangup.ignore()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _BLOCKED)
             os.close(self._held)
             for end in (*self._owned, *(worker.link for worker in self._workers.values())):
                 end.close()
             if self._desk is not None:
                 self._desk.close()
+            self.rollout.close()
+        except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own code
+            with unblocked():
+                traceback.print_exc()
+            os._exit(1)
+
+    def _live(self, number: int, work: Callable[[Membership], int], shared: str, link: socket.socket) -> NoReturn:
+        """Be a worker, from its first moment to its end; nothing that this process has to clean up is the worker's."""
+        code = 1
+        try:
             share(shared, number)
             code = work(Membership(link, self._lifeline, self._heartbeat))
         except BaseException:  # noqa: BLE001 - nothing may unwind into the supervisor's own code
@@ -221,7 +244,7 @@ class Crew:
         wait = _LOOK if self._desk is not None and self._desk.is_waiting else self._turn
         if self._ends_at is not None:
             wait = min(wait, max(0.0, self._ends_at - time.monotonic()))
-        take(self._selector, wait)
+        take(self.selector, wait)
         if self._desk is not None:
             self._desk.look()
         now = time.monotonic()
@@ -244,8 +267,11 @@ class Crew:
                 self._cause = None
                 if self._replacing == worker.number:
                     self._replacing = None
+                self.rollout.serves(worker, message[1:].decode(errors="replace"))
             elif message[:1] == FAULT:
                 worker.cause = message[1:].decode(errors="replace")[:_CAUSE_MOST]
+            else:
+                self.rollout.hear(worker, message)
 
     def _bury(self, shared: str) -> None:
         """Take those that are dead from the list, and say when their successors are due."""
@@ -262,7 +288,7 @@ class Crew:
                 continue
             # What it said last may be why it ended.
             self._hear(worker)
-            self._selector.unregister(worker.link)
+            self.selector.unregister(worker.link)
             worker.link.close()
             forget(shared, worker.number)
             ended = os.waitstatus_to_exitcode(status)
@@ -283,7 +309,7 @@ class Crew:
         why = "unready" if ready is None else "died"
         if worker is not None and worker.is_killed:
             why, how = "silent", "its event loop stood still for longer than server.heartbeat"
-        self._news.append(LOST + json.dumps({"worker": number, "why": why, "detail": how}).encode())
+        self.tell(LOST + json.dumps({"worker": number, "why": why, "detail": how}).encode())
         if ready is not None:
             return
         place.unready += 1
@@ -293,7 +319,7 @@ class Crew:
         if self._cause is None:
             is_told = worker is not None and worker.cause
             self._cause = how if is_told else f"worker {number} ended before it was ready: {how}"
-        if all(one.unready >= _TRIES for one in self._places.values()) and not self._serving():
+        if all(one.unready >= _TRIES for one in self._places.values()) and not self.serving():
             self._code = 1
             self.stop(signal.SIGTERM)
 
@@ -312,27 +338,40 @@ class Crew:
                 self._replacing = worker.number
                 _signal(worker.pid, signal.SIGKILL)
 
-    def _serving(self) -> list[_Worker]:
+    def tell(self, message: bytes, content: int | None = None) -> None:
+        """Have this told of by any worker, and close the descriptor then. What nobody takes for long is forgotten."""
+        self._news.append((message, content))
+        while len(self._news) > _NEWS_MOST:
+            self._forget_news()
+        self._tell_news()
+
+    def _forget_news(self) -> None:
+        _, content = self._news.popleft()
+        if content is not None:
+            os.close(content)
+
+    def serving(self) -> list[_Worker]:
         """Return the workers that serve and were heard of late, those heard last first."""
         since = self._clock - 3 * beat_every(self._heartbeat) - 2 * self._turn
         ready = [worker for worker in self._workers.values() if worker.ready is not None and worker.heard >= since]
         return sorted(ready, key=lambda worker: worker.heard, reverse=True)
 
     def _hand(self, connection: socket.socket) -> bool:
-        for worker in self._serving():
+        for worker in self.serving():
             with suppress(OSError):
                 socket.send_fds(worker.link, [CONNECTION], [connection.fileno()])
                 return True
         return False
 
     def _tell_news(self) -> None:
-        for worker in self._serving():
+        for worker in self.serving():
             while self._news:
+                message, content = self._news[0]
                 try:
-                    worker.link.send(self._news[0])
+                    socket.send_fds(worker.link, [message], [] if content is None else [content])
                 except OSError:
                     break
-                self._news.popleft()
+                self._forget_news()
 
 
 def _empty(woken: socket.socket) -> None:

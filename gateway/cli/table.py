@@ -12,9 +12,8 @@ from rich.table import Column, Table
 from gateway.config.check import second_secrets
 from gateway.config.model import Config, Route
 from gateway.config.proof import Proof, Verdict
+from gateway.config.routes import name_of
 from gateway.config.routes import route as compile_route
-from gateway.guard.rules import RULES as GUARD_RULES
-from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.vocab.messages import CallerKind, Json
 from gateway.vocab.policy import Access
 from gateway.wire.body import encode
@@ -126,11 +125,6 @@ def describe(access: Access | None) -> str:
 def rule_names(access: Access) -> list[str]:
     """Return the rules of an access by their names in the routing file, in order."""
     return [name_of(rule) for rule in (*access.scope, *access.guards)]
-
-
-def name_of(rule: object) -> str:
-    """Return a rule's name in the routing file."""
-    return next(name for name, kind in (*SCOPE_RULES.items(), *GUARD_RULES.items()) if isinstance(rule, kind))
 
 
 def written(document: Any, indent: int = 0) -> str:

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 
 from gateway.authn.key import Key, KeyFault, load_key
 from gateway.config.evidence import Finding, Location
+from gateway.config.forms import form_findings
 from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
+from gateway.config.records import form
+from gateway.config.routes import endpoints
 from gateway.config.upstreams import knows_all, upstream_findings, upstream_places, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
@@ -21,8 +24,10 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.stores import check_url
+from gateway.stores.location import scheme_of
 from gateway.stores.postgres_url import without_password
-from gateway.vocab.policy import JWKS_PATH, Endpoint, IdempotencyKey, Passwords
+from gateway.vocab.policy import Endpoint, IdempotencyKey, Passwords
+from gateway.vocab.record_form import RecordForm
 from gateway.wire.headers import AUTHORIZATION
 
 __all__ = ["ENDPOINT_NAMES", "Finding", "Location", "findings", "secret_places"]
@@ -51,6 +56,7 @@ def findings(config: Config) -> Iterator[Finding]:
     fault = check_url(config.store.url)
     if fault is not None:
         yield ("store", "url"), fault, "write sqlite:////absolute/path.db or postgresql://USER@HOST/DATABASE"
+    yield from _notify_url(config)
     if config.server.proxy_protocol == "required" and not config.server.trusted_proxies:
         hint = "add trusted_proxies: with the networks of your load balancers, such as [10.0.0.0/8]"
         yield ("server", "proxy_protocol"), "nobody is trusted to speak it", hint
@@ -59,8 +65,11 @@ def findings(config: Config) -> Iterator[Finding]:
         if where[-1] == "path":
             faulty.add(where[:2])
         yield where, what, hint
+    for where, what, hint in form_findings(config):
+        faulty.add(where[:4])
+        yield where, what, hint
     for index, route in enumerate(config.routes):
-        for where, what, hint in _route(route):
+        for where, what, hint in _route(route, form(config.records, route.records)):
             faulty.add(("routes", index, *where[:2]))
             yield ("routes", index, *where), what, hint
     if not knows_all(config):
@@ -69,13 +78,25 @@ def findings(config: Config) -> Iterator[Finding]:
     yield from (finding for finding in prove(config).faults if not {finding[0][:2], finding[0][:4]} & faulty)
 
 
+def _notify_url(config: Config) -> Iterator[Finding]:
+    url = config.store.notify_url
+    if url is None:
+        return
+    hint = "write postgresql://USER@HOST/DATABASE, or leave it out"
+    if scheme_of(config.store.url) != "postgresql":
+        yield ("store", "notify_url"), "a store in a file tells nobody of log-outs", "leave it out"
+    elif scheme_of(url) != "postgresql" or check_url(url) is not None:
+        yield ("store", "notify_url"), check_url(url) or "no PostgreSQL server is named", hint
+
+
 def secret_places(config: Config) -> Iterator[Location]:
     """Yield where secrets stand."""
     yield from upstream_secrets(config)
     if config.log.customer_key is not None:
         yield ("log", "customer_key")
-    if without_password(config.store.url) != config.store.url:
-        yield ("store", "url")
+    for name, url in (("url", config.store.url), ("notify_url", config.store.notify_url)):
+        if url is not None and without_password(url) != url:
+            yield ("store", name)
     for index, client in enumerate(config.clients.client_credentials):
         place: Location = ("clients", "client_credentials", index)
         if client.secret is not None:
@@ -145,12 +166,8 @@ def _token_header(config: Config) -> Iterator[Finding]:
 
 def _routes(config: Config) -> Iterator[Finding]:
     names: dict[str, int] = {}
-    reserved = {
-        shape(config.clients.path): "clients.path",
-        shape(config.customers.login_path): "customers.login_path",
-        shape(JWKS_PATH): "the public keys",
-    }
-    if len(reserved) != 3:  # noqa: PLR2004 - the three above
+    reserved = {shape(path): owner for _, _, path, owner in endpoints(config)}
+    if len(reserved) < len({owner for _, _, _, owner in endpoints(config)}):
         yield ("customers", "login_path"), "the gateway answers this path itself already", "choose another path"
     for index, route in enumerate(config.routes):
         if route.name in names:
@@ -197,7 +214,7 @@ def _crosses(first: tuple[Part, ...], second: tuple[Part, ...]) -> bool:
     )
 
 
-def _route(route: Route) -> Iterator[Finding]:
+def _route(route: Route, made: RecordForm) -> Iterator[Finding]:
     parameters = {part.text for part in parse_template(route.path) if part.is_parameter}
     if len(set(route.methods)) != len(route.methods):
         yield ("methods",), "a method stands here twice", "remove one of them"
@@ -211,7 +228,7 @@ def _route(route: Route) -> Iterator[Finding]:
         yield ("passwords",), what, "give the other methods a route of their own"
     for caller, access in _per_caller(route.access).items():
         if isinstance(access, Rules):
-            for where, what, hint in _rules(route, caller, access, parameters):
+            for where, what, hint in _rules(route, caller, access, parameters, made):
                 yield ("access", caller, *where), what, hint
 
 
@@ -228,7 +245,7 @@ def _per_caller(access: AccessPerCaller) -> dict[str, object]:
     return {"public": access.public, "customer": access.customer, "trusted": access.trusted}
 
 
-def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> Iterator[Finding]:
+def _rules(route: Route, caller: str, access: Rules, parameters: set[str], made: RecordForm) -> Iterator[Finding]:
     if not access.scope and not access.guard:
         yield (), "no rule applies here", "write `open` if that is meant, or add scope: and guard:"
     if caller == "trusted":
@@ -242,7 +259,7 @@ def _rules(route: Route, caller: str, access: Rules, parameters: set[str]) -> It
         yield from _missing(where, rule, parameters)
         if isinstance(rule, ParentOwner) and not rule.path and not route.template[-1].is_parameter:
             yield where, "the path does not end with a record that could be looked up", "say which one with path:"
-        place = _written(rule)
+        place = _written(rule, made)
         if place in written:
             yield where, "another rule writes the same place", "leave one of them"
         written |= {place} if place else set()
@@ -276,10 +293,10 @@ def _missing(where: Location, rule: object, parameters: set[str]) -> Iterator[Fi
         yield where, what, f"use one of: {_listed(parameters)}"
 
 
-def _written(rule: object) -> tuple[str, str] | None:
+def _written(rule: object, made: RecordForm) -> tuple[str, str] | None:
     """Return what part of the request a rule writes."""
     if isinstance(rule, Filter):
-        return "query", rule.parameter
+        return "query", rule.written_in(made)[1]
     return ("body", rule.pointer) if isinstance(rule, BodyStamp) else None
 
 

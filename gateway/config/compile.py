@@ -11,7 +11,7 @@ from gateway.config.credential import who
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
-from gateway.config.routes import route
+from gateway.config.routes import endpoints, route
 from gateway.decision import Snapshot
 from gateway.routing import RouteTable
 from gateway.vocab import policy
@@ -27,6 +27,19 @@ from gateway.wire.public_paths import PublicPaths
 from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
+_TRUSTED = {CallerKind.TRUSTED: policy.Access()}
+# Each of them: one that is forgotten here is a failure, and open to nobody.
+_ASKED_BY = {
+    policy.Endpoint.BEARER: _EVERYBODY,
+    policy.Endpoint.LOGIN: _EVERYBODY,
+    policy.Endpoint.LOGOUT: {CallerKind.CUSTOMER: policy.Access()},
+    policy.Endpoint.LOGOUT_EVERYWHERE: _TRUSTED,
+    policy.Endpoint.BLOCK: _TRUSTED,
+    policy.Endpoint.UNBLOCK: _TRUSTED,
+    policy.Endpoint.PASSWORD_RESETS: _TRUSTED,
+    policy.Endpoint.PASSWORDS: _EVERYBODY,
+    policy.Endpoint.JWKS: _EVERYBODY,
+}
 
 
 def key_ring(config: Config) -> KeyRing:
@@ -103,12 +116,9 @@ def _authorities(config: Config) -> frozenset[str]:
 
 
 def _endpoints(config: Config) -> list[policy.Route]:
-    answered = {
-        policy.Endpoint.BEARER: ("POST", config.clients.path),
-        policy.Endpoint.LOGIN: ("POST", config.customers.login_path),
-        policy.Endpoint.JWKS: ("GET", policy.JWKS_PATH),
-    }
     return [
-        policy.Route(endpoint.value, path, frozenset({method}), _EVERYBODY, upstream=config.first, endpoint=endpoint)
-        for endpoint, (method, path) in answered.items()
+        policy.Route(
+            *(endpoint.value, path, frozenset({method}), _ASKED_BY[endpoint]), upstream=config.first, endpoint=endpoint
+        )
+        for endpoint, method, path, _ in endpoints(config)
     ]

@@ -26,6 +26,18 @@ class RegistrationThrottle(Closed):
     email: Bucket = Field(default=Bucket(burst=20, per_minute=10), description="Per e-mail address.")
 
 
+class ResetThrottle(Closed):
+    """How many password resets are accepted, per worker, whether or not the customer is known; beyond it 429."""
+
+    email: Bucket = Field(
+        default=Bucket(burst=10, per_minute=10), description="Asked for by trusted clients, per e-mail address."
+    )
+    address: Bucket = Field(
+        default=Bucket(burst=100, per_minute=100),
+        description="Tokens that are to be spent, per client IP address, counted as those of registrations are.",
+    )
+
+
 class Throttle(Closed):
     """How much password work is accepted, per worker. Each kind has buckets of its own."""
 
@@ -42,8 +54,10 @@ class Throttle(Closed):
         default_factory=RegistrationThrottle, description="Registrations; what they take is not taken from logins."
     )
     password_changes: Bucket = Field(
-        default=Bucket(burst=10, per_minute=10), description="New passwords per customer id; beyond it 429."
+        default=Bucket(burst=10, per_minute=10),
+        description="New passwords, and changes for which the old one is asked, per customer id; beyond it 429.",
     )
+    resets: ResetThrottle = Field(default_factory=ResetThrottle, description="Forgotten passwords.")
 
 
 class Hashing(Closed):
@@ -60,6 +74,17 @@ class Hashing(Closed):
         lt=1,
         description="Part of `workers` and `queue` that logins keep, and of the turns where others wait too:"
         " registrations and changes cannot take it, and answer 503 where theirs is used up.",
+    )
+
+
+class Revocation(Closed):
+    """How the gateway knows who was logged out. It keeps that in memory and asks the store each second."""
+
+    max_staleness: Annotated[Duration, Field(ge=5)] = Field(
+        default="5m",
+        validate_default=True,
+        description="How long a store may be silent before customers' requests are refused (503), and /ready turns: as"
+        " long a log-out on another replica can be unknown to this one. At least 5s.",
     )
 
 
@@ -84,6 +109,12 @@ class Customers(Closed):
         validate_default=True,
         description="How long a customer just created, whom the upstream does not show by id yet, is asked for again;"
         " at most 5s. Then the reply is 202.",
+    )
+    change_requires: Literal["password", "token"] = Field(
+        default="password",
+        description="What a customer's change of the own password or e-mail asks for: the old password, in"
+        " `data.current_password`, which passes every `body_fields`; or no more than the token, and then whoever steals"
+        " one can take the account. No effect where `verify` is upstream.",
     )
     throttle: Throttle = Field(default_factory=Throttle, description="Limits of logins, registrations and changes.")
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")

@@ -22,11 +22,14 @@ from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind, Target, Whose
 from gateway.vocab.policy import Draft, Passwords
+from gateway.vocab.record_form import MOLTIN, RecordForm
 
 Location = tuple[str | int, ...]
 Finding = tuple[Location, str, str]
 """Where, what, and what to write instead."""
 
+# A customer whose id is one of any kind.
+_SOMEBODY = "1"
 _KNOWS_THE_CUSTOMER = (Filter, PathOwner, ParentOwner, BodyStamp, Owner, BelongsTo)
 # Parameters by which APIs put records of other collections into an answer. JSON:API puts them beside the records, where
 # an owner guard judges them.
@@ -70,6 +73,7 @@ class Evidence:
     rules: Rules
     owned: frozenset[int] = frozenset()
     claim: str = ""
+    form: RecordForm = MOLTIN
 
     @cached_property
     def knows(self) -> bool:
@@ -101,9 +105,6 @@ class Evidence:
             return
         yield from self._reads(here) if method == "GET" else self._writes(here)
         yield from self._includes()
-        if len({guard.judges_bare for guard in self._guards}) > 1:
-            what = "the guards disagree on whether the records stand in `data`"
-            yield (*here, "guard"), what, "write `bare` alike in all; identity and belongs_to read `data`"
 
     def notes(self, method: str) -> Iterator[str]:
         """Yield what is worth knowing although nothing is missing."""
@@ -141,14 +142,14 @@ class Evidence:
             if self._is_by_id:
                 what = "a by-id route without owner: no record of the answer is compared with the customer"
             yield here, what, "add guard: [{owner: {pointer: ...}}], or parent_owner and belongs_to"
-        for index, owner in owners:
+        for index, _ in owners:
             if not self._held:
                 hint = "add parent_owner with accepts: guest to scope:"
                 if self.caller is CallerKind.CUSTOMER:
                     hint = "write required: true, or add path_owner or parent_owner to scope:"
                 yield (*here, "guard", index), "nothing proves whose a record is that names nobody", hint
-            elif owner.bare:
-                what = "an answer that names nobody may be anything where it is not in `data`"
+            elif not self.form.record_at or not self.form.list_at:
+                what = "an answer that names nobody may be anything where records stand in no envelope"
                 yield (*here, "guard", index), what, "write required: true"
             elif self._is_by_id and not self._is_identified:
                 what = "a by-id route without owner: an answer that names nobody may be any record"
@@ -180,7 +181,7 @@ class Evidence:
             [rule for rule in sibling.scope_rules if isinstance(rule, BodyStamp)] if isinstance(sibling, Rules) else []
         )
         for stamp in stamps:
-            draft = stamp.apply(Draft(Target("/", ()), (), {}), Whose("somebody"))
+            draft = stamp.apply(Draft(Target("/", ()), (), {}, form=self.form), Whose(_SOMEBODY))
             for rule in self._scope:
                 if isinstance(draft, Draft) and isinstance(rule, BodyFields):
                     draft = rule.apply(draft, Whose(None, defaultdict(str)))
@@ -189,7 +190,7 @@ class Evidence:
                 yield here, what, "forbid it with body_fields"
 
     def _includes(self) -> Iterator[Finding]:
-        judged = any(guard.judges_included and not guard.judges_bare for guard in self._guards)
+        judged = self.form.has_included and any(guard.judges_included for guard in self._guards)
         for index, parameter in enumerate(self.route.query):
             name = parameter.partition("[")[0].casefold()
             if name in _INCLUDES and not judged:

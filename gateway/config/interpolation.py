@@ -5,12 +5,12 @@ A default or a path may hold further interpolations; a default is only evaluated
 """
 
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.config.document import is_encodable
+from gateway.config.files import Files, Unreadable
 
 # A key, a certificate chain or a password: 64 KiB is far above all of them and far below a wrong file.
 FILE_LIMIT = 64 * 1024
@@ -21,18 +21,6 @@ SYNTAX = "write ${env:NAME}, ${env:NAME:-default} or ${file:PATH}, and $$ for a 
 
 _TOKEN = re.compile(r"\$\$|\$\{(?:env:|file:)?|[{}]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class Unreadable(Exception):  # noqa: N818 - says what the file is
-    """A file cannot be used; `reason` is a short phrase without any of its content."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class TooLarge(Unreadable):
-    """A file is larger than files of its kind may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,36 +47,15 @@ class _File:
 _Template = tuple["str | _Env | _File", ...]
 
 
-def interpolate(text: str, environ: Mapping[str, str], folder: Path) -> Outcome:
-    """Replace every interpolation in `text`; relative paths start at `folder`."""
+def interpolate(text: str, environ: Mapping[str, str], folder: Path, files: Files) -> Outcome:
+    """Replace every interpolation in `text`; relative paths start at `folder`, and `files` reads them."""
     if "$" not in text:
         return Outcome(text, fetched=False)
     try:
         template, _ = _parse(text, 0, 0)
     except _MalformedError as error:
         return Outcome("", fetched=False, problems=((error.what, error.hint),))
-    return _Evaluator(environ, folder).outcome(template)
-
-
-def contents(path: Path, limit: int) -> bytes:
-    """Read a regular file of at most `limit` bytes.
-
-    Raises Unreadable with the reason, TooLarge among them.
-    """
-    try:
-        # Opening a pipe or a device could wait forever or never end.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Unreadable("not a regular file")
-        with path.open("rb") as file:
-            found = file.read(limit + 1)
-    except OSError as error:
-        raise Unreadable(error.strerror or type(error).__name__) from None
-    except ValueError:
-        # A zero byte or half a surrogate pair in the path, which no file system takes.
-        raise Unreadable("not a possible file name") from None
-    if len(found) > limit:
-        raise TooLarge(f"larger than {limit} bytes")
-    return found
+    return _Evaluator(environ, folder, files).outcome(template)
 
 
 class _MalformedError(Exception):
@@ -145,9 +112,10 @@ def _parse_env(text: str, start: int, level: int) -> tuple[_Env, int]:
 
 
 class _Evaluator:
-    def __init__(self, environ: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environ: Mapping[str, str], folder: Path, files: Files) -> None:
         self._environ = environ
         self._folder = folder
+        self._files = files
         self._fetched = False
         self._problems: list[tuple[str, str]] = []
 
@@ -186,7 +154,7 @@ class _Evaluator:
         if len(self._problems) > before:
             return ""
         try:
-            text = contents(self._folder / path, FILE_LIMIT).decode()
+            text = self._files.contents(self._folder / path, FILE_LIMIT).decode()
             return text.removesuffix("\r\n") if text.endswith("\r\n") else text.removesuffix("\n")
         except Unreadable as error:
             # An empty path is the folder itself.

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.config.interpolation import FILE_LIMIT, Unreadable, contents
+from gateway.config.files import Unreadable, contents
+from gateway.config.interpolation import FILE_LIMIT
 
 # One for each rotation; who rotates daily clears retired ones away within half a year.
 _FILES_MOST = 200

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from gateway.config.apiside import Upstream
 from gateway.config.credential import Basic, Header, NoCredential
 from gateway.config.model import Access, Config, Route, Rules
+from gateway.config.records import form
 from gateway.guard.rules.owner import Owner
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules.body_fields import BodyFields
@@ -18,6 +19,7 @@ from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import READS, CallerKind
 from gateway.vocab.policy import ALL_METHODS, Credential, Passwords
+from gateway.vocab.record_form import RecordForm
 
 _KEEPS_PASSWORDS = frozenset({Passwords.REGISTER, Passwords.CHANGE, Passwords.FORGET})
 _SINGLE = (
@@ -43,19 +45,20 @@ def credentials(config: Config, route: Route, caller: CallerKind, access: Access
         return lent, lent
     if _keeps_passwords(config, route, access):
         return ALL_METHODS, ALL_METHODS
-    return bound(caller, access, of_guests=False), bound(caller, access, of_guests=True)
+    known = (caller, access, form(config.records, route.records))
+    return bound(*known, of_guests=False), bound(*known, of_guests=True)
 
 
-def bound(caller: CallerKind, access: Access, *, of_guests: bool) -> Methods:
+def bound(caller: CallerKind, access: Access, made: RecordForm, *, of_guests: bool) -> Methods:
     """Return the methods that the rules bind to the customer's id; `of_guests`, if a looked-up record is nobody's."""
     if caller is not CallerKind.CUSTOMER or not isinstance(access, Rules):
         return _NONE
     if any(isinstance(rule, Owner) and rule.required for rule in access.guard_rules):
         return ALL_METHODS
-    return _NONE.union(*(_bound_by(rule, of_guests=of_guests) for rule in access.scope_rules))
+    return _NONE.union(*(_bound_by(rule, made, of_guests=of_guests) for rule in access.scope_rules))
 
 
-def _bound_by(rule: RuleOptions, *, of_guests: bool) -> Methods:
+def _bound_by(rule: RuleOptions, made: RecordForm, *, of_guests: bool) -> Methods:
     match rule:
         case PathOwner():
             return ALL_METHODS
@@ -63,7 +66,7 @@ def _bound_by(rule: RuleOptions, *, of_guests: bool) -> Methods:
             return _NONE if of_guests and rule.accepts is not Accepts.OWN else ALL_METHODS
         case Filter():
             # What a write does by a filter is said by no dialect but this one.
-            return ALL_METHODS if rule.dialect == "postgrest" else READS
+            return ALL_METHODS if (rule.dialect or made.dialect) == "postgrest" else READS
         case BodyStamp():
             return _WRITES
         case _:
@@ -117,7 +120,7 @@ def _is_lent_freely(config: Config, route: Route, caller: CallerKind, access: Ac
     if _keeps_passwords(config, route, access):
         return False
     lent = credentials(config, route, caller, access)[1]
-    return not {*route.methods} & lent <= bound(caller, access, of_guests=True)
+    return not {*route.methods} & lent <= bound(caller, access, form(config.records, route.records), of_guests=True)
 
 
 def _listed(callers: list[CallerKind]) -> str:

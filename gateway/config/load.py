@@ -3,8 +3,9 @@
 import difflib
 import os
 import re
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from gateway.authn.rotation import State, in_ring, read_keys
 from gateway.config.apiside import Upstream
 from gateway.config.check import Location, findings, secret_places
 from gateway.config.credential import KINDS
+from gateway.config.effective import version
 from gateway.config.faults import ConfigError, Fault
+from gateway.config.files import Files
 from gateway.config.key_folder import read_folder
 from gateway.config.model import ACCESS_TAGS, Config, Tokens
 from gateway.config.source import Source, read
@@ -52,9 +55,35 @@ _WRITE = {
 }
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
-    """Return the checked configuration of a file; ConfigError with every fault otherwise."""
-    source = _with_keys(read(path, os.environ if environ is None else environ))
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A checked configuration, what it is called, and digests of the files by which TLS to the API is proven."""
+
+    config: Config
+    version: str
+    authorities: str = ""
+
+
+def load_all(path: Path, environ: Mapping[str, str], files: Files) -> Loaded:
+    """Return the checked configuration of a file with what lies beside it; raises ConfigError like `load`."""
+    config = load(path, environ, files)
+    known, named = ssl.get_default_verify_paths(), dict[Path, None]()
+    for upstream in config.apis.values():
+        if upstream.url.startswith("https:"):
+            ca = upstream.tls.ca_file or Path(environ.get(known.openssl_cafile_env) or known.openssl_cafile)
+            proving = (ca, upstream.tls.certificate_file, upstream.tls.key_file)
+            named |= dict.fromkeys(one for one in proving if one is not None)
+    authorities = " ".join(map(files.note, named))
+    return Loaded(config, version(config, authorities), authorities)
+
+
+def load(path: Path, environ: Mapping[str, str] | None = None, files: Files | None = None) -> Config:
+    """Return the checked configuration of a file; ConfigError with every fault otherwise.
+
+    Whatever comes of it, `files` knows afterwards what it was made of.
+    """
+    files = Files() if files is None else files
+    source = _with_keys(read(path, os.environ if environ is None else environ, files), files)
     try:
         config = Config.model_validate(source.data)
     except ValidationError as error:
@@ -69,7 +98,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
 
 def load_tokens(path: Path, environ: Mapping[str, str] | None = None) -> tuple[Tokens, Path | None]:
     """Return the section `tokens` of a file without its keys, and the folder of those; ConfigError with every fault."""
-    source = read(path, os.environ if environ is None else environ)
+    source = read(path, os.environ if environ is None else environ, Files())
     try:
         tokens = Tokens.model_validate({**source.data.get("tokens", {}), "keys": ()})
     except ValidationError as error:
@@ -86,11 +115,13 @@ def key_folder(source: Source) -> Path | None:
     return Path(source.where.locate(_KEYS).file).parent / path if isinstance(path, str) and path else None
 
 
-def _with_keys(source: Source) -> Source:
+def _with_keys(source: Source, files: Files) -> Source:
     """Return the source with the keys of the folder, the one that signs first, in place of its path."""
     path = key_folder(source)
     if path is None:
         return source
+    # Before it is read: what changes meanwhile is read once more.
+    files.note(path)
     folder = read_folder(path)
     kept, faults = read_keys(folder.texts)
     if folder.faults or faults:

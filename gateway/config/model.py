@@ -21,7 +21,8 @@ from pydantic import (
 
 from gateway.config.apiside import Upstream
 from gateway.config.clientside import CorsOptions, GatewayLimits, Server
-from gateway.config.customers import Customers
+from gateway.config.customers import Customers, Revocation
+from gateway.config.records import Records
 from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.texts import (
     Closed,
@@ -70,12 +71,17 @@ class Tokens(Closed):
 
 
 class Store(Closed):
-    """Where passwords are kept."""
+    """Where passwords are kept, and who was logged out."""
 
     url: str = Field(
         description="sqlite:////data/gateway.db, or postgresql://USER@HOST/DATABASE for replicas that share it; of"
         " several hosts HOST1:PORT1,HOST2:PORT2. After a question mark: password_file, passfile, sslmode, sslrootcert,"
         " sslcert, sslkey, target_session_attrs."
+    )
+    notify_url: str | None = Field(
+        default=None,
+        description="The PostgreSQL server itself, where `url` leads through a pooler that cannot carry LISTEN: it"
+        " tells of log-outs as they happen. They are asked for each second in any case.",
     )
     migrate: Literal["auto", "never"] = Field(
         default="auto",
@@ -83,9 +89,9 @@ class Store(Closed):
         " that owns no tables may, and `gateway store migrate` makes them.",
     )
 
-    @field_serializer("url", when_used="json")
-    def _masked(self, url: str) -> str:
-        return without_password(url)
+    @field_serializer("url", "notify_url", when_used="json")
+    def _masked(self, url: str | None) -> str | None:
+        return None if url is None else without_password(url)
 
 
 class ImplicitClient(Closed):
@@ -233,10 +239,15 @@ class Route(Closed):
         description="The path there, if it is another one: each parameter of `path` once, in a segment or as a filter,"
         " such as /api/orders/{oid}/ or /orders?id=eq.{oid}. Links of the API come back as `path`.",
     )
+    records: Records | None = Field(
+        default=None,
+        description="How the API speaks of the records here, where that differs from `records` of the file.",
+    )
     passwords: Passwords | None = Field(
         default=None,
-        description="What the route does with passwords: register, change, forget or show. No effect where"
-        " customers.verify is upstream.",
+        description="What the route does with passwords: register, change, forget or show. Where"
+        " customers.verify is upstream the API keeps them: change and forget log the customer out, the others do"
+        " nothing.",
     )
     credential: Credential | None = Field(
         default=None,
@@ -299,9 +310,11 @@ class Config(Closed):
         default="", description="The gateway's own URL; links of the upstream become this, or path-only without it."
     )
     tokens: Tokens = Field(description="The tokens that the gateway mints.")
-    store: Store = Field(description="Where passwords are kept.")
+    store: Store = Field(description="Where passwords are kept, and who was logged out.")
     clients: Clients = Field(description="Who may obtain bearers.")
+    records: Records = Field(default_factory=Records, description="How the API speaks of records.")
     customers: Customers = Field(default_factory=Customers, description="Who customers are.")
+    revocation: Revocation = Field(default_factory=Revocation, description="How log-outs become known.")
     cors: CorsOptions = Field(default_factory=CorsOptions, description="Which browser applications may call.")
     server: Server = Field(default_factory=Server, description="The clients' side.")
     limits: GatewayLimits = Field(default_factory=GatewayLimits, description="Sizes of what belongs to no route.")

@@ -14,6 +14,8 @@ from gateway.config.evidence import Evidence, Finding, knows_the_customer, paren
 from gateway.config.lending import lent_freely
 from gateway.config.model import Config, Route, Rules
 from gateway.config.reach import TAIL, Template, Tree, is_taken, meet, rank, reaches, spelled
+from gateway.config.records import Records, form
+from gateway.config.routes import endpoints
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.owner import Owner
@@ -23,7 +25,6 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import ParentOwner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
-from gateway.vocab.policy import JWKS_PATH
 
 _T = TypeVar("_T")
 
@@ -88,6 +89,7 @@ class _File:
 
     claims: Mapping[str, Tree[tuple[Template, str]]]
     nodes: Tree[Mapping[str, str]]
+    records: Records
     first: str
 
     def claims_near(self, route: Route, template: Template) -> list[tuple[Template, tuple[Template, str]]]:
@@ -99,12 +101,13 @@ def _file(config: Config) -> _File:
     claims: dict[str, list[tuple[Template, tuple[Template, str]]]] = {name: [] for name in config.apis}
     for upstream, collection, says in _claims(config):
         claims[upstream] += ((at, (collection, says)) for at in (collection, (*collection, TAIL)))
-    return _File({name: Tree(found) for name, found in claims.items()}, _nodes(config), config.first)
+    trees = {name: Tree(found) for name, found in claims.items()}
+    return _File(trees, _nodes(config), config.records, config.first)
 
 
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
     """Return the methods and paths that the gateway answers itself."""
-    return ("POST", config.clients.path), ("POST", config.customers.login_path), ("GET", JWKS_PATH)
+    return tuple((method, path) for _, method, path, _ in endpoints(config))
 
 
 def prove(config: Config) -> Proof:
@@ -191,7 +194,8 @@ def _evidence(route: Route, caller: CallerKind, file: _File) -> Evidence:
         if part.is_parameter
         and any(at == collection for at, (collection, _) in file.claims_near(route, template[:position]))
     )
-    return Evidence(route, caller, access if isinstance(access, Rules) else Rules(), owned, _claim(route, file))
+    rules = access if isinstance(access, Rules) else Rules()
+    return Evidence(route, caller, rules, owned, _claim(route, file), form(file.records, route.records))
 
 
 def _claim(route: Route, file: _File) -> str:

@@ -5,9 +5,18 @@ from collections.abc import Mapping, Sequence
 from gateway.config.evidence import knows_the_customer
 from gateway.config.lending import credentials
 from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
+from gateway.config.records import form
+from gateway.guard.rules import RULES as GUARD_RULES
+from gateway.scope.core import RuleOptions
 from gateway.scope.names import fold
+from gateway.scope.rules import RULES as SCOPE_RULES
+from gateway.scope.rules.body_fields import BodyFields
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
+
+_CHANGE = policy.Passwords.CHANGE
+_END_SESSIONS = frozenset({policy.Passwords.CHANGE, policy.Passwords.FORGET})
+
 
 Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
 """By route and caller the methods for which nothing proves whose the record is (`proof.unproven_owners`)."""
@@ -15,17 +24,18 @@ _NONE: Unproven = {}
 
 
 def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Route:
-    """Compile one route of a file. Where the upstream verifies, passwords are fields of a body like any other."""
+    """Compile one route of a file. Where the upstream verifies, passwords are fields whose change ends sessions."""
+    keeps_passwords = config.customers.verify == "store"
     return policy.Route(
         name=model.name,
-        path=model.path,
+        path=model.path.removesuffix("/"),
         methods=frozenset(model.methods),
-        access=dict(_access(config, model, unproven)),
+        access=dict(_access(config, model, unproven, takes_password=keeps_passwords and model.passwords == _CHANGE)),
         query=frozenset(model.query),
         upstream=model.upstream or config.first,
         sends_to=model.sends_to,
         reserved=_reserved(model),
-        passwords=None if config.customers.verify == "upstream" else model.passwords,
+        passwords=model.passwords if keeps_passwords or model.passwords in _END_SESSIONS else None,
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
@@ -35,6 +45,31 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
         idempotency_key=_idempotency_key(model),
+        form=form(config.records, model.records),
+    )
+
+
+def name_of(rule: object) -> str:
+    """Return a rule's name in the routing file."""
+    return next(name for name, kind in (*SCOPE_RULES.items(), *GUARD_RULES.items()) if isinstance(rule, kind))
+
+
+def endpoints(config: Config) -> Sequence[tuple[policy.Endpoint, str, str, str]]:
+    """Return what the gateway answers itself: the endpoint, its method, its path, and what in the file says so."""
+    login, customers = config.customers.login_path, config.customers.path
+    forgotten = (
+        (policy.Endpoint.PASSWORD_RESETS, "POST", f"{customers}/password-resets", "resets below customers.path"),
+        (policy.Endpoint.PASSWORDS, "POST", f"{customers}/passwords", "new passwords below customers.path"),
+    )
+    return (
+        (policy.Endpoint.BEARER, "POST", config.clients.path, "clients.path"),
+        (policy.Endpoint.LOGIN, "POST", login, "customers.login_path"),
+        (policy.Endpoint.LOGOUT, "DELETE", login, "customers.login_path"),
+        (policy.Endpoint.LOGOUT_EVERYWHERE, "DELETE", f"{customers}/{{id}}/tokens", "log-outs below customers.path"),
+        (policy.Endpoint.BLOCK, "PUT", f"{customers}/{{id}}/block", "blocks below customers.path"),
+        (policy.Endpoint.UNBLOCK, "DELETE", f"{customers}/{{id}}/block", "blocks below customers.path"),
+        *(forgotten if config.customers.verify == "store" else ()),
+        (policy.Endpoint.JWKS, "GET", policy.JWKS_PATH, "the public keys"),
     )
 
 
@@ -56,7 +91,9 @@ def _is_alike(model: AccessPerCaller) -> bool:
     return model.public is not None and model.public == model.customer and not knows_the_customer(model.public)
 
 
-def _access(config: Config, model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:
+def _access(
+    config: Config, model: Route, unproven: Unproven, *, takes_password: bool
+) -> Sequence[tuple[CallerKind, policy.Access]]:
     access = model.access
     callers: tuple[tuple[CallerKind, Access | None], ...] = (
         (CallerKind.PUBLIC, access.public),
@@ -67,7 +104,7 @@ def _access(config: Config, model: Route, unproven: Unproven) -> Sequence[tuple[
         (
             kind,
             policy.Access(
-                rules.scope_rules if isinstance(rules, Rules) else (),
+                _scope(rules, takes_password=takes_password) if isinstance(rules, Rules) else (),
                 rules.guard_rules if isinstance(rules, Rules) else (),
                 unproven.get((model.name, kind), frozenset()) if isinstance(rules, Rules) else frozenset(),
                 *credentials(config, model, kind, rules),
@@ -76,3 +113,14 @@ def _access(config: Config, model: Route, unproven: Unproven) -> Sequence[tuple[
         for kind, rules in callers
         if rules is not None
     ]
+
+
+def _with_password(rule: RuleOptions) -> RuleOptions:
+    """Let the current password pass a list of fields: it is taken out before anything is sent."""
+    if not isinstance(rule, BodyFields) or rule.pointer not in {None, "/data"} or rule.allow is None:
+        return rule
+    return BodyFields(**{**dict(rule), "allow": (*rule.allow, policy.CURRENT_PASSWORD)})
+
+
+def _scope(rules: Rules, *, takes_password: bool) -> tuple[policy.ScopeRule, ...]:
+    return tuple(map(_with_password, rules.scope_rules)) if takes_password else rules.scope_rules

@@ -10,7 +10,8 @@ from typing import Any
 
 from gateway.config.document import offset_place, parse
 from gateway.config.faults import ConfigError, Fault
-from gateway.config.interpolation import TooLarge, Unreadable, contents, interpolate
+from gateway.config.files import Files, TooLarge, Unreadable
+from gateway.config.interpolation import interpolate
 from gateway.config.tree import Branch, Entry, Node, Place, Row, Scalar, Where, merge, plain
 
 __all__ = ["ConfigError", "Fault", "Place", "Source", "Where", "read"]
@@ -33,45 +34,45 @@ class Source:
     where: Where
 
 
-def read(path: Path, environ: Mapping[str, str]) -> Source:
-    """Read the file, the files it extends, and what its values refer to.
+def read(path: Path, environ: Mapping[str, str], files: Files) -> Source:
+    """Read the file, the files it extends, and what its values refer to; `files` reads, and knows them afterwards.
 
     Raises ConfigError with every fault of every file.
     """
     faults: list[Fault] = []
     tree = None
     try:
-        text = _text(path)
+        text = _text(path, files)
     except Unreadable as error:
         hint = _SPLIT if isinstance(error, TooLarge) else "give a readable YAML file"
         faults.append(Fault(str(path), 1, 1, f"cannot read the file: {error.reason}", hint))
     except UnicodeDecodeError as error:
         faults.append(_not_text(str(path), error))
     else:
-        tree = _load(path, text, (path.resolve(),), faults)
+        tree = _load(path, text, (path.resolve(),), faults, files)
     if tree is not None:
         # Only now: a value of a base that was replaced need not have its variable set.
-        tree = _filled_branch(tree, environ, faults)
+        tree = _Filling(environ, files, faults).branch(tree)
     if tree is None or faults:
         raise ConfigError(faults)
     return Source(plain(tree), Where(tree))
 
 
-def _text(path: Path) -> str:
-    return contents(path, DOCUMENT_LIMIT).decode("utf-8-sig")
+def _text(path: Path, files: Files) -> str:
+    return files.contents(path, DOCUMENT_LIMIT).decode("utf-8-sig")
 
 
-def _load(path: Path, text: str, chain: tuple[Path, ...], faults: list[Fault]) -> Branch | None:
+def _load(path: Path, text: str, chain: tuple[Path, ...], faults: list[Fault], files: Files) -> Branch | None:
     """Parse one file and lay it over what it extends; `chain` is the way here, itself last."""
     tree = parse(text, str(path), faults)
     if tree is None or EXTENDS not in tree.entries:
         return tree
     own = Branch(tree.place, {key: entry for key, entry in tree.entries.items() if key != EXTENDS})
-    base = _load_base(path, tree.entries[EXTENDS].node, chain, faults)
+    base = _load_base(path, tree.entries[EXTENDS].node, chain, faults, files)
     return own if base is None else merge(base, own)
 
 
-def _load_base(path: Path, node: Node, chain: tuple[Path, ...], faults: list[Fault]) -> Branch | None:
+def _load_base(path: Path, node: Node, chain: tuple[Path, ...], faults: list[Fault], files: Files) -> Branch | None:
     name = node.value if isinstance(node, Scalar) else None
     if not isinstance(name, str) or not name or "${" in name:
         faults.append(Fault(*node.place, "extends must be one path, without ${...}", "write `extends: base.yaml`"))
@@ -86,7 +87,7 @@ def _load_base(path: Path, node: Node, chain: tuple[Path, ...], faults: list[Fau
             hint = "let fewer files extend each other"
             faults.append(Fault(*node.place, f"extends goes deeper than {EXTENDS_LIMIT} files", hint))
             return None
-        text = _text(base)
+        text = _text(base, files)
     except (Unreadable, OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             faults.append(_not_text(str(base), error))
@@ -96,7 +97,7 @@ def _load_base(path: Path, node: Node, chain: tuple[Path, ...], faults: list[Fau
             hint = _SPLIT if isinstance(error, TooLarge) else "give a readable YAML file, relative to this one"
             faults.append(Fault(*node.place, f"cannot read the file {shown!r}: {reason}", hint))
         return None
-    return _load(base, text, (*chain, resolved), faults)
+    return _load(base, text, (*chain, resolved), faults, files)
 
 
 def _not_text(file: str, error: UnicodeDecodeError) -> Fault:
@@ -104,21 +105,27 @@ def _not_text(file: str, error: UnicodeDecodeError) -> Fault:
     return Fault(*place, "not UTF-8 text", "save the file as UTF-8")
 
 
-def _filled_branch(node: Branch, environ: Mapping[str, str], faults: list[Fault]) -> Branch:
-    filled = {key: Entry(entry.key_place, _filled(entry.node, environ, faults)) for key, entry in node.entries.items()}
-    return Branch(node.place, filled)
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    environ: Mapping[str, str]
+    files: Files
+    faults: list[Fault]
 
+    def branch(self, node: Branch) -> Branch:
+        return Branch(
+            node.place, {key: Entry(entry.key_place, self.node(entry.node)) for key, entry in node.entries.items()}
+        )
 
-def _filled(node: Node, environ: Mapping[str, str], faults: list[Fault]) -> Node:
-    match node:
-        case Branch():
-            return _filled_branch(node, environ, faults)
-        case Row():
-            return Row(node.place, tuple(_filled(item, environ, faults) for item in node.items))
-        case Scalar(value=str() as text) if "$" in text:
-            # The result stays text: a value from outside must not become a number or a boolean.
-            outcome = interpolate(text, environ, Path(node.place.file).parent)
-            faults.extend(Fault(*node.place, what, hint) for what, hint in outcome.problems)
-            return Scalar(node.place, outcome.text, interpolated=outcome.fetched)
-        case Scalar():
-            return node
+    def node(self, node: Node) -> Node:
+        match node:
+            case Branch():
+                return self.branch(node)
+            case Row():
+                return Row(node.place, tuple(map(self.node, node.items)))
+            case Scalar(value=str() as text) if "$" in text:
+                # The result stays text: a value from outside must not become a number or a boolean.
+                outcome = interpolate(text, self.environ, Path(node.place.file).parent, self.files)
+                self.faults.extend(Fault(*node.place, what, hint) for what, hint in outcome.problems)
+                return Scalar(node.place, outcome.text, interpolated=outcome.fetched)
+            case Scalar():
+                return node

@@ -8,12 +8,13 @@ from gateway.config.apiside import Upstream
 from gateway.config.credential import SECRET_KEYS, Header, Tls
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import Config, Route, Rules
+from gateway.config.records import form
 from gateway.config.upstream_path import UpstreamPath
 from gateway.routing import parse_template, shape
-from gateway.scope.filters import DIALECTS
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import ParentOwner
 from gateway.vocab.policy import DEFAULT_UPSTREAM, Credential, Passwords
+from gateway.vocab.record_form import RecordForm
 
 _CREDENTIALS = ("credential", "public_credential")
 
@@ -104,10 +105,10 @@ def _route(config: Config, route: Route) -> Iterator[Finding]:
         yield ("upstream",), what, f"remove it, or write {config.first}"
     if keeps and route.upstream_path is not None:
         yield ("upstream_path",), "no other path where passwords are kept", "let path be the upstream's own"
-    yield from _path(route)
+    yield from _path(config, route)
 
 
-def _path(route: Route) -> Iterator[Finding]:
+def _path(config: Config, route: Route) -> Iterator[Finding]:
     """Yield what is wrong with where a route's requests go: each parameter must be there, and only once."""
     sends_to = route.sends_to
     if sends_to is None:
@@ -116,7 +117,7 @@ def _path(route: Route) -> Iterator[Finding]:
         yield ("upstream_path",), what, "use each parameter of `path` once"
     for caller, access in route.access:
         for index, rule in enumerate(access.scope_rules if isinstance(access, Rules) else ()):
-            if isinstance(rule, Filter) and sends_to.names & _written(rule):
+            if isinstance(rule, Filter) and sends_to.names & _written(rule, form(config.records, route.records)):
                 what = "upstream_path writes the same query parameter"
                 yield ("access", caller, "scope", index), what, "name the record in a segment, or by another field"
 
@@ -144,8 +145,9 @@ def _proves_by(access: object, name: str) -> bool:
     return any(getattr(rule, "parameter", None) == name or name in getattr(rule, "parameters", ()) for rule in rules)
 
 
-def _written(rule: Filter) -> set[str]:
-    return {name for name, _ in DIALECTS[rule.dialect].equals(rule.field, "shown", rule.parameter)}
+def _written(rule: Filter, made: RecordForm) -> set[str]:
+    dialect, parameter = rule.written_in(made)
+    return {name for name, _ in dialect.equals(rule.field, "shown", parameter)}
 
 
 def _known(config: Config) -> str:

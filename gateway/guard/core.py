@@ -7,20 +7,25 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from msgspec import UNSET, structs
 from pydantic import BaseModel, ConfigDict
 
 from gateway.guard.fields import Fields, of_type, read
 from gateway.guard.members import judged_members
 from gateway.guard.status import REDIRECTS, judged_status
-from gateway.vocab.messages import Answer, Checked, Headers, Plan, Whose
+from gateway.vocab.messages import READS, Answer, Checked, Headers, Plan, Whose
 from gateway.vocab.policy import Access, Route
+from gateway.vocab.record_form import Shown
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import inflate, parse_answer
 from gateway.wire.headers import content_coding, first, is_json, is_repeated, media_type
 from gateway.wire.links import LinkRewriter
-from gateway.wire.nothing import BESIDE, is_nothing, tells_nothing, with_list
+from gateway.wire.nothing import beside, tells_nothing, with_list
+from gateway.wire.pointer import MISSING, placed, resolve
+from gateway.wire.records import shown
 
 _WITH_DOCUMENT = frozenset({200, 201, 202})
+_PART = 206
 _OPEN_WITHOUT_BODY = frozenset({204, 205, 304})
 
 
@@ -32,14 +37,9 @@ class GuardOptions(BaseModel):
     judges_included: ClassVar[bool] = False
     """Whether the rule judges `included`; without such a rule it does not leave."""
 
-    @property
-    def judges_bare(self) -> bool:
-        """Whether the rule judges the whole document as a record or array without `data`."""
-        return False
-
     @abstractmethod
-    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
-        """Return the document that may leave, or say no."""
+    def inspect(self, shown: Shown, whose: Whose, plan: Plan) -> Shown | Refusal:
+        """Return the records that may leave, or say no."""
 
 
 def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
@@ -61,14 +61,14 @@ def judge(  # noqa: PLR0913 - the stage's whole input, each a value of its own
     `is_proven` says that the record is known to be the caller's and was asked for under a condition: only then is it
     told that the condition did not hold.
     """
-    if answer.status in _WITH_DOCUMENT:
+    if answer.status in _WITH_DOCUMENT or (answer.status == _PART and route.form.is_paged_by_range):
         checked = _with_document(route, access, plan, whose, answer, links)
-        return _of_a_creation(checked, route, plan) if isinstance(checked, Refusal) else checked
+        return _withheld(checked, route, plan, access) if isinstance(checked, Refusal) else checked
     if is_proven and answer.status == 304 and plan.method == "GET":  # noqa: PLR2004 - HTTP's own numbers
         return Checked(304, None, Fields(answer, route, plan, links, access.is_open).leaving(None))
     if is_proven and answer.status == 412:  # noqa: PLR2004
         return Refusal(Code.CONDITION_FAILED, "upstream answered 412", upstream_status=412)
-    judged = judged_status(answer, access, plan)
+    judged = judged_status(answer, access, plan, route.form)
     if isinstance(judged, Refusal):
         return replace(judged, upstream_status=answer.status)
     if judged.status == 204:  # noqa: PLR2004
@@ -88,13 +88,16 @@ def unusable(refusal: Refusal, access: Access, plan: Plan) -> Refusal:
     return refusal
 
 
-def _of_a_creation(refusal: Refusal, route: Route, plan: Plan) -> Refusal:
-    """Return what is said of an answer that is refused: something was made, whatever was answered to it.
+def _withheld(refusal: Refusal, route: Route, plan: Plan, access: Access) -> Refusal:
+    """Return what is said of an answer that is refused: a write happened, whatever was answered to it.
 
-    Where the path names a record, what is said must be what is said of none.
+    Where the path names a record, what is said of a stranger's must be what is said of none.
     """
+    if refusal.code is Code.UPSTREAM_INVALID and not refusal.violation:
+        refusal = replace(refusal, unfit=True)
+    is_write = plan.method not in READS and plan.method not in access.unproven
     is_creation = plan.method == "POST" and not route.names_a_record
-    if is_creation and refusal.code is Code.RECORD_NOT_FOUND:
+    if (is_write and refusal.unfit) or (is_creation and refusal.code is Code.RECORD_NOT_FOUND):
         return replace(refusal, code=Code.WRITE_UNCONFIRMED)
     return refusal
 
@@ -107,67 +110,92 @@ def _with_document(
         return _without_record(Fields(answer, route, plan, links, access.is_open))
     lines = read(answer, route)
     if not is_json(first(lines, "content-type")):
-        return unusable(Refusal(Code.UPSTREAM_INVALID, "content type is not JSON"), access, plan)
+        return unusable(Refusal(Code.UPSTREAM_INVALID, "content type is not JSON", unfit=True), access, plan)
     document = _document(lines, answer.body, route.answer_limit, links)
-    if is_write and not access.is_open and _shows_nothing(document, route, plan, is_bare=access.judges_bare):
-        return _without_record(Fields(answer, route, plan, links, access.is_open))
-    if not is_write and not access.is_open and not isinstance(document, Refusal):
-        document = _written_out(document, answer.status, route, plan, is_bare=access.judges_bare)
-    document = _inspected(document, access, whose, plan)
     if isinstance(document, Refusal):
         return document
-    if not access.is_open and not access.judges_bare:
-        if not isinstance(document, dict) or "data" not in document:
-            return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        document = judged_members(
-            document, plan, route.query or frozenset(), links.public_url, has_included=access.judges_included
-        )
+    if access.is_open:
+        return _of_open(document, Fields(answer, route, plan, links, is_open=True))
+    if is_write and _shows_nothing(document, route, plan):
+        return _without_record(Fields(answer, route, plan, links, access.is_open))
+    if not is_write:
+        document = _written_out(document, answer.status, route, plan)
+    judged = _inspected(document, route, access, whose, plan)
+    if isinstance(judged, Refusal):
+        return judged
+    document = judged_members(document, judged, plan, route.query or frozenset(), links.public_url)
     # Most answers say nothing else (saves 2 us).
     if len(lines) == 1 and not plan.conditions:
         return Checked(answer.status, document, of_type(lines))
     fields = Fields(answer, route, plan, links, access.is_open)
-    return Checked(answer.status, document, fields.leaving(document), fields.owes_tag(document))
+    return Checked(answer.status, document, fields.leaving(document, judged), fields.owes_tag(judged))
 
 
-def _inspected(document: Any, access: Access, whose: Whose, plan: Plan) -> Any | Refusal:
-    if not isinstance(document, (dict, list, Refusal)):
+def _of_open(document: Any, fields: Fields) -> Checked | Refusal:
+    """Return an answer that nobody judges, and which is read because passwords are shown in it."""
+    if not isinstance(document, (dict, list)):
         return Refusal(Code.UPSTREAM_INVALID, "neither an object nor an array")
+    found = shown(document, fields.route.form)
+    lines = fields.leaving(document, None if isinstance(found, Refusal) else found)
+    return Checked(fields.answer.status, document, lines)
+
+
+def _inspected(document: Any, route: Route, access: Access, whose: Whose, plan: Plan) -> Shown | Refusal:
+    """Return the records of a document that may leave: found by the form of the API, then judged by each rule."""
+    if isinstance(document, Refusal):
+        return document
+    judged = shown(document, route.form, expects_one=expects_one(route, plan))
+    if not isinstance(judged, Refusal) and not access.judges_included and judged.included is not UNSET:
+        judged = structs.replace(judged, included=UNSET)
     for rule in access.guards:
-        if isinstance(document, Refusal):
+        if isinstance(judged, Refusal):
             break
-        document = rule.inspect(document, whose, plan)
-    return document
+        judged = rule.inspect(judged, whose, plan)
+    return judged
+
+
+def expects_one(route: Route, plan: Plan) -> bool:
+    """Tell whether a request asks for a single record, or makes or changes one."""
+    return plan.method != "GET" or route.names_a_record
+
+
+def shows_list(document: Any, route: Route, plan: Plan) -> bool:
+    """Tell whether a document that was judged holds a list."""
+    found = shown(document, route.form, expects_one=expects_one(route, plan))
+    return isinstance(found, Shown) and found.is_list
 
 
 def _without_record(fields: Fields) -> Checked:
     # Old SDKs stand an empty body behind a 204 only (docs/upstream.md section 7).
     if fields.plan.method == "DELETE":
         return Checked(204, None, fields.leaving(None))
-    document = {"data": None}
+    form = fields.route.form
+    document = placed({}, form.record_at, None) if form.record_at and not form.is_only_of_list else {}
     return Checked(fields.answer.status, document, fields.leaving(document))
 
 
-def _written_out(document: Any, status: int, route: Route, plan: Plan, *, is_bare: bool) -> Any | Refusal:
+def _written_out(document: Any, status: int, route: Route, plan: Plan) -> Any | Refusal:
     """Return what a read answered, with nothing spelled in one way: as an empty list, or as no such record."""
-    enveloped = {"data": document} if is_bare and is_nothing(document) else document
-    if route.is_tail or not tells_nothing(status, enveloped):
+    form = route.form
+    if route.is_tail or not tells_nothing(status, document, form):
         return document
     # The path ends with the record's id, and no filter makes a list of what is below it.
-    if route.names_a_record and plan.query == plan.asked:
+    if route.names_a_record and (plan.query == plan.asked or form.is_found_by_filter):
         return Refusal(Code.RECORD_NOT_FOUND, "upstream answered no record")
-    return [] if is_bare else with_list(status, document)
+    return with_list(status, document, form)
 
 
-def _shows_nothing(document: Any, route: Route, plan: Plan, *, is_bare: bool) -> bool:
+def _shows_nothing(document: Any, route: Route, plan: Plan) -> bool:
     """Tell whether a write answered no record; what holds anything else is no such answer, but for a deletion."""
     if document is None:
         return True
-    if is_bare or not isinstance(document, dict):
+    form = route.form
+    if not form.record_at or not isinstance(document, dict):
         return False
     is_deletion = plan.method == "DELETE"
-    data = document.get("data")
-    shows_none = data is None or (data == [] and route.names_a_record)
-    return shows_none and (is_deletion or document.keys() <= BESIDE)
+    data = resolve(document, form.record_at)
+    shows_none = data is MISSING or data is None or (data == [] and route.names_a_record)
+    return shows_none and (is_deletion or document.keys() <= beside(form))
 
 
 def _document(headers: Headers, body: bytes, limit: int, links: LinkRewriter) -> Any | Refusal:

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 
 from gateway.vocab.messages import Json, Plan
+from gateway.vocab.record_form import MOLTIN, RecordForm
+from gateway.wire.pointer import MISSING, resolve
 
 # Longer texts than any message of the API; what is longer is data, not a message.
 _MAX_MESSAGE = 300
@@ -76,7 +78,7 @@ until usage verification verified verify void voucher wait warehouse weak went w
 VOCABULARY = frozenset(_API_WORDS.split())
 
 
-def explained(status: int, document: Any, plan: Plan | None) -> Json:
+def explained(status: int, document: Any, plan: Plan | None, form: RecordForm = MOLTIN) -> Json:
     """Rebuild an error envelope from its messages alone: nothing else of an error body has a checked meaning.
 
     Messages are read in the envelope of the API, in problem details (RFC 9457) and in `{"code", "message"}`; an error
@@ -88,20 +90,32 @@ def explained(status: int, document: Any, plan: Plan | None) -> Json:
         {"status": status, "title": _title(status), "detail": "The commerce API refused the request."}
         | _messages(error, said)
         | {"code": "UPSTREAM_REFUSED"}
-        for error in _errors(document)
+        for error in _errors(document, form)
     ]
     return {"errors": rebuilt}
 
 
-def _errors(document: Any) -> list[Json]:
-    errors = document.get("errors", [document]) if isinstance(document, dict) else None
-    some = errors[:_MAX_ERRORS] if isinstance(errors, list) else []
-    readable: list[Json] = [error for error in some if isinstance(error, dict)]
+def _errors(document: Any, form: RecordForm) -> list[Json]:
+    """Return the errors of an answer, each with a `detail`: one or many, or a list of texts for each field at fault."""
+    errors = resolve(document, form.errors_at)
+    errors = document if errors is MISSING else errors
+    some = errors[:_MAX_ERRORS] if isinstance(errors, list) else [errors]
+    readable: list[Json] = [
+        {**error, "detail": next((error[name] for name in form.messages if name in error), None)}
+        for error in some
+        if isinstance(error, dict)
+    ]
+    if not form.errors_at and isinstance(document, dict) and not document.keys() & {"title", *form.messages}:
+        readable = [
+            {"detail": texts[0], "source": name}
+            for name, texts in [*document.items()][:_MAX_ERRORS]
+            if isinstance(texts, list) and texts
+        ]
     return readable or [{}]
 
 
 def _messages(error: Json, said: frozenset[str] | None) -> Json:
-    texts = {"title": error.get("title"), "detail": error.get("detail", error.get("message"))}
+    texts = {"title": error.get("title"), "detail": error.get("detail")}
     messages: Json = {name: kept for name, text in texts.items() if (kept := _kept(text, said)) is not None}
     source = error.get("source")
     if isinstance(source, dict):

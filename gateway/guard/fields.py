@@ -13,6 +13,7 @@ from msgspec import Struct
 from gateway.guard.members import PAGE_NAMES, bounded, page_asked, page_link
 from gateway.vocab.messages import Answer, Headers, Plan
 from gateway.vocab.policy import Route
+from gateway.vocab.record_form import Shown
 from gateway.wire.headers import first, for_client, values
 from gateway.wire.links import LinkRewriter
 
@@ -35,6 +36,8 @@ _LINK = re.compile(r'<([^<>]*)>((?:"(?:[^"\\]|\\.?)*+"?|[^",<])*+)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([a-z ]+)"|([a-z]+))', re.IGNORECASE)
 _RELS = frozenset({"current", "first", "last", "next", "prev", "previous", "self"})
 _MOST_LINKS = 10
+# How a link to another page is written here.
+_MORE = '; rel="next"'
 
 
 class Fields(Struct, frozen=True):
@@ -50,30 +53,30 @@ class Fields(Struct, frozen=True):
     links: LinkRewriter
     is_open: bool
 
-    def leaving(self, document: object) -> Headers:
+    def leaving(self, document: object, shown: Shown | None = None) -> Headers:
         """Return the lines that leave with `document`, which was judged; none where it is plain JSON and that is all.
 
-        None is an answer without a body.
+        `shown` are its records. None is an answer without a body.
         """
         lines = read(self.answer, self.route)
         connection = tuple(line for line in self.answer.headers if line[0] == "connection")
-        records = _records(document)
         passing = for_client((*lines, *connection))
-        beside = [line for name, value in passing for line in self._leaving(name, value, records)]
+        beside = [line for name, value in passing for line in self._leaving(name, value, shown)]
         if document is None:
             return tuple(beside)
         kind = of_type(tuple(line for line in lines if line[0] == "content-type"))
         return (*(kind or _PLAIN), *beside) if beside else kind
 
-    def owes_tag(self, document: object) -> bool:
-        """Tell whether a judged document is a list that gets a tag of our own making instead of the upstream's."""
+    def owes_tag(self, shown: Shown | None) -> bool:
+        """Tell whether what was judged is a list that gets a tag of our own making instead of the upstream's."""
         # A write is done: no condition of its request says anything of it any more.
-        is_judged_read = self.plan.method == "GET" and not self.is_open
-        return is_judged_read and is_list(document) and first(self.answer.headers, "etag") is not None
+        is_judged_list = self.plan.method == "GET" and not self.is_open and shown is not None and shown.is_list
+        return is_judged_list and first(self.answer.headers, "etag") is not None
 
-    def _leaving(self, name: str, value: str, records: object) -> Iterator[tuple[str, str]]:
-        count = len(records) if isinstance(records, list) else 1
-        has_validators = self.is_open or not isinstance(records, list)
+    def _leaving(self, name: str, value: str, shown: Shown | None) -> Iterator[tuple[str, str]]:
+        is_list = shown is not None and shown.is_list
+        count = len(shown.records) if shown is not None and is_list else 1
+        has_validators = self.is_open or not is_list
         match name:
             case "etag" if has_validators:
                 yield name, self.links.tags.marked(value)
@@ -82,15 +85,36 @@ class Fields(Struct, frozen=True):
             case "preference-applied":
                 yield name, value
             case "content-range":
-                if (counted := _content_range(value, self.plan, count)) is not None:
+                if (counted := self._content_range(value, count)) is not None:
                     yield name, counted
             case "x-total-count":
-                if (total := _total(value, self.plan, None, count)) is not None:
+                if (total := self._total(value, None, count)) is not None:
                     yield name, str(total)
             case "link":
-                yield from ((name, link) for link in _links(value, self.plan, self.route, self.links.public_url))
+                yield from ((name, link) for link in self._links(value))
             case _ if name in self.route.answer_headers and name not in _READ:
                 yield name, self.links.reference(value)
+
+    def _links(self, value: str) -> list[str]:
+        return _links(value, self.plan, self.route, self.links.public_url)
+
+    def _total(self, text: str, start: int | None, count: int) -> int | None:
+        if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
+            return None
+        limit, offset = page_asked(self.plan.asked, self.route.form.page_size)
+        pages = [link for line in values(self.answer.headers, "link") for link in self._links(line)]
+        has_more = any(link.endswith(_MORE) for link in pages)
+        return bounded(int(text), limit, offset if start is None else start, count, has_more=has_more)
+
+    def _content_range(self, value: str, count: int) -> str | None:
+        """Return the range of what was judged; None for ranges of bytes, and what is no range."""
+        found = _CONTENT_RANGE.fullmatch(value)
+        if found is None or (found["unit"] or "").strip().lower() == "bytes":
+            return None
+        start = int(found["first"] or 0)
+        total = self._total(found["total"], start if found["first"] else None, count)
+        span = f"{start}-{start + count - 1}" if found["first"] and count else "*"
+        return f"{found['unit'] or ''}{span}/{'*' if total is None else total}"
 
 
 def read(answer: Answer, route: Route) -> Headers:
@@ -115,33 +139,6 @@ def of_type(lines: Headers) -> Headers:
 @lru_cache(maxsize=256)
 def _names(listed: frozenset[str]) -> frozenset[str]:
     return _READ | listed
-
-
-def is_list(document: object) -> bool:
-    """Tell whether a document holds records, and not one."""
-    return isinstance(_records(document), list)
-
-
-def _records(document: object) -> object:
-    return document["data"] if isinstance(document, dict) and "data" in document else document
-
-
-def _total(text: str, plan: Plan, start: int | None, count: int) -> int | None:
-    if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
-        return None
-    limit, offset = page_asked(plan.asked)
-    return bounded(int(text), limit, offset if start is None else start, count)
-
-
-def _content_range(value: str, plan: Plan, count: int) -> str | None:
-    """Return the range of what was judged; None for ranges of bytes, and what is no range."""
-    found = _CONTENT_RANGE.fullmatch(value)
-    if found is None or (found["unit"] or "").strip().lower() == "bytes":
-        return None
-    start = int(found["first"] or 0)
-    total = _total(found["total"], plan, start if found["first"] else None, count)
-    span = f"{start}-{start + count - 1}" if found["first"] and count else "*"
-    return f"{found['unit'] or ''}{span}/{'*' if total is None else total}"
 
 
 def _links(value: str, plan: Plan, route: Route, public_url: str) -> list[str]:

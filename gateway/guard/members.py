@@ -3,14 +3,18 @@
 from math import ceil
 from typing import Any
 
+from msgspec import UNSET
+
 from gateway.vocab.messages import Json, Plan, Query
+from gateway.vocab.record_form import Shown, Tokens
 from gateway.vocab.refusals import Refusal
 from gateway.wire.links import restored
+from gateway.wire.pointer import placed, resolve
 from gateway.wire.target import parse_query, serialise
 
-# Names of the API (docs/upstream.md section 4). Other counts, such as results.all, count everybody's records.
 _PAGE = ("limit", "offset", "current", "total")
-_LINKS = ("current", "first", "last", "next", "prev", "self")
+# The links that say that there is another page.
+_MORE = ("next",)
 # What asks for a page, in this API and in others: sizes, places of the first record, and numbers of pages.
 _SIZES = ("page[limit]", "page[size]", "limit", "per_page", "page_size", "pageSize", "_limit")
 _OFFSETS = ("page[offset]", "offset", "_start")
@@ -18,27 +22,44 @@ _NUMBERS = ("page[number]", "page", "p", "_page")
 PAGE_NAMES = frozenset((*_SIZES, *_OFFSETS, *_NUMBERS))
 
 
-def judged_members(document: Json, plan: Plan, query: frozenset[str], public_url: str, *, has_included: bool) -> Json:
-    """Return of JSON:API's top level what was judged or can hold no record: records, counts of them, and links.
+def judged_members(document: Any, shown: Shown, plan: Plan, query: frozenset[str], public_url: str) -> Any:
+    """Return of a document what was judged or can hold no record: records, counts of them, and links.
 
     `query` are the parameters that a client may send on this route; links lead to `public_url`.
     """
-    records = document["data"]
-    judged: Json = {"data": records}
-    if has_included and "included" in document:
-        judged["included"] = document["included"]
-    meta, links = document.get("meta"), document.get("links")
-    if isinstance(meta, dict) and isinstance(records, list):
-        judged["meta"] = _counts(meta, records, plan.asked) if meta else {}
-    if isinstance(links, dict):
-        judged["links"] = _links(links, plan, query, public_url) if links else {}
+    form = shown.form
+    is_in_array = not shown.is_list and form.is_only_of_list
+    place = form.list_at if shown.is_list or is_in_array else form.record_at
+    content: Any = shown.records if shown.is_list or is_in_array else shown.records[0]
+    if not place:
+        return content
+    judged: Json = {place[0]: content} if len(place) == 1 else placed(None, place, content)
+    if shown.included is not UNSET:
+        judged["included"] = shown.included
+    has_more = None
+    if form.links_at is not None and (form.links_at or shown.is_list):
+        links = resolve(document, form.links_at)
+        if isinstance(links, dict):
+            made = _links(links, form.link_names, plan, query, public_url) if links else {}
+            has_more = any(made.get(name) for name in _MORE)
+            _merge(judged, form.links_at, made)
+    if shown.is_list:
+        _count(document, judged, shown, plan.asked, has_more=has_more)
     return judged
 
 
-def _links(given: Json, plan: Plan, query: frozenset[str], public_url: str) -> Json:
+def _merge(judged: Json, place: Tokens, members: Json) -> None:
+    """Put members into the object at a place."""
+    node = judged
+    for token in place:
+        node = node.setdefault(token, {})
+    node.update(members)
+
+
+def _links(given: Json, names: tuple[str, ...], plan: Plan, query: frozenset[str], public_url: str) -> Json:
     links: Json = {}
     made: dict[str, str | None] = {}
-    for name in _LINKS:
+    for name in names:
         if name in given:
             link = given[name]
             # Of a single page the first is also the current and the last one: made once, it saves 10 us of 15.
@@ -48,52 +69,64 @@ def _links(given: Json, plan: Plan, query: frozenset[str], public_url: str) -> J
     return links
 
 
-def _counts(meta: Json, records: list[Any], asked: Query) -> Json:
-    """Rebuild page and results, counting no more than the customer can have seen or may still ask for."""
-    given = meta.get("page")
+def _count(document: Any, judged: Json, shown: Shown, asked: Query, *, has_more: bool | None) -> None:
+    """Rebuild page and total, counting no more than the customer can have seen or may still ask for."""
+    form = shown.form
+    given = None if form.page_at is None else resolve(document, form.page_at)
     page = {name: given[name] for name in _PAGE if _is_count(given.get(name))} if isinstance(given, dict) else {}
-    results = meta.get("results")
-    total = results.get("total") if isinstance(results, dict) else None
+    total = None if form.total_at is None else resolve(document, form.total_at)
     if not _is_count(total):
         total = None
     limit, offset = page.get("limit"), page.get("offset")
     if not limit or offset is None:
-        asked_limit, asked_offset = page_asked(asked)
+        asked_limit, asked_offset = page_asked(asked, form.page_size)
         limit, offset = limit or asked_limit, asked_offset if offset is None else offset
-    total = None if total is None else bounded(total, limit, offset, len(records))
+    if total is not None:
+        total = bounded(total, limit, offset, len(shown.records), has_more=has_more)
     if "total" in page:
         del page["total"]
         if total is not None and limit:
             page["total"] = ceil(total / limit)
-    counts: Json = {"page": page} if page else {}
-    if total is not None:
-        counts["results"] = {"total": total}
-    return counts
+    for place in (form.page_at, form.total_at):
+        # An object that could hold counts stays, without what is no count.
+        if place and len(place) > 1 and isinstance(document.get(place[0]), dict):
+            judged.setdefault(place[0], {})
+    if page and form.page_at is not None:
+        _merge(judged, form.page_at, page)
+    if total is not None and form.total_at is not None:
+        _merge(judged, form.total_at[:-1], {form.total_at[-1]: total})
 
 
-def page_asked(asked: Query) -> tuple[int | None, int]:
-    """Return how many records a page has and which is its first, as the client asked."""
+def page_asked(asked: Query, page_size: int | None = None) -> tuple[int | None, int | None]:
+    """Return how many records a page has and which is its first, as the client asked; None where nobody knows.
+
+    `page_size` is how many there are where a client does not say.
+    """
     said = dict(asked)
     if not said:
-        return None, 0
+        return page_size, 0
     limit, offset, number = (
         next((found for name in names if (found := _number(said.get(name))) is not None), None)
         for names in (_SIZES, _OFFSETS, _NUMBERS)
     )
+    limit = limit or page_size
     if offset is None:
-        offset = (number - 1) * limit if number and limit else 0
+        offset = 0 if not number or number == 1 else (number - 1) * limit if limit else None
     return limit, offset
 
 
-def bounded(total: int, limit: int | None, offset: int, count: int) -> int | None:
+def bounded(
+    total: int, limit: int | None, offset: int | None, count: int, *, has_more: bool | None = None
+) -> int | None:
     """Return a total that counts no more than the customer can have seen or may still ask for.
 
     A page of `count` records that is not full is the last one: the records before it and on it are all there are. Of a
-    page behind the end only that much is known, that it is empty: None.
+    page behind the end only that much is known, that it is empty: None. Where nobody says how many records a page has,
+    `has_more` says whether there is another one, and of the last of several pages (`offset` None) nothing is known.
     """
-    if limit and count >= limit:
+    if (limit and count >= limit) or (not limit and has_more):
         return total
-    return None if offset > 0 and not count else min(total, offset + count)
+    return None if offset is None or (offset > 0 and not count) else min(total, offset + count)
 
 
 def _is_count(value: Any) -> bool:

@@ -6,6 +6,7 @@ It looks at no record: whose the record is must be known before anything is said
 from gateway.guard.envelope import explained
 from gateway.vocab.messages import READS, Answer, Checked, Headers, Plan
 from gateway.vocab.policy import Access
+from gateway.vocab.record_form import MOLTIN, RecordForm
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import read_answer
 from gateway.wire.headers import of_refusal, retry_after
@@ -31,7 +32,7 @@ def unable(status: int, headers: Headers) -> Refusal | None:
     return Refusal(Code.UPSTREAM_FAILED, f"upstream answered {status}") if status >= 500 else None  # noqa: PLR2004
 
 
-def judged_status(answer: Answer, access: Access, plan: Plan) -> Checked | Refusal:
+def judged_status(answer: Answer, access: Access, plan: Plan, form: RecordForm = MOLTIN) -> Checked | Refusal:
     """Return what leaves of an answer to a judged request that is no success with a document."""
     status = answer.status
     if status in _NO_CONTENT and not answer.body and plan.method not in READS:
@@ -42,21 +43,23 @@ def judged_status(answer: Answer, access: Access, plan: Plan) -> Checked | Refus
         # Whatever is said of a record that may be somebody's would tell it from one that is not there.
         return Refusal(Code.RECORD_NOT_FOUND, f"upstream answered {status}")
     if status >= 400:  # noqa: PLR2004
-        return refused(answer, None if access.is_open else plan)
+        return refused(answer, None if access.is_open else plan, form)
     if status < 300 or plan.method in READS:  # noqa: PLR2004
         return Refusal(Code.UPSTREAM_INVALID, f"upstream answered {status}")
     return Refusal(Code.WRITE_UNCONFIRMED, f"upstream answered {status} to a write")
 
 
-def relayed_error(answer: Answer) -> Checked | Refusal:
+def relayed_error(answer: Answer, form: RecordForm = MOLTIN) -> Checked | Refusal:
     """Return what leaves of an error on an open route: the status and the messages, in the envelope of every error."""
-    return unable(answer.status, answer.headers) or refused(answer, None)
+    return unable(answer.status, answer.headers) or refused(answer, None, form)
 
 
-def refused(answer: Answer, plan: Plan | None) -> Checked:
+def refused(answer: Answer, plan: Plan | None, form: RecordForm = MOLTIN) -> Checked:
     """Return the gateway's envelope for a client error, with what could be read of its messages (`explained`)."""
     document = None
     if len(answer.body) <= ERROR_LIMIT:
         read = read_answer(answer, ERROR_LIMIT)
         document = None if isinstance(read, Refusal) else read
-    return Checked(answer.status, explained(answer.status, document, plan), of_refusal(answer.status, answer.headers))
+    return Checked(
+        answer.status, explained(answer.status, document, plan, form), of_refusal(answer.status, answer.headers)
+    )

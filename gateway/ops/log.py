@@ -12,6 +12,11 @@ import msgspec
 
 from gateway.ops.outlet import Outlet
 from gateway.vocab.events import (
+    AnswerUnfit,
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -104,11 +109,8 @@ class EventLog:
         debug: bool = False,
         on_lost: Callable[[int], None] = lambda _: None,
     ) -> None:
-        if not _KEY_BYTES_LEAST <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
-            raise ValueError(f"the log key must have {_KEY_BYTES_LEAST} to {hashlib.blake2b.MAX_KEY_SIZE} bytes")
         self._stream: Final = stream
         self._now: Final = now
-        self._debug: Final = debug
         self._on_lost: Final = on_lost
         # Lines of which the log does not know yet that they are lost; an outlet's thread tells of some.
         self._lost = 0
@@ -116,8 +118,15 @@ class EventLog:
         self._insist: Final = stream.insist if isinstance(stream, Outlet) else stream.write
         if isinstance(stream, Outlet):
             stream.on_lost = self._count_lost
+        self.configure(key, debug=debug)
+
+    def configure(self, key: bytes, *, debug: bool) -> None:
+        """Hide customer ids by another key from now on, and say details or not."""
+        if not _KEY_BYTES_LEAST <= len(key) <= hashlib.blake2b.MAX_KEY_SIZE:
+            raise ValueError(f"the log key must have {_KEY_BYTES_LEAST} to {hashlib.blake2b.MAX_KEY_SIZE} bytes")
+        self._debug = debug
         # Customers come back, and the hash is the dearest part of a line.
-        self._pseudonym: Final = lru_cache(_CUSTOMERS)(partial(_pseudonym, key))
+        self._pseudonym = lru_cache(_CUSTOMERS)(partial(_pseudonym, key))
 
     def __call__(self, event: Event) -> None:
         """Write one line for the event; what only metrics count, or a request's line tells, is one at debug only."""
@@ -160,7 +169,7 @@ class EventLog:
             with self._counting:
                 self._lost += lost
 
-    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901, PLR0912 - a case for each event
+    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901, PLR0912, PLR0915 - a case for each
         fields: dict[str, Any]
         match event:
             case RequestDone():
@@ -169,6 +178,10 @@ class EventLog:
                 fields = {"id": _short(event.request_id), "route": event.route}
                 # Details of a violation quote ids of somebody else.
                 name, fields = "guard_violated", fields | ({"detail": _short(event.detail)} if self._debug else {})
+            case AnswerUnfit():
+                # Its details are sentences of ours, with names of the routing file in them at most.
+                name, fields = "answer_unfit", {"id": _short(event.request_id), "route": event.route}
+                fields |= {"detail": _short(event.detail)}
             case RouteClosed():
                 name, fields = "route_closed", {"route": event.route}
             case LoginDone():
@@ -204,6 +217,13 @@ class EventLog:
                 name = "worker_lost"
             case ConnectionsRefused():
                 name, fields = "connections_refused", {"count": event.count, "limit": event.limit}
+            case ConfigFault() | ConfigChange():
+                name = "config_fault" if isinstance(event, ConfigFault) else "config_change"
+                fields = {"what": _short(event.what)}
+            case ConfigReload():
+                name, fields = "config_reload", {"outcome": event.outcome, "version": event.version}
+            case ConfigInForce():
+                name, fields = "config_in_force", {"version": event.version}
             case Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:

@@ -20,6 +20,11 @@ from prometheus_client.utils import floatToGoString
 from prometheus_client.values import MultiProcessValue
 
 from gateway.vocab.events import (
+    AnswerUnfit,
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -47,9 +52,10 @@ _CODES: Final = frozenset(Code.__members__)
 _OUTCOMES: Final = frozenset({"granted", "refused", "throttled", "overloaded", "failed"})
 _REASONS: Final = frozenset({"untrusted", "malformed", "too_large", "late"})
 _SHARES: Final = frozenset({"route", "client", "relays", "all"})
-_WORK: Final = frozenset({"registration", "password_change"})
+_WORK: Final = frozenset({"registration", "password_change", "reset", "new_password"})
 _COUNTED_BY: Final = frozenset({"address", "email", "customer"})
 _WHYS: Final = frozenset({"silent", "died", "unready"})
+_RELOADS: Final = frozenset({"swapped", "unchanged", "refused"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
@@ -61,6 +67,7 @@ _bucket: Final = partial(bisect_left, _BUCKETS)
 _SUM: Final = "sum"
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 _EXPIRES_AT: Final = "gateway_credential_expires_at_seconds"
+_LOG_OUTS_AT: Final = "gateway_revocations_at_seconds"
 _SECONDS: Final = "gateway_request_seconds"
 _UPSTREAM_SECONDS: Final = "gateway_upstream_seconds"
 _LABELS: Final = {_SECONDS: ("route",), _UPSTREAM_SECONDS: ("route", "upstream")}
@@ -112,6 +119,12 @@ class Metrics:
         self._violations: Final = Counter(
             "gateway_isolation_violations_total",
             "Answers withheld because they held somebody else's record.",
+            ("route",),
+            registry=registry,
+        )
+        self._unfit: Final = Counter(
+            "gateway_unfit_answers_total",
+            "Answers withheld because they have another form than the routing file says.",
             ("route",),
             registry=registry,
         )
@@ -176,8 +189,30 @@ class Metrics:
             "Connections of clients beyond the limit, closed at once.",
             registry=registry,
         )
+        self._reloads: Final = Counter(
+            "gateway_config_reloads_total",
+            "Times that the configuration was read again.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._store_up: Final = Gauge(
+            "gateway_store_up",
+            "1 while the store answers, 0 while it does not, for one worker at least.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self._log_outs: Final = Gauge(
+            "gateway_revocations",
+            "Sessions and customers that are known to be logged out, of the worker that knows most.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._log_outs_at: Gauge | None = None
+        self._channel: Gauge | None = None
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
+        # For the same reason.
+        self._version: Gauge | None = None
 
     def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case for each event
         """Count the event."""
@@ -186,6 +221,8 @@ class Metrics:
                 self.count_requests([event])
             case GuardViolated():
                 self._violations.labels(event.route).inc()
+            case AnswerUnfit():
+                self._unfit.labels(event.route).inc()
             case RouteClosed():
                 self._closed.labels(event.route).set(1)
             case LoginDone():
@@ -211,7 +248,11 @@ class Metrics:
                 self._workers_lost.labels(_known(event.why, _WHYS)).inc()
             case ConnectionsRefused():
                 self._refused.inc(event.count)
-            case NoProxyTrusted() | Lifecycle() | EmailShared():
+            case ConfigReload():
+                self._reloads.labels(_known(event.outcome, _RELOADS)).inc()
+            case ConfigInForce():
+                self._keep_version(int(event.version, 16))
+            case NoProxyTrusted() | Lifecycle() | EmailShared() | ConfigFault() | ConfigChange():
                 pass
             case _:
                 assert_never(event)
@@ -236,6 +277,31 @@ class Metrics:
         """Know how late the event loop came."""
         self._lag.set(seconds)
 
+    def set_store(self, is_up: bool, log_outs: int) -> None:  # noqa: FBT001 - what the live view tells
+        """Know whether the store answers now, and how many log-outs are known."""
+        self._store_up.set(is_up)
+        self._log_outs.set(log_outs)
+        if is_up:
+            if self._log_outs_at is None:
+                self._log_outs_at = Gauge(
+                    _LOG_OUTS_AT,
+                    "When the store was last heard of, in epoch seconds; of the worker that has not for longest.",
+                    registry=self._registry,
+                    multiprocess_mode="livemin",
+                )
+            self._log_outs_at.set(self._now())
+
+    def set_channel(self, is_up: bool) -> None:  # noqa: FBT001 - what the live view tells
+        """Know whether the store tells of log-outs by itself."""
+        if self._channel is None:
+            self._channel = Gauge(
+                "gateway_revocations_channel_up",
+                "1 while the store tells of log-outs as they happen, 0 while they are only asked for, for one worker.",
+                registry=self._registry,
+                multiprocess_mode="livemin",
+            )
+        self._channel.set(is_up)
+
     def count_lost_line(self, count: int = 1) -> None:
         """Count log lines that could not be written; `EventLog` takes this as `on_lost`."""
         self._lines_lost.inc(count)
@@ -259,6 +325,17 @@ class Metrics:
                 multiprocess_mode="livemin",
             )
         self._expires_at.labels(event.upstream, event.credential).set(event.expires_at)
+
+    def _keep_version(self, version: int) -> None:
+        if self._version is None:
+            self._version = Gauge(
+                "gateway_config_version",
+                "The version of the configuration in force, as a number: equal wherever the same one is.",
+                registry=self._registry,
+                # A label for it would leave a series behind with each reload.
+                multiprocess_mode="liveall",
+            )
+        self._version.set(version)
 
     def _fault(self, what: str) -> str:
         if len(self._faults_seen) < _FAULTS_MOST:
@@ -305,9 +382,9 @@ class _Times:
 
 
 class _Shown(Collector):
-    """The families of a source as they are shown: with histograms, and the seconds until the credential expires.
+    """The families of a source as they are shown: with histograms, and the seconds to and since what has a time.
 
-    Those are computed from the stored expiry when somebody asks, for gauges with a function do not exist in
+    Those are computed from the stored times when somebody asks, for gauges with a function do not exist in
     multiprocess mode.
     """
 
@@ -329,6 +406,13 @@ class _Shown(Collector):
                         (sample.labels["upstream"], sample.labels["credential"]), sample.value - self._now()
                     )
                 yield left
+            for sample in family.samples:
+                if family.name == _LOG_OUTS_AT:
+                    yield GaugeMetricFamily(
+                        "gateway_revocations_age_seconds",
+                        "Seconds since the store was last heard of: as old is what is known of log-outs.",
+                        value=self._now() - sample.value,
+                    )
 
 
 def _histogram(family: Metric, labels: tuple[str, ...]) -> HistogramMetricFamily:

@@ -4,14 +4,16 @@ It does not send, and it does not know what a single rule does.
 """
 
 from abc import abstractmethod
+from dataclasses import replace
 from functools import lru_cache
 from operator import itemgetter
 
-from msgspec.structs import replace
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict
 
+from gateway.scope import addressing
 from gateway.scope.names import fold, is_reserved
-from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Request, Target, Whose
+from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
 from gateway.vocab.policy import Access, Address, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.client_address import forwarding_lines
@@ -19,6 +21,7 @@ from gateway.wire.headers import CONDITIONAL, CONDITIONS, GATEWAY, content_codin
 from gateway.wire.nothing import tells_nothing
 from gateway.wire.owners import names_another
 from gateway.wire.pointer import Reading, owner_at, split
+from gateway.wire.records import shown
 from gateway.wire.target import serialise
 
 _NAME = itemgetter(0)
@@ -84,20 +87,24 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     `public` says under which URL the client asked, `pseudonym` who we are in Via.
     """
     query = target.query
-    draft = Draft(target, query, document)
+    form = route.form
+    begun = Draft(target, query, document, form=form)
     refusal = _check_override(target) if access.is_open else _check_query(route, target)
     if refusal is not None:
         return refusal
-    if route.sends_to is not None:
-        located = _located(route, route.sends_to, whose, target)
-        if isinstance(located, Refusal):
-            return located
-        draft = replace(draft, record=located)
+    draft = begun if route.sends_to is None else _located(route, route.sends_to, whose, begun)
     for rule in access.scope:
-        narrowed = rule.apply(draft, whose)
-        if isinstance(narrowed, Refusal):
-            return narrowed
-        draft = narrowed
+        if isinstance(draft, Refusal):
+            return draft
+        draft = rule.apply(draft, whose)
+    if isinstance(draft, Refusal):
+        return draft
+    path, upstream_query = target.path, draft.query
+    if form.rewrites_paths and route.sends_to is None:
+        address = _addressed(route, draft)
+        if isinstance(address, Refusal):
+            return address
+        path, upstream_query = address
     buffered = is_buffered(route, access)
     method = "GET" if buffered and request.method == "HEAD" else request.method
     sends_body = request.method not in READS
@@ -116,8 +123,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
             return Refusal(Code.CONDITION_FORBIDDEN, "a condition on a collection that nothing narrows")
     return Plan(
         method=method,
-        path=target.path,
-        query=draft.query,
+        path=path,
+        query=upstream_query,
         asked=query,
         headers=(*headers, *forwarding_lines(request.peer, public), via(request.protocol, pseudonym)),
         document=draft.document,
@@ -125,6 +132,16 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         narrowed=draft.narrowed,
         conditions=conditions,
     )
+
+
+def _addressed(route: Route, draft: Draft) -> tuple[str, Query] | Refusal:
+    """Return where the upstream has what a request names, in a form in which that is not the path as it came."""
+    target, form = draft.target, draft.form
+    if route.is_tail:
+        return (f"{target.path}/" if target.has_slash else target.path), draft.query
+    if route.names_a_record:
+        return addressing.record(target.segments, draft.query, form)
+    return addressing.with_slash(target.path, form), draft.query
 
 
 def _check_override(target: Target) -> Refusal | None:
@@ -148,12 +165,13 @@ def _check_query(route: Route, target: Target) -> Refusal | None:
     return None
 
 
-def _located(route: Route, sends_to: Address, whose: Whose, target: Target) -> tuple[str, str] | Refusal:
-    """Return where the upstream has the record of a request, and its id."""
-    if any(is_reserved(name, route.reserved) for name, _ in target.query):
+def _located(route: Route, sends_to: Address, whose: Whose, draft: Draft) -> Draft | Refusal:
+    """Return the draft with where the upstream has the record of a request, and its id."""
+    if any(is_reserved(name, route.reserved) for name, _ in draft.query):
         # A second one beside ours would be for the upstream to choose from.
         return Refusal(Code.QUERY_NOT_ALLOWED, "a parameter by which the record itself is asked for", source="query")
-    return serialise(*sends_to(whose.parameters)), whose.parameters.get(sends_to.record, "")
+    there = serialise(*sends_to(whose.parameters)), whose.parameters.get(sends_to.record, "")
+    return structs.replace(draft, record=there)
 
 
 @lru_cache(maxsize=64)
@@ -170,16 +188,22 @@ def _passing(
 
 def judge_parent(parent: Parent, answer: Lookup) -> Refusal | None:
     """Say whether a looked-up record allows the plan that depends on it; "not yours" and "not there" are the same."""
-    if answer.status != 200 or not isinstance(answer.document, dict):  # noqa: PLR2004 - HTTP's own number
+    form = parent.form
+    if answer.status != 200:  # noqa: PLR2004 - HTTP's own number
         return Refusal(Code.RECORD_NOT_FOUND, f"parent answered {answer.status}")
-    if tells_nothing(answer.status, answer.document):
+    if tells_nothing(answer.status, answer.document, form):
         return Refusal(Code.RECORD_NOT_FOUND, "parent answered no record")
-    record = answer.document.get("data")
-    if not isinstance(record, dict) or owner_at(record, ("id",)) != parent.record_id:
+    found = shown(answer.document, form, expects_one=True)
+    if isinstance(found, Refusal):
+        return replace(found, code=Code.RECORD_NOT_FOUND)
+    if found.is_list:
+        return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered many records", violation=True)
+    record = found.records[0]
+    if owner_at(record, form.id_at, form.ids) != parent.record_id:
         return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered another record", violation=bool(record))
-    if names_another(record, parent.owner, tuple(map(split, parent.also)), parent.below):
+    if names_another(record, parent.owner, tuple(map(split, parent.also)), parent.below, form.ids):
         return Refusal(Code.RECORD_NOT_FOUND, "parent names somebody else")
-    owner = owner_at(record, split(parent.pointer))
+    owner = owner_at(record, split(parent.pointer), form.ids)
     if owner is Reading.NOBODY:
         return None if parent.guest else Refusal(Code.RECORD_NOT_FOUND, "parent has no owner")
     if parent.owner is not None and owner == parent.owner:

@@ -16,11 +16,13 @@ def make_admin(
     ready: Check,
     render_metrics: Callable[[], Awaitable[tuple[bytes, str]]],
     dump: Callable[[], str],
+    version: Callable[[], str],
     *,
     is_handed: bool = False,
 ) -> web.Application:
     """Return the application: `ready` names each condition and says if it holds, `dump` shows the configuration.
 
+    `version` says what the configuration in force is called.
     Where connections are handed over each is for one request: whoever hands out the next one knows who is well.
     """
 
@@ -35,6 +37,7 @@ def make_admin(
             200 if good else 503,
             {
                 "status": "ready" if good else "not ready",
+                "configuration": version(),
                 "conditions": {name: state is True for name, state in found.items()},
                 **({"degraded": degraded} if degraded else {}),
             },

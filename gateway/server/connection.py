@@ -25,7 +25,7 @@ from gateway.server.parser import (
     is_too_large,
     make_parser,
 )
-from gateway.server.peer import Peer
+from gateway.server.peer import Peer, Peers
 from gateway.server.replies import Closing, render, reply_head
 from gateway.vocab.events import RequestDone
 from gateway.vocab.messages import Request, Trace
@@ -82,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
         "_loop",
         "_parser",
         "_peer",
+        "_peers",
         "_timer",
         "is_half_closed",
         "transport",
@@ -92,11 +93,12 @@ class ClientConnection(asyncio.Protocol):
         self._edge = edge
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
-        self._parser = make_parser(self, self._loop, edge.heads)
+        heads = edge.serving.heads
+        self._parser = make_parser(self, self._loop, heads)
         self._ahead: deque[tuple[RawRequestMessage, Payload] | Code] = deque()
         self._exchange: Exchange | None = None
         self._framing = FramingLimit()
-        self._heads = HeadLimit(edge.heads.total)
+        self._heads = HeadLimit(heads.total)
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = 0.0
         self._is_deaf = False
@@ -105,6 +107,7 @@ class ClientConnection(asyncio.Protocol):
         # None while nothing has come at all.
         self._is_in_head: bool | None = None
         self._is_lingering = False
+        self._peers = edge.serving.peers
         self._peer = Peer(UNKNOWN, is_heard=False)
         self.transport: asyncio.Transport | None = None
         self.writing_paused = False
@@ -126,8 +129,8 @@ class ClientConnection(asyncio.Protocol):
         """Keep who it is, and wait for a request; `peer` is known where a proxy has said whose connection it is."""
         self.transport = cast("asyncio.Transport", transport)
         self._keeper.came(self)
-        self._peer = peer or self._edge.peers.connected(transport.get_extra_info("peername"))
-        self._expect_within(self._edge.keepalive)
+        self._peer = peer or self._peers.connected(transport.get_extra_info("peername"))
+        self._expect_within(self._edge.serving.keepalive)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and begin with the next request if its turn has come."""
@@ -223,7 +226,7 @@ class ClientConnection(asyncio.Protocol):
             self._finish(lingers=has_rest or bool(self._ahead) or self._is_deaf)
             return
         self._parser.message_consumed()
-        self._expect_within(self._edge.keepalive)
+        self._expect_within(self._edge.serving.keepalive)
         if self._is_full and len(self._ahead) <= AHEAD_MOST // 2:
             self._is_full = False
             # What was read while it was full.
@@ -236,7 +239,7 @@ class ClientConnection(asyncio.Protocol):
 
     def is_about_to_ask(self, within: float) -> bool:
         """Tell whether it is new: nothing has come on it, and it has been there for less than so many seconds."""
-        return self._is_in_head is None and self._loop.time() < self._deadline - self._edge.keepalive + within
+        return self._is_in_head is None and self._loop.time() < self._deadline - self._edge.serving.keepalive + within
 
     def close(self) -> None:
         """End. A request under way is cut off; a client that can still read its last reply is left to do so."""
@@ -308,9 +311,12 @@ class ClientConnection(asyncio.Protocol):
             self._refuse_unreadable(one)
             return
         message, payload = one
+        peers = edge.serving.peers
+        if peers is not self._peers and not self._is_trusted_still(peers):
+            return
         peer = self._peer.address
-        if edge.peers.header in message.headers:
-            peer = edge.peers.client(self._peer, message.headers.getall(edge.peers.header))
+        if peers.header in message.headers:
+            peer = peers.client(self._peer, message.headers.getall(peers.header))
         protocol = "1.0" if message.version == HttpVersion10 else "1.1"
         request = edge.request(message.method, message.path, message.raw_headers, peer, protocol)
         body = _NO_BODY if payload is EMPTY_PAYLOAD else self._body_of(message, request, payload)
@@ -327,6 +333,18 @@ class ClientConnection(asyncio.Protocol):
             exchange.refuse(Refusal(Code.WEBSOCKET_UNSUPPORTED))
         else:
             exchange.begin()
+
+    def _is_trusted_still(self, peers: Peers) -> bool:
+        """Know who it is, where others are trusted than when it connected; end it where nobody can vouch for that."""
+        transport = self.transport
+        anew = None if transport is None else peers.anew(self._peer, transport.get_extra_info("peername"))
+        if anew is None:
+            self._ahead.clear()
+            self._is_deaf = True
+            self.cut_off()
+            return False
+        self._peers, self._peer = peers, anew
+        return True
 
     def _drop_behind(self, messages: Sequence[Begun]) -> None:
         """Forget the requests of this read that stand behind a body whose framing is not to be trusted, and it."""
@@ -350,7 +368,7 @@ class ClientConnection(asyncio.Protocol):
     def _refuse_unreadable(self, code: Code) -> None:
         edge, request_id = self._edge, new_id()
         reply = render(Refusal(code))
-        lines = with_cors(reply.headers, edge.snapshot(), ())
+        lines = with_cors(reply.headers, edge.serving.snapshot, ())
         head = reply_head(reply.status, lines, request_id, len(reply.body), edge.now(), _UNREADABLE, is_last=True)
         if self.transport is not None:
             self.transport.write(head + reply.body)
@@ -388,7 +406,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._exchange is not None:
             # An exchange has limits of its own; when it is through this is set anew.
-            self._deadline = self._loop.time() + self._edge.keepalive
+            self._deadline = self._loop.time() + self._edge.serving.keepalive
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._check_time)
         elif transport.get_write_buffer_size():

@@ -1,4 +1,4 @@
-"""What all connections of clients share: the flow, the pools, the clocks, and the count of requests in flight.
+"""What all connections of clients share: what they are served with, the clocks, and the count of requests in flight.
 
 It decides nothing about a request.
 """
@@ -8,6 +8,7 @@ import random
 import socket
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -22,7 +23,6 @@ from gateway.vocab.events import Emit
 from gateway.vocab.messages import Headers, Request
 from gateway.vocab.policy import HeadLimits
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.client_address import Proxies
 from gateway.wire.headers import request_id
 from gateway.wire.lines import RawHeaders
 
@@ -34,45 +34,57 @@ _RESET = struct.pack("ii", 1, 0)
 _FEW = 4
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What requests are served with: one configuration, compiled, and what it made. Each keeps what it began with.
+
+    `keepalive` is how long a connection without a request is kept, in seconds; `heads` is how large heads may be. So
+    many `half_closed` clients are heard out, by default a quarter of what the connections of all `pools` are;
+    those stand there by upstream.
+    """
+
+    snapshot: Snapshot
+    flow: Flow
+    pools: Mapping[str, ConnectionPool]
+    peers: Peers
+    keepalive: float = 75.0
+    heads: HeadLimits = field(default_factory=HeadLimits)
+    half_closed: int | None = None
+
+
 class Edge:
     """The clients' side as a whole. `now` is epoch time, `clock` monotonic, both in seconds.
 
-    `keepalive` is how long a connection without a request is kept, in seconds; `heads` is how large heads may be.
-    So many `half_closed` clients are heard out, by default a quarter of what the upstreams' connections are. Without
-    `peers` no proxy is trusted.
+    `serving` is what the next request is served with; only `swap` changes it.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what the wiring has made
+    def __init__(
         self,
-        flow: Flow,
-        pools: Mapping[str, ConnectionPool],
+        serving: Serving,
         outbox: Outbox,
-        snapshot: Callable[[], Snapshot],
         emit: Emit,
         now: Callable[[], float],
         clock: Callable[[], float],
-        keepalive: float = 75.0,
         timeouts: ClientTimeouts = CLIENT_TIMEOUTS,
-        heads: HeadLimits = HeadLimits(),  # noqa: B008 - a frozen value
-        half_closed: int | None = None,
-        peers: Peers | None = None,
     ) -> None:
-        self.flow: Final = flow
-        self.pools: Final = pools
+        self.serving = serving
         self.outbox: Final = outbox
-        self.snapshot: Final = snapshot
         self.emit: Final = emit
         self.now: Final = now
         self.clock: Final = clock
-        self.keepalive: Final = keepalive
         self.timeouts: Final = timeouts
-        self.heads: Final = heads
-        most = max(1, sum(pool.most for pool in pools.values()) // 4) if half_closed is None else half_closed
-        self.half_closed: Final = HalfClosed(most, max(pool.timeouts.first_byte for pool in pools.values()))
-        self.peers: Final = peers or Peers(Proxies(), emit)
+        self.half_closed: Final = HalfClosed()
+        self.swap(serving)
         self.is_draining = False
         self._in_flight = 0
         self._is_idle: asyncio.Event | None = None
+
+    def swap(self, serving: Serving) -> None:
+        """Serve with this from the next request on; those in flight keep what they have."""
+        self.serving = serving
+        pools = serving.pools.values()
+        most = max(1, sum(one.most for one in pools) // 4) if serving.half_closed is None else serving.half_closed
+        self.half_closed.limit(most, max(one.timeouts.first_byte for one in pools))
 
     async def drained(self) -> None:
         """Wait until no request is in flight."""
@@ -103,7 +115,7 @@ class Edge:
 
     def request(self, method: str, target: str, raw_headers: RawHeaders, peer: str, protocol: str = "1.1") -> Request:
         """Return what aiohttp's parser took down as the value that decisions are made of."""
-        snapshot = self.snapshot()
+        snapshot = self.serving.snapshot
         headers = snapshot.lines.read(raw_headers)
         client_id = request_id(headers)
         if client_id is not None and snapshot.keeps_request_ids:

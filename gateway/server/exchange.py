@@ -15,7 +15,7 @@ from typing import Final
 from gateway import relay
 from gateway.carrying.call import UNACCEPTED, Call, Carrier, Upload, Uploads
 from gateway.carrying.fetch import is_announced_above
-from gateway.decision import Decided, Later, Ready, Snapshot
+from gateway.decision import Decided, Later, Ready
 from gateway.guard import core as guard
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
@@ -70,7 +70,7 @@ class Exchange:
     ) -> None:
         self._client = client
         self._edge = edge
-        self._snapshot: Snapshot = edge.snapshot()
+        self._snapshot, self._flow, self._pools = edge.serving.snapshot, edge.serving.flow, edge.serving.pools
         self._request = request
         self._body = body
         self._closing = closing
@@ -83,7 +83,7 @@ class Exchange:
     def begin(self) -> None:
         """Decide the request and go on with it."""
         try:
-            self._go_on(self._edge.flow.decide(self._snapshot, self._request, self._body, self._trace))
+            self._go_on(self._flow.decide(self._snapshot, self._request, self._body, self._trace))
         except Exception as error:  # noqa: BLE001 - the last resort: a bug is answered, counted and named, never shown
             self.failed(error)
 
@@ -154,7 +154,7 @@ class Exchange:
                 upload, headers = Upload.SIZED, (*headers, ("content-length", str(self._body.length)))
         of = (route.name, self._trace.counts_for)
         call = Call(ready.plan.method, ready.target, headers, ready.body, upload, not ready.buffered, *of)
-        self._edge.pools[route.upstream].send(call, self)
+        self._pools[route.upstream].send(call, self)
 
     def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """Take all of an answer that came at once."""
@@ -169,7 +169,7 @@ class Exchange:
                 self._too_large()
             else:
                 answer = Answer(status, headers, body)
-                self._go_on(self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace))
+                self._go_on(self._flow.conclude(self._snapshot, self._ready, answer, self._trace))
             return
         self.answered(status, headers)
         if body and self._state in _TAKING:
@@ -184,7 +184,7 @@ class Exchange:
         self._answer_status, self._headers = status, headers
         if status in UNACCEPTED:
             self._release()
-            self._go_on(self._edge.flow.rejected(self._ready))
+            self._go_on(self._flow.rejected(self._ready))
             return
         if not self._ready.buffered and (whole := relay.without_range(self._ready, status, headers)) is not None:
             self._release()
@@ -296,19 +296,19 @@ class Exchange:
         answer = Answer(self._answer_status, self._headers, b"".join(self._pieces))
         head = self._head
         if head is None:
-            return self._edge.flow.conclude(self._snapshot, self._ready, answer, self._trace)
+            return self._flow.conclude(self._snapshot, self._ready, answer, self._trace)
         if head.inflates and not head.is_error:
             if not answer.body:
                 return relay.empty(self._request.method, answer.status, head.headers)
             return relay.inflated(self._snapshot, self._ready, answer, head, self._limit)
-        return relay.error_reply(answer)
+        return relay.error_reply(answer, self._ready.admission.route.form)
 
     # The client's body
 
     def wanted(self, uploads: Uploads) -> None:
         """Upload the body: the head has left."""
         limit = self._ready.admission.route.stream_limit
-        idle = self._edge.pools[self._ready.admission.route.upstream].timeouts.idle
+        idle = self._pools[self._ready.admission.route.upstream].timeouts.idle
         sending = upload(self._body, limit, idle, uploads, self)
         self._uploading = asyncio.get_running_loop().create_task(sending, name="upload")
 

@@ -27,14 +27,18 @@ class HalfClosedClient(Protocol):
 
 
 class HalfClosed:
-    """At most `most` clients of one worker; each must have the beginning of its reply within so many seconds."""
+    """Clients of one worker that are watched, none before a limit is set."""
 
-    def __init__(self, most: int, begin_within: float) -> None:
-        self._most = most
-        self._begin_within = begin_within
+    def __init__(self) -> None:
+        self._most = 0
+        self._begin_within = 0.0
         self._poll = select.poll()
         self._watched: dict[int, tuple[HalfClosedClient, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
+
+    def limit(self, most: int, begin_within: float) -> None:
+        """Take at most `most` clients; each must have the beginning of its reply within so many seconds."""
+        self._most, self._begin_within = most, begin_within
 
     def take(self, client: HalfClosedClient) -> bool:
         """Watch a client, anew where its next reply is due; False where there are too many, or it has gone."""

@@ -95,7 +95,7 @@ class Listener:
     def _make(self) -> asyncio.BaseProtocol:
         if self._crowd.is_full(len(self._connections)):
             return self._crowd.make()
-        return (ProxiedConnection if self._edge.peers.speaks_proxy else ClientConnection)(self._edge, self)
+        return (ProxiedConnection if self._edge.serving.peers.speaks_proxy else ClientConnection)(self._edge, self)
 
     # Connections call these.
 

@@ -13,10 +13,14 @@ from gateway.wire.client_address import UNKNOWN, Proxies, plain_address
 
 
 class Peer(Struct, frozen=True):
-    """Whose connection it is; `is_heard` says that a header may tell of somebody behind it."""
+    """Whose connection it is; `is_heard` says that a header may tell of somebody behind it.
+
+    `is_nameless`: a proxy vouches for nobody on it, so that no header on it is ever heard.
+    """
 
     address: str
     is_heard: bool
+    is_nameless: bool = False
 
 
 class Peers:
@@ -38,6 +42,12 @@ class Peers:
     def named(self, address: str) -> Peer:
         """Return who has this address, in its one spelling."""
         return Peer(address, self._proxies.trusts(address))
+
+    def anew(self, peer: Peer, peername: Any) -> Peer | None:
+        """Return who connected while others were trusted; None where it is no longer trusted to say who that is."""
+        if self.speaks_proxy and not self.connected(peername).is_heard:
+            return None
+        return peer if peer.is_nameless else self.named(peer.address)
 
     def client(self, peer: Peer, lines: Sequence[str]) -> str:
         """Return the address of a request's client, given the lines of the header that is to tell it."""

@@ -32,7 +32,7 @@ class ProxiedConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._made_at = asyncio.get_running_loop().time()
         self._keeper.came(self)
-        self._peer = self._edge.peers.connected(transport.get_extra_info("peername"))
+        self._peer = self._edge.serving.peers.connected(transport.get_extra_info("peername"))
         if not self._peer.is_heard:
             # Who has left already, as load balancers do that only look whether the port is there, has no address more.
             if self._peer.address != UNKNOWN:
@@ -57,10 +57,12 @@ class ProxiedConnection(asyncio.Protocol):
         rest, self._held = self._held[found.size :], b""
         self._stop_timer()
         # Whom it does not name it does not vouch for: a header in what it passes on may be anybody's.
-        peer = Peer(self._peer.address, is_heard=False)
+        peer = Peer(self._peer.address, is_heard=False, is_nameless=True)
+        if found.address is not None:
+            peer = self._edge.serving.peers.named(found.address)
         connection = ClientConnection(self._edge, self._keeper)
         transport.set_protocol(connection)
-        connection.connection_made(transport, peer if found.address is None else self._edge.peers.named(found.address))
+        connection.connection_made(transport, peer)
         self._keeper.went(self)
         if rest:
             connection.data_received(rest)

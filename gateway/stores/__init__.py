@@ -7,17 +7,22 @@ open one, nor does a gateway whose upstream keeps the passwords.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.stores.location import check_sqlite, scheme_of, sqlite_path
-from gateway.stores.ports import CredentialStore, Registration, StoreFileLost, StoreUnavailable
+from gateway.stores.ports import CredentialStore, Registration, SessionStore, StoreUnavailable
 from gateway.stores.postgres_url import check_postgres
 from gateway.stores.watch import Mark, check_same, mark, network_file_system
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 __all__ = [
     "STORES",
     "CredentialStore",
     "Mark",
     "Registration",
+    "SessionStore",
     "StoreUnavailable",
     "at_own_risk",
     "check_url",
@@ -29,6 +34,8 @@ __all__ = [
 ]
 
 Tell = Callable[[str], None]
+_PROBE_SECONDS = 0.5
+_asking: set["Future[bool | str]"] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +47,23 @@ class Kind:
     """
 
     check_url: Callable[[str], str | None]
-    make: Callable[[str, Mark | None, Tell], CredentialStore]
+    make: Callable[[str, Mark | None, Tell, str | None], CredentialStore]
     upgrade: Callable[[str, bool], None]
     path: Callable[[str], Path] | None
 
 
-def _sql(url: str, opened: Mark | None, tell: Tell) -> CredentialStore:
+def _sql(url: str, opened: Mark | None, tell: Tell, notify_url: str | None) -> CredentialStore:
+    del notify_url  # a file tells nobody
     from gateway.stores.sql import SqlCredentialStore  # noqa: PLC0415 - see above
 
     return SqlCredentialStore(url, opened, tell)
 
 
-def _postgres(url: str, opened: Mark | None, tell: Tell) -> CredentialStore:
+def _postgres(url: str, opened: Mark | None, tell: Tell, notify_url: str | None) -> CredentialStore:
     del opened, tell  # no file is lost
     from gateway.stores.sql_postgres import PostgresCredentialStore  # noqa: PLC0415 - see above
 
-    return PostgresCredentialStore(url)
+    return PostgresCredentialStore(url, notify_url)
 
 
 def _upgrade_sqlite(url: str, may_migrate: bool) -> None:  # noqa: FBT001 - the list's way to call it
@@ -93,11 +101,13 @@ def check_url(url: str) -> str | None:
     return kind.check_url(url)
 
 
-def open_store(url: str, opened: Mark | None = None, tell: Tell = lambda _: None) -> CredentialStore:
+def open_store(
+    url: str, opened: Mark | None = None, tell: Tell = lambda _: None, notify_url: str | None = None
+) -> CredentialStore:
     """Make the store that a checked URL names; it connects with its own `open`.
 
     `opened` is what other processes of this gateway have open: nothing else is opened then. `tell` hears, from a thread
-    of the store, when its files are lost.
+    of the store, when its files are lost. `notify_url` is for the channel on which a server tells of log-outs.
 
     Raises:
         ValueError: no store has this scheme.
@@ -106,19 +116,29 @@ def open_store(url: str, opened: Mark | None = None, tell: Tell = lambda _: None
     kind = STORES.get(scheme_of(url))
     if kind is None:
         raise ValueError("no store has the scheme of this URL")
-    return kind.make(url, opened, tell)
+    return kind.make(url, opened, tell, notify_url)
 
 
-async def is_usable(store: CredentialStore) -> bool | str:
-    """Tell whether a store can be used; a text says why nothing can be written until a restart."""
-    try:
-        await store.ping()
-    except StoreFileLost as lost:
-        # Whatever needs no password goes on, and no other replica would have the file: it is no reason to leave.
-        return str(lost)
-    except StoreUnavailable:
-        return False
-    return True
+async def is_usable(store: SessionStore) -> bool | str:
+    """Tell whether a store can be used; a text says why not.
+
+    It comes before a probe gives up that waits for a second, as Kubernetes' do.
+    """
+    import asyncio  # noqa: PLC0415 - see above
+
+    async def ask() -> bool | str:
+        try:
+            await store.ping()
+        except StoreUnavailable as error:
+            return str(error)
+        return True
+
+    asking = asyncio.ensure_future(ask())
+    # It is not cancelled: to give a statement up takes as long where a server stands still.
+    _asking.add(asking)
+    asking.add_done_callback(_asking.discard)
+    answered, _ = await asyncio.wait({asking}, timeout=_PROBE_SECONDS)
+    return asking.result() if answered else "no answer"
 
 
 def mark_of(url: str) -> Mark | None:

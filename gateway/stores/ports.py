@@ -4,7 +4,7 @@ It also keeps who has an e-mail in hand, over all processes that share it, and w
 does not hash, and it knows nothing of e-mail spelling: callers pass canonical e-mails and finished hashes.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -33,8 +33,46 @@ class Registration:
     customer_id: str | None = None
 
 
-class CredentialStore(Protocol):
-    """Passwords of customers, registrations under way, and e-mails.
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A password reset that was asked for and not spent: whose, and the address that the customer's record had then."""
+
+    customer_id: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a login must know of a customer: the number, None before the first login, and the version now."""
+
+    customer_id: str
+    number: int | None
+    version: int
+    is_blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LogOut:
+    """All tokens of a number with a version less than this are worthless.
+
+    The number is a session's, a customer's, whose id it then has, or 0 for all.
+    """
+
+    number: int
+    version: int
+    customer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Log-outs in the order in which they happened; `latest` is the last number that the store has given."""
+
+    latest: int
+    log_outs: Sequence[LogOut]
+
+
+class SessionStore(Protocol):
+    """Numbers and versions of customers, who is blocked, and the log-outs. sessions.py says how they are numbered.
 
     A write that returned is on the disk. Every method raises only `StoreUnavailable` when the machine below fails.
     """
@@ -48,6 +86,67 @@ class CredentialStore(Protocol):
     async def ping(self) -> None:
         """Prove that the store can be read and written."""
 
+    async def take_numbers(self, count: int) -> int:
+        """Return the first of so many numbers that nobody else gets."""
+
+    async def account(self, customer_id: str) -> Account:
+        """Return what a login must know of a customer."""
+
+    async def enrol(self, customer_id: str, number: int) -> int:
+        """Give a customer a number, unless there is one already; returns the customer's."""
+
+    async def latest(self) -> int:
+        """Return a number that no log-out exceeds which is on the disk by now, and every later one does."""
+
+    async def log_out(self, customer_id: str) -> None:
+        """End all sessions of a customer."""
+
+    async def log_out_session(self, session: int) -> None:
+        """End the session of this number."""
+
+    async def log_out_everybody(self) -> None:
+        """End all sessions of all customers."""
+
+    async def block(self, customer_id: str) -> None:
+        """End all sessions of a customer, and let none begin."""
+
+    async def unblock(self, customer_id: str) -> None:
+        """Let sessions of a customer begin again; those that were ended stay so."""
+
+    async def news(self, after: int, most: int) -> News:
+        """Return the log-outs after the version `after`, at most so many, the least version first."""
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Call `heard` as soon as there are news, and at first; it returns where this kind of store has no way to tell.
+
+        Raises StoreUnavailable when it hears no more.
+        """
+
+    async def log_outs(self, since: int, after: int, most: int) -> Sequence[tuple[int, int]]:
+        """Return number and version of log-outs with a version of `since` or more, in the order of their numbers.
+
+        Only numbers above `after`, and at most so many. That of all customers is not among them.
+        """
+
+    async def names(self, since: int, most: int) -> Sequence[str]:
+        """Return the customers who were logged out everywhere in a version of `since` or more, at most so many."""
+
+    async def everybody(self) -> int:
+        """Return the version of the last log-out of all customers; 0 where there was none."""
+
+    async def version_before(self, seconds: float) -> int:
+        """Return the version that a log-out would have had so many seconds ago."""
+
+    async def drop_log_outs(self, before: int) -> None:
+        """Remove the log-outs with a version less than this, but for that of all customers, which is one."""
+
+
+class CredentialStore(SessionStore, Protocol):
+    """What a `SessionStore` is, and passwords of customers, registrations under way, and e-mails."""
+
+    async def credential(self, customer_id: str) -> tuple[str | None, Account]:
+        """Return the customer's password hash, if any, and what `account` would, in one round trip."""
+
     async def password_hash(self, customer_id: str) -> str | None:
         """Return the customer's password hash, or None for a customer without password."""
 
@@ -55,13 +154,13 @@ class CredentialStore(Protocol):
         """Return those of the customers that have a password."""
 
     async def set_password(self, customer_id: str, password_hash: str) -> None:
-        """Store the customer's password hash in place of any other."""
+        """Store the customer's password hash in place of any other, and end all sessions."""
 
     async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
         """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
 
     async def forget(self, customer_id: str) -> None:
-        """Remove the customer's password hash, and what is remembered of the customer's e-mails."""
+        """Remove the customer's password hash and what is remembered of the e-mails, and end all sessions."""
 
     async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
         """Take an e-mail in hand until `deadline` (epoch seconds); False while another owner's deadline is ahead.
@@ -110,5 +209,18 @@ class CredentialStore(Protocol):
     async def abandon(self, registration_id: str) -> None:
         """Remove the registration, if it is there."""
 
+    async def keep_reset(self, customer_id: str, token_hash: str, email: str, expires_at: float) -> None:
+        """Keep the customer's password reset in place of any other, until then (epoch seconds)."""
+
+    async def reset(self, token_hash: str, now: float) -> Reset | None:
+        """Return the password reset of this token that has not expired."""
+
+    async def spend_reset(self, token_hash: str, now: float, password_hash: str) -> bool:
+        """Spend a password reset and set the customer's password, in one step; False, and no password set, otherwise.
+
+        Of all who spend one at once a single one does. One that was asked for before another password was set is spent
+        in vain.
+        """
+
     async def purge(self, before: float) -> None:
-        """Remove the registrations that started, and the claims that ended, before this time (epoch seconds)."""
+        """Remove the registrations that started, and the claims and resets that ended, before this (epoch seconds)."""

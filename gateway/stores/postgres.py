@@ -41,7 +41,7 @@ def make_engine(place: Place, answer_seconds: float = ANSWER_SECONDS) -> AsyncEn
     """Return an engine whose connections lead to a server of the place that takes writes."""
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: _connect(place, answer_seconds),
+        async_creator=lambda: connect(place, answer_seconds),
         isolation_level="READ COMMITTED",
         pool_size=_POOL_SIZE,
         max_overflow=0,
@@ -127,7 +127,7 @@ def _password_in(file: Path) -> str:
         raise StoreUnavailable("PostgreSQL: the password file is no text in UTF-8") from None
 
 
-async def _connect(place: Place, answer_seconds: float) -> asyncpg.Connection:
+async def connect(place: Place, answer_seconds: float) -> asyncpg.Connection:
     """Return a connection to the first host that answers and is what is asked for.
 
     Hosts are asked in their order, each with a head start before the next: one that stands still must not use up the

@@ -3,35 +3,18 @@
 It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from sqlalchemy import Table, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.stores.ports import Registration
-from gateway.stores.schema import Words, credentials, emails, registrations
+from gateway.stores.ports import Registration, Reset
+from gateway.stores.schema import Words, credentials, emails, password_resets, registrations
+from gateway.stores.sessions import SessionQueries
 
 
-class Queries:
+class Queries(SessionQueries):
     """What a `CredentialStore` asks and says, in words that every dialect has; kinds of stores lend the connections."""
-
-    # Each dialect has its own, with the same ways to meet a row that is there.
-    _insert: Callable[[Table], Any]
-
-    def __init__(self) -> None:
-        """Make it, not yet open."""
-        self._engine: AsyncEngine | None = None
-
-    def _read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Lend a connection for single SELECTs, which no writer holds up."""
-        raise NotImplementedError
-
-    def _write(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Lend a transaction that is on the disk at the end of the block."""
-        raise NotImplementedError
 
     async def password_hash(self, customer_id: str) -> str | None:
         """Return the customer's password hash, or None for a customer without password."""
@@ -40,7 +23,7 @@ class Queries:
             return await connection.scalar(query)
 
     async def set_password(self, customer_id: str, password_hash: str) -> None:
-        """Store the customer's password hash in place of any other."""
+        """Store the customer's password hash in place of any other, and end all sessions."""
         values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
         statement = (
             self._insert(credentials)
@@ -49,6 +32,7 @@ class Queries:
         )
         async with self._write() as connection:
             await connection.execute(statement)
+            await self._log_out(connection, customer_id)
 
     async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
         """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
@@ -61,13 +45,15 @@ class Queries:
             await connection.execute(statement)
 
     async def forget(self, customer_id: str) -> None:
-        """Remove the customer's password hash, and what is remembered of the customer's e-mails."""
+        """Remove the customer's password hash and what is remembered of the e-mails, and end all sessions."""
         async with self._write() as connection:
             await connection.execute(delete(credentials).where(credentials.c.customer_id == customer_id))
             # An e-mail that somebody has in hand stays in hand.
             mine = emails.c.customer_id == customer_id
             await connection.execute(delete(emails).where(mine, emails.c.owner.is_(None)))
             await connection.execute(update(emails).where(mine).values(customer_id=None))
+            # Last in every transaction, or two of them could wait for each other: the counter is held by it.
+            await self._log_out(connection, customer_id)
 
     async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
         """Take an e-mail in hand until `deadline`; False while another owner's deadline is ahead."""
@@ -161,6 +147,8 @@ class Queries:
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
             await connection.execute(fresh)
+            # Nearly every registration is followed by a login, which then need not.
+            await connection.execute(self._enrol(customer_id, await self._take(connection, 1)))
             return await connection.scalar(stored) == password_hash
 
     async def abandon(self, registration_id: str) -> None:
@@ -168,17 +156,66 @@ class Queries:
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
 
+    async def keep_reset(self, customer_id: str, token_hash: str, email: str, expires_at: float) -> None:
+        """Keep the customer's password reset in place of any other."""
+        async with self._write() as connection:
+            _, account = await self._looked_up(connection, customer_id)
+            values = {"token_hash": token_hash, "email": email, "version": account.version, "expires_at": expires_at}
+            fresh = self._insert(password_resets).values(customer_id=customer_id, **values)
+            await connection.execute(
+                fresh.on_conflict_do_update(index_elements=[password_resets.c.customer_id], set_=values)
+            )
+
+    async def reset(self, token_hash: str, now: float) -> Reset | None:
+        """Return the password reset of this token that has not expired."""
+        columns = password_resets.c.customer_id, password_resets.c.email
+        async with self._read() as connection:
+            row = (await connection.execute(select(*columns).where(*_good(token_hash, now)))).one_or_none()
+        return None if row is None else Reset(*row)
+
+    async def spend_reset(self, token_hash: str, now: float, password_hash: str) -> bool:
+        """Spend a password reset, set the customer's password and end all sessions, in one step; False otherwise."""
+        mine = password_resets.c.customer_id, password_resets.c.version
+        spent = delete(password_resets).where(*_good(token_hash, now)).returning(*mine)
+        values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
+        async with self._write() as connection:
+            row = (await connection.execute(spent)).one_or_none()
+            if row is None:
+                return False
+            customer_id, version = row
+            before, account = await self._looked_up(connection, customer_id)
+            # A log-out everywhere, which every new password is, has made it worthless.
+            if account.version != version:
+                return False
+            # In place of that one only: somebody may be setting another at this moment.
+            statement = (
+                self._insert(credentials).values(customer_id=customer_id, **values).on_conflict_do_nothing()
+                if before is None
+                else update(credentials)
+                .where(credentials.c.customer_id == customer_id, credentials.c.password_hash == before)
+                .values(**values)
+            )
+            is_set = (await connection.execute(statement)).rowcount == 1
+            if is_set:
+                await self._log_out(connection, customer_id)
+            return is_set
+
     async def purge(self, before: float) -> None:
-        """Remove the registrations that started, and the claims that ended, before this time."""
+        """Remove the registrations that started, and the claims and resets that ended, before this time."""
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.started_at < before))
             is_left = emails.c.deadline < before, emails.c.customer_id.is_(None)
             await connection.execute(delete(emails).where(*is_left))
+            await connection.execute(delete(password_resets).where(password_resets.c.expires_at < before))
 
     def _remember(self, email: str, customer_id: str | None) -> Any:
         values = {"customer_id": customer_id}
         fresh = self._insert(emails).values(email=email, **values)
         return fresh.on_conflict_do_update(index_elements=[emails.c.email], set_=values)
+
+
+def _good(token_hash: str, now: float) -> tuple[ColumnElement[bool], ...]:
+    return password_resets.c.token_hash == token_hash, password_resets.c.expires_at > now
 
 
 def _row(registration: Registration) -> dict[str, str | float | None]:

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    Boolean,
     Column,
     Connection,
     DateTime,
     Dialect,
     Double,
     Index,
+    Integer,
     MetaData,
     String,
     Table,
@@ -85,6 +88,46 @@ emails = Table(
     Column("owner", Words),
     Column("deadline", Double),
     Index("ix_emails_customer_id", "customer_id"),
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False, autoincrement=False),
+    Column("last", BigInteger, nullable=False),
+)
+"""One row: the last number that was given to anything (`sessions`)."""
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("customer_id", Words, primary_key=True, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("is_blocked", Boolean, nullable=False),
+    UniqueConstraint("number", name="uq_customers_number"),
+)
+"""Who has logged in or was logged out; `version` is that of the last log-out of all sessions, 0 before any."""
+
+log_outs = Table(
+    "log_outs",
+    metadata,
+    Column("number", BigInteger, primary_key=True, nullable=False, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Column("customer_id", Words),
+    UniqueConstraint("version", name="uq_log_outs_version"),
+)
+"""The last log-out of a session, of a customer (then `customer_id` says whose), or of all (the number 0)."""
+
+password_resets = Table(
+    "password_resets",
+    metadata,
+    Column("customer_id", Words, primary_key=True, nullable=False),
+    Column("token_hash", Words, nullable=False),
+    Column("email", Words, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    UniqueConstraint("token_hash", name="uq_password_resets_token_hash"),
 )
 
 

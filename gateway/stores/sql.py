@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from sqlite3 import Error
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, cast, func, literal_column, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -30,6 +30,8 @@ class SqlCredentialStore(Queries):
     """`CredentialStore` in the SQLite file that the URL names."""
 
     _insert = staticmethod(insert)
+    # Days since noon of a day long ago, to the millisecond (sqlite.org/lang_datefunc.html).
+    _time = cast((func.julianday("now") - literal_column("2440587.5")) * literal_column("86400000000.0"), BigInteger)
 
     def __init__(self, url: str, opened: Mark | None = None, tell: Callable[[str], None] = lambda _: None) -> None:
         """Make it, not yet open. `opened` is the file that other processes have open; `tell` hears once of its loss."""
@@ -94,6 +96,9 @@ class SqlCredentialStore(Queries):
         # The lock lives in shared memory, which may be granted after the disk went read-only or the file was moved.
         if not await self._thread.run(partial(sqlite.is_writable, self._path)):
             raise StoreUnavailable(sqlite.NOT_WRITABLE)
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Return: a file tells nobody of what is written to it."""
 
     async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
         """Return those of the customers that have a password."""

@@ -3,28 +3,31 @@
 The queries are those of `queries`; here is what is PostgreSQL's own. `schema_postgres.upgrade` creates the tables.
 """
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
-from sqlalchemy import any_, bindparam, func, select
+from sqlalchemy import BigInteger, any_, bindparam, cast, extract, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.stores import postgres
+from gateway.stores import channel, postgres
 from gateway.stores.ports import StoreUnavailable
 from gateway.stores.postgres_url import read_place
 from gateway.stores.queries import Queries
-from gateway.stores.schema import Words, credentials, emails, registrations
+from gateway.stores.schema import Words, credentials, metadata
 
 
 class PostgresCredentialStore(Queries):
     """`CredentialStore` in the PostgreSQL database that the URL names."""
 
     _insert = staticmethod(insert)
+    _time = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, notify_url: str | None = None) -> None:
+        """Make it, not yet open. `notify_url` leads to the same server without a pooler between."""
         super().__init__()
         self._place = read_place(url)
+        self._notify_place = read_place(notify_url or url)
 
     async def open(self) -> None:
         """Connect, and prove that the database can be read and written."""
@@ -47,14 +50,21 @@ class PostgresCredentialStore(Queries):
     async def ping(self) -> None:
         """Prove that the database can be read and that the role may write; one round trip."""
         rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
-        tables = (credentials.name, registrations.name, emails.name)
-        may = (func.has_table_privilege(table, right) for table in tables for right in rights)
+        may = (func.has_table_privilege(table, right) for table in metadata.tables for right in rights)
         async with self._read() as connection:
             read_only, *granted = (
                 await connection.execute(select(func.current_setting("transaction_read_only"), *may))
             ).one()
         if read_only != "off" or not all(granted):
             raise StoreUnavailable("PostgreSQL: the role or the server may not write")
+
+    async def listen(self, heard: Callable[[], None]) -> None:
+        """Call `heard` for all news of log-outs, until the channel is dead. Raises StoreUnavailable."""
+        await channel.listen(self._notify_place, heard)
+
+    async def _announce(self, connection: AsyncConnection) -> None:
+        # The server sends it with the commit, and of several in a transaction one.
+        await connection.execute(select(func.pg_notify(channel.NAME, "")))
 
     async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
         """Return those of the customers that have a password."""

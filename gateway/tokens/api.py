@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from pydantic import SecretStr
 
 from gateway.authn.keyring import KeyRing
-from gateway.decision import Decided, Snapshot, when_read, with_document
+from gateway.decision import Admission, Decided, Snapshot, when_read, with_document
 from gateway.tokens.client import CHALLENGE, read_claim
 from gateway.tokens.login import Login
 from gateway.vocab.messages import Body, CallerKind, Headers, Json, Reply, Request, Trace
@@ -52,8 +52,11 @@ class TokenApi:
         self._bearer_life = bearer_life
         self._token_life = token_life
 
-    def issue_bearer(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
+    def issue_bearer(
+        self, snapshot: Snapshot, request: Request, body: Body, trace: Trace, admission: Admission
+    ) -> Decided:
         """Answer `POST /oauth/access_token`: 200 with a bearer at the top level (docs/upstream.md section 1)."""
+        del admission
         if media_type(first(request.headers, "content-type")) != _FORM:
             return in_oauth(Refusal(Code.BODY_TYPE, "not a form", source="body", accepts=("accept", _FORM)))
         return in_oauth(when_read(body, _MAX_FORM, partial(self._bearer, snapshot, request, trace)))
@@ -103,8 +106,11 @@ class TokenApi:
         matches = [hmac.compare_digest(one.get_secret_value().encode(), secret.encode()) for one in known[:2]]
         return any(matches) and expected is not None
 
-    def issue_customer_token(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Decided:
+    def issue_customer_token(
+        self, snapshot: Snapshot, request: Request, body: Body, trace: Trace, admission: Admission
+    ) -> Decided:
         """Answer `POST /v2/customers/tokens`: 201 with a customer token, 404 for a pair that is not right."""
+        del admission
         return with_document(request, body, _MAX_LOGIN, partial(self._log_in, snapshot, request, trace))
 
     def _log_in(self, snapshot: Snapshot, request: Request, trace: Trace, document: Json) -> Decided:
@@ -117,19 +123,21 @@ class TokenApi:
             return Refusal(Code.BODY_FIELD_INVALID, "not by password", source="data.authentication_mechanism")
 
         async def later() -> Decided:
-            customer_id = await self._login.authenticate(data.get("email"), data.get("password"), request.peer, trace)
-            if isinstance(customer_id, Refusal):
-                return customer_id
-            trace.customer_id = customer_id
-            token, token_id, expires = snapshot.customers.mint(customer_id, request.received_at, self._token_life)
+            session = await self._login.authenticate(data.get("email"), data.get("password"), request.peer, trace)
+            if isinstance(session, Refusal):
+                return session
+            customer_id = trace.customer_id = session.customer_id
+            token, token_id, expires = snapshot.customers.mint(session, request.received_at, self._token_life)
             minted = {"type": "token", "id": token_id, "customer_id": customer_id, "token": token, "expires": expires}
             return Reply(201, _FRESH, encode({"data": minted}))
 
         return later
 
-    def publish_keys(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace) -> Reply:
+    def publish_keys(
+        self, snapshot: Snapshot, request: Request, body: Body, trace: Trace, admission: Admission
+    ) -> Reply:
         """Answer `GET /.well-known/jwks.json` (RFC 7517 section 5)."""
-        del snapshot, request, body, trace
+        del snapshot, request, body, trace, admission
         headers = (("content-type", "application/jwk-set+json"), ("cache-control", f"public, max-age={JWKS_MAX_AGE}"))
         return Reply(200, headers, encode(self._ring.public_jwks()))
 

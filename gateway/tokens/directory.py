@@ -12,6 +12,7 @@ from gateway.scope.filters.dialect import Dialect
 from gateway.tokens.email import canonical_record, readable, trimmed
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Json, Trace
+from gateway.vocab.record_form import MOLTIN, RecordForm
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.nothing import tells_nothing, with_list
 from gateway.wire.pointer import id_text
@@ -60,12 +61,21 @@ def is_somebody(record: object) -> bool:
 class Directory:
     """The customers of the upstream below `path`, each with an `id` that fits `pattern`, an `email` and a `name`."""
 
-    def __init__(self, backend: Backend, path: str, dialect: Dialect, parameter: str, pattern: re.Pattern[str]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        path: str,
+        dialect: Dialect,
+        parameter: str,
+        pattern: re.Pattern[str],
+        form: RecordForm = MOLTIN,
+    ) -> None:
         self._backend = backend
         self._path = path
         self._dialect = dialect
         self._parameter = parameter
         self._pattern = pattern
+        self._form = form
 
     async def find(self, email: str, typed: str, trace: Trace, known: str | None = None) -> Found | Refusal:
         """Find the customer whose e-mail is `email` (canonical); `known` is an id who may be it, or NOBODYS_ID.
@@ -114,13 +124,27 @@ class Directory:
             return Refusal(Code.REGISTRATION_PENDING, "the customer is not there by the id yet", retry_after=1)
         if answer.status != 200:  # noqa: PLR2004
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by id answered {answer.status}")
-        if tells_nothing(answer.status, answer.document):
+        if tells_nothing(answer.status, answer.document, self._form):
             return Refusal(Code.UPSTREAM_INVALID, "look-up by id answered no record")
         record = record_in(answer.document)
         if isinstance(record, dict) and id_text(record.get("id")) == customer_id and record.get(_EMAIL) == email:
             return None
         why = "the customer of this id is not who was said to be"
         return Refusal(Code.UPSTREAM_INVALID, why, violation=is_somebody(record))
+
+    async def email_of(self, customer_id: str, trace: Trace) -> str | Refusal | None:
+        """Return the e-mail in the customer's own record, asked for by its id, as it stands there.
+
+        None where nobody is there by the id, or somebody else, or nobody could write to the customer.
+        """
+        answer = await self._backend.look_up(self.path_of(customer_id), (), trace)
+        if isinstance(answer, Refusal):
+            return answer
+        record = record_in(answer.document)
+        if answer.status != 200 or not isinstance(record, dict) or id_text(record.get("id")) != customer_id:  # noqa: PLR2004
+            return None
+        email = record.get(_EMAIL)
+        return email if isinstance(email, str) else None
 
     def path_of(self, customer_id: str) -> str:
         """Return where a customer's own record is."""
@@ -138,7 +162,7 @@ class Directory:
         answer = await self._backend.look_up(self._path, query, trace)
         if isinstance(answer, Refusal):
             return answer
-        document = with_list(answer.status, answer.document)
+        document = with_list(answer.status, answer.document, self._form)
         data = document.get("data") if isinstance(document, dict) else document
         if not isinstance(data, list):
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by e-mail answered {answer.status} without a list")

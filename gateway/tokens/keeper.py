@@ -1,6 +1,5 @@
 """Takes passwords out of requests that carry them and shows in replies who has one. The upstream never sees any."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -10,6 +9,7 @@ from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.admission import Admission
+from gateway.tokens.consent import Consent
 from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.directory import is_somebody, record_in
 from gateway.tokens.email import canonical_record
@@ -17,9 +17,10 @@ from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar, customer_fields
 from gateway.tokens.silence import reading, shows_nobody, unconfirmed
 from gateway.tokens.throttle import Work
-from gateway.vocab.events import Emit, Failed, describe
+from gateway.tokens.whole import Whole
+from gateway.vocab.events import Emit
 from gateway.vocab.messages import READS, Checked, Json, Plan, Trace, Whose
-from gateway.vocab.policy import Passwords, Perform
+from gateway.vocab.policy import CURRENT_PASSWORD, Passwords, Perform
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import id_text
 
@@ -29,22 +30,29 @@ _NO_CHANGE = frozenset({"type", "id"})
 
 
 class Keeper:
-    """The flow's keeper of passwords. A customer's id is the last parameter of the path."""
+    """The flow's keeper of passwords. A customer's id is the last parameter of the path.
 
-    def __init__(
+    Whoever gets another password or goes is logged out by the store with it, of which `catch_up` has this process know.
+    """
+
+    def __init__(  # noqa: PLR0913 - all who are asked for a change
         self,
         store: CredentialStore,
         hasher: PasswordHasher,
         registrar: Registrar,
         admission: Admission,
+        consent: Consent,
         emit: Emit,
+        *,
+        catch_up: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._hasher = hasher
         self._registrar = registrar
         self._admission = admission
-        self._emit = emit
-        self._work: set[asyncio.Task[Checked | Refusal]] = set()
+        self._consent = consent
+        self._catch_up = catch_up
+        self._whole = Whole("keeping a password", emit)
 
     async def carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
@@ -53,14 +61,7 @@ class Keeper:
 
         A client that hangs up does not stop it: the upstream's part without the store's would be half a record.
         """
-        work = asyncio.get_running_loop().create_task(self._carry(mode, plan, whose, perform, trace))
-        self._work.add(work)
-        work.add_done_callback(self._work.discard)
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            work.add_done_callback(lambda done: self._finish_alone(done, trace.request_id))
-            raise
+        return await self._whole.run(self._carry(mode, plan, whose, perform, trace), trace.request_id)
 
     async def _carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
@@ -103,21 +104,22 @@ class Keeper:
         keys = {"address": trace.counts_for, "email": fields["email"]}
         return self._admission.refusal(Work.REGISTRATION, keys)
 
-    def _finish_alone(self, work: asyncio.Task[Checked | Refusal], request_id: str) -> None:
-        """Name the error of work whose client has gone: there is nobody else left to hear of it."""
-        if not work.cancelled() and (error := work.exception()) is not None:
-            self._emit(Failed(request_id, "keeping a password", describe(error)))
-
     async def _change(self, plan: Plan, whose: Whose, perform: Perform, trace: Trace) -> Checked | Refusal:
-        plan = _without_unchanged(plan)
+        plan, current = _without_current(_without_unchanged(plan))
         fields = customer_fields(plan)
         if isinstance(fields, Refusal):
             return fields
+        # Whoever sends the current password is held to it, also where it is not asked for.
+        asks = current is not None or await self._consent.is_asked(fields, whose, _customer_id(whose), trace)
+        if isinstance(asks, Refusal):
+            return asks
         has_password = "password" in fields
-        if has_password:
-            throttled = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
-            if throttled is not None:
-                return throttled
+        if asks or has_password:
+            refusal = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
+            if asks and refusal is None:
+                refusal = await self._consent.refusal(current, _customer_id(whose))
+            if refusal is not None:
+                return refusal
         if "email" not in fields:
             checked = await self._change_fields(fields, plan, whose, perform)
             if has_password:
@@ -188,6 +190,7 @@ class Keeper:
                 why, is_foreign = "the change answered another customer", is_somebody(record_in(checked.document))
                 return Refusal(Code.UPSTREAM_INVALID, why, violation=is_foreign)
             await self._store.set_password(customer_id, hashed)
+            await self._catch_up()
         return checked
 
     async def _forget(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
@@ -201,6 +204,7 @@ class Keeper:
         )
         if is_gone:
             await self._store.forget(_customer_id(whose))
+            await self._catch_up()
         return checked
 
     def showing(
@@ -246,6 +250,15 @@ def _without_unchanged(plan: Plan) -> Plan:
         return plan
     fields = {name: value for name, value in data.items() if name != "password"}
     return replace(plan, document={**(plan.document or {}), "data": fields})
+
+
+def _without_current(plan: Plan) -> tuple[Plan, object]:
+    """Return a change without the customer's current password, and that."""
+    data = (plan.document or {}).get("data")
+    if not isinstance(data, dict) or CURRENT_PASSWORD not in data:
+        return plan, None
+    fields = {name: value for name, value in data.items() if name != CURRENT_PASSWORD}
+    return replace(plan, document={**(plan.document or {}), "data": fields}), data[CURRENT_PASSWORD]
 
 
 def _record(document: Any) -> Json:

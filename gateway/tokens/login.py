@@ -8,19 +8,21 @@ differently, and none of them depends on whether the account exists.
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
-from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
+from gateway.stores.ports import Account, CredentialStore, Registration, SessionStore, StoreUnavailable
 from gateway.tokens.directory import NOBODYS_ID, Directory, Found
 from gateway.tokens.email import canonical, trimmed
 from gateway.tokens.intents import is_awaited, is_recoverable
 from gateway.tokens.passwords import PasswordHasher, check_length, prepare
+from gateway.tokens.sessions import Sessions
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
 from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
-from gateway.vocab.messages import Answer, CallerKind, Headers, Trace
+from gateway.vocab.messages import Answer, CallerKind, Headers, Session, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, read_answer
 from gateway.wire.client_address import forwarding_lines
@@ -36,8 +38,11 @@ _REFUSED = frozenset({400, 401, 403, 404, 422})
 class Verifier(Protocol):
     """Says whose a password is: the gateway's store or the upstream."""
 
-    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
-        """Return the customer's id for a pair that came from `address`, or LOGIN_FAILED, or why nobody can say."""
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Account | Refusal:
+        """Return the customer's account for a pair that came from `address`, or LOGIN_FAILED, or why nobody can say.
+
+        It is the account as it was before the password was looked at. LOGIN_FAILED also for who is blocked.
+        """
 
 
 class StoreVerifier:
@@ -57,8 +62,8 @@ class StoreVerifier:
         self._now = now
         self._emit = emit
 
-    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
-        """Return the customer's id, or LOGIN_FAILED; a registration that broke off is finished by its own password.
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Account | Refusal:
+        """Return the customer's account, or LOGIN_FAILED; a registration that broke off is finished by its password.
 
         REGISTRATION_PENDING for the right password of a customer whom the upstream has made and does not show yet.
         """
@@ -68,7 +73,7 @@ class StoreVerifier:
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
 
-    async def _verify(self, email: str, typed: str, password: str, trace: Trace) -> str | Refusal:
+    async def _verify(self, email: str, typed: str, password: str, trace: Trace) -> Account | Refusal:
         intent, known = await self._store.standing(email)
         if intent is not None and intent.customer_id is not None:
             known = intent.customer_id
@@ -78,12 +83,12 @@ class StoreVerifier:
             return found
         if found.record is None and len(found.holders) > 1:
             self._emit(EmailShared(trace.request_id, len(found.holders)))
-        stored = await self._store.password_hash(found.customer_id or _NOBODY)
+        stored, account = await self._store.credential(found.customer_id or _NOBODY)
         own = self._is_of(intent, found, stored)
         is_right = await self._hasher.verify(password, intent.password_hash if intent and own else stored)
         if isinstance(is_right, Refusal):
             return is_right
-        if not is_right:
+        if not is_right or account.is_blocked:
             return Refusal(Code.LOGIN_FAILED)
         if found.customer_id is None:
             return Refusal(Code.REGISTRATION_PENDING, "made, and not shown yet", retry_after=1)
@@ -96,7 +101,7 @@ class StoreVerifier:
             if known != found.customer_id:
                 await self._store.remember(email, found.customer_id)
             await self._strengthen(found.customer_id, password, stored)
-        return found.customer_id
+        return account
 
     def _is_of(self, intent: Registration | None, found: Found, stored: str | None) -> bool:
         """Tell whether a password may be an intent's: it made who was found, or somebody who is not shown yet."""
@@ -128,26 +133,43 @@ class StoreVerifier:
 class UpstreamVerifier:
     """Passes the login on to an upstream that keeps the passwords itself, at `path`; `customers` is its collection.
 
-    `public` says under which URL clients ask.
+    The store says who was logged out and who is blocked. `public` says under which URL clients ask.
     """
 
     def __init__(
         self,
         backend: Backend,
+        store: SessionStore,
         path: str,
         customers: str,
         is_customer_id: Callable[[str], object],
         public: Headers = (),
     ) -> None:
         self._backend = backend
+        self._store = store
         self._path = path
         self._customers = customers
         self._is_customer_id = is_customer_id
         self._public = public
 
-    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
-        """Return the customer's id that the upstream's own login answers."""
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Account | Refusal:
+        """Return the account of the customer whose id the upstream's own login answers."""
         del email
+        try:
+            latest = await self._store.latest()
+            customer_id = await self._verify(typed, password, address, trace)
+            if isinstance(customer_id, Refusal):
+                return customer_id
+            account = await self._store.account(customer_id)
+        except StoreUnavailable as error:
+            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+        if account.is_blocked:
+            return Refusal(Code.LOGIN_FAILED)
+        # A log-out that came while the upstream compared may have been for a new password: the session would be an old
+        # one's, and is over as it begins.
+        return replace(account, version=min(account.version, latest))
+
+    async def _verify(self, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
         answer = await self._ask(trimmed(typed), password, address, trace)
         if isinstance(answer, Refusal):
             return answer
@@ -191,14 +213,17 @@ class UpstreamVerifier:
 class Login:
     """A login behind its throttle. `clock` is monotonic, in seconds."""
 
-    def __init__(self, verifier: Verifier, throttle: Throttle, clock: Callable[[], float], emit: Emit) -> None:
+    def __init__(
+        self, verifier: Verifier, sessions: Sessions, throttle: Throttle, clock: Callable[[], float], emit: Emit
+    ) -> None:
         self._verifier = verifier
+        self._sessions = sessions
         self._throttle = throttle
         self._clock = clock
         self._emit = emit
 
-    async def authenticate(self, email: object, password: object, address: str, trace: Trace) -> str | Refusal:
-        """Return the customer's id for an e-mail and a password as they came in, from `address`.
+    async def authenticate(self, email: object, password: object, address: str, trace: Trace) -> Session | Refusal:
+        """Return a new session for an e-mail and a password as they came in, from `address`.
 
         LOGIN_FAILED for any pair that is not right, and for every pair after too many of them for one account;
         THROTTLED after too many from one address, unless a trusted client sent them; BODY_FIELD_INVALID for what cannot
@@ -221,7 +246,7 @@ class Login:
             nobodys = secrets.token_urlsafe() + ("" if prepare(password) == password else "e\u0301")
             done = await self._verifier.verify(account, email, nobodys, address, trace)
             return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
-        outcome = await self._verifier.verify(account, email, password, address, trace)
+        outcome = await self._opened(account, email, password, address, trace)
         if not isinstance(outcome, Refusal):
             self._throttle.welcome(account, address, by_address=by_address)
             self._emit(LoginDone("granted"))
@@ -234,3 +259,12 @@ class Login:
             if outcome.violation:
                 self._emit(GuardViolated(trace.request_id, trace.route, outcome.detail))
         return outcome
+
+    async def _opened(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Session | Refusal:
+        account = await self._verifier.verify(email, typed, password, address, trace)
+        if isinstance(account, Refusal):
+            return account
+        try:
+            return await self._sessions.open(account)
+        except StoreUnavailable as error:
+            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)

@@ -91,6 +91,8 @@ class Work(StrEnum):
 
     REGISTRATION = "registration"
     PASSWORD_CHANGE = "password_change"  # noqa: S105 - a word
+    RESET = "reset"
+    NEW_PASSWORD = "new_password"  # noqa: S105 - a word
 
 
 class Limit(NamedTuple):

@@ -21,6 +21,7 @@ from gateway.vocab.policy import Access
 from gateway.vocab.refusals import Refusal
 from gateway.wire.api import address
 from gateway.wire.location import Side
+from gateway.wire.records import ids_in
 from gateway.wire.target import encode_path, parse
 
 Named = str | Callable[[], Awaitable[str | None]] | None
@@ -42,10 +43,13 @@ class Creations:
         target = parse(place.path.partition("?")[0]) if place.side is Side.OURS else None
         if not isinstance(target, Target) or not target.segments:
             return None
-        link = api.links.public_url + target.path
-        ids = _ids(checked)
+        link = api.links.public_url + target.path + "/" * target.has_slash
+        form = ready.admission.route.form
+        ids = ids_in(checked.document, form)
         whose = ready.admission.whose
-        if target.segments[-1] in ids and target.path == f"{ready.plan.path}{encode_path(target.segments[-1:])}":
+        if target.segments[-1] in ids and target.path == ready.plan.path.rstrip("/") + encode_path(
+            target.segments[-1:]
+        ):
             return link
         match = snapshot.routes.match("GET", target.segments)
         access = match.route.access.get(ready.admission.caller.kind) if isinstance(match, Match) else None
@@ -94,13 +98,8 @@ class Creations:
         if isinstance(answer, Refusal):
             return False
         checked = guard.judge(match.route, access, plan, whose, answer, api.links)
-        return isinstance(checked, Checked) and checked.status == 200 and target.segments[-1] in _ids(checked)  # noqa: PLR2004
-
-
-def _ids(checked: Checked) -> frozenset[str]:
-    """Return the ids of the records that an answer shows."""
-    document = checked.document
-    data = document.get("data", document) if isinstance(document, dict) else document
-    records = data if isinstance(data, list) else [data]
-    ids = [record.get("id") for record in records if isinstance(record, dict)]
-    return frozenset(str(ident) for ident in ids if type(ident) in {str, int})
+        return (
+            isinstance(checked, Checked)
+            and checked.status == 200  # noqa: PLR2004
+            and target.segments[-1] in ids_in(checked.document, match.route.form)
+        )

@@ -12,9 +12,9 @@ from cachetools import TTLCache
 
 from gateway.scope.core import judge_parent
 from gateway.upstream.backend import Backend
-from gateway.vocab.messages import Lookup, Parent, Trace
+from gateway.vocab.messages import Lookup, Parent, Query, Trace
 from gateway.vocab.refusals import Refusal
-from gateway.wire.pointer import Reading, owner_at, references, split
+from gateway.wire.pointer import Reading, owner_at, references, resolve, split
 
 # A few hundred bytes each.
 _MOST: Final = 10_000
@@ -37,32 +37,33 @@ class Parents:
     def __init__(self, backend: Backend, memory: float, clock: Callable[[], float]) -> None:
         self._backend = backend
         self._good: TTLCache[Parent, Allowed] = TTLCache(_MOST, memory, timer=clock)
-        self._flights: dict[str, asyncio.Task[Lookup | Refusal]] = {}
+        self._flights: dict[tuple[str, Query], asyncio.Task[Lookup | Refusal]] = {}
 
     async def check(self, parent: Parent, trace: Trace) -> Allowed | Refusal:
         """Say what is known of a parent that allows its plan, or no. Equal look-ups at the same moment are one call."""
         known = self._good.get(parent)
         if known is not None:
             return known
-        looked_up = await self._look_up(parent.path, trace)
+        looked_up = await self._look_up(parent.path, parent.query, trace)
         if isinstance(looked_up, Refusal):
             return looked_up
         refusal = judge_parent(parent, looked_up)
         if refusal is not None:
             self._good.pop(parent, None)
             return refusal
-        record = looked_up.document["data"]
+        record = resolve(looked_up.document, parent.form.record_at)
         is_guests = owner_at(record, split(parent.pointer)) is Reading.NOBODY
         self._good[parent] = allowed = Allowed(references(record), is_guests)
         return allowed
 
-    async def _look_up(self, path: str, trace: Trace) -> Lookup | Refusal:
-        flight = self._flights.get(path)
+    async def _look_up(self, path: str, query: Query, trace: Trace) -> Lookup | Refusal:
+        asked = path, query
+        flight = self._flights.get(asked)
         if flight is None:
-            # The path is all that the answer depends on: look-ups carry the server's bearer and nothing of a client's.
-            look_up = self._backend.look_up(path, (), trace)
-            flight = self._flights[path] = asyncio.get_running_loop().create_task(look_up, name="parent look-up")
-            flight.add_done_callback(lambda _: self._flights.pop(path, None))
+            # It is all that the answer depends on: look-ups carry the server's bearer and nothing of a client's.
+            look_up = self._backend.look_up(path, query, trace)
+            flight = self._flights[asked] = asyncio.get_running_loop().create_task(look_up, name="parent look-up")
+            flight.add_done_callback(lambda _: self._flights.pop(asked, None))
         # One client that leaves must not take the answer from the others.
         return await asyncio.shield(flight)
 

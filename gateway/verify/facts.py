@@ -11,10 +11,21 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.policy import Access, Passwords, Route
+from gateway.vocab.record_form import RecordForm
 from gateway.wire.pointer import split
 
 Pointer = tuple[str, ...]
 LOGIN_ROUTE = "login"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterFacts:
+    """How the filter that narrows a route is written."""
+
+    field: str
+    aliases: tuple[str, ...]
+    dialect: str
+    parameter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,8 @@ class RouteFacts:
     methods: tuple[str, ...]
     access: Mapping[CallerKind, Access]
     query: tuple[str, ...]
-    filter: Filter | None
+    form: RecordForm
+    filter: FilterFacts | None
     owners: tuple[Pointer, ...]
     stamps: tuple[BodyStamp, ...]
     own_parameters: frozenset[str]
@@ -54,6 +66,7 @@ def read(config: Config, keys: Collection[str] = ()) -> tuple[RouteFacts, ...]:
 
 
 def _facts(route: Route, keys: Iterable[str], *, registers: bool) -> RouteFacts:
+    form = route.form
     rules = [rule for access in route.access.values() for rule in (*access.scope, *access.guards)]
     # Whatever names a place by `pointer` and asks for no body names an owner: guards, and the parents of requests.
     owners = {
@@ -72,7 +85,17 @@ def _facts(route: Route, keys: Iterable[str], *, registers: bool) -> RouteFacts:
         methods=tuple(sorted(route.methods)),
         access=route.access,
         query=tuple(sorted(route.query or ())),
-        filter=next((rule for rule in rules if isinstance(rule, Filter)), None),
+        form=form,
+        filter=next(
+            (
+                FilterFacts(
+                    rule.field, rule.aliases, rule.dialect or form.dialect, rule.parameter or form.filter_parameter
+                )
+                for rule in rules
+                if isinstance(rule, Filter)
+            ),
+            None,
+        ),
         owners=tuple(sorted(owners)),
         stamps=tuple({rule.pointer: rule for rule in rules if isinstance(rule, BodyStamp)}.values()),
         own_parameters=frozenset(rule.parameter for rule in rules if isinstance(rule, PathOwner)),

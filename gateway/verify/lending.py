@@ -16,6 +16,7 @@ from gateway.carrying.fetch import fetch
 from gateway.carrying.outbox import Outbox
 from gateway.config.lending import bound
 from gateway.config.model import Config, Route
+from gateway.config.records import form
 from gateway.reaching import Means, Reached, reach
 from gateway.routing import parse_template
 from gateway.verify.attack import BROKEN, Outcome
@@ -93,7 +94,7 @@ class Lending:
         left: list[str] = []
         refused: list[str] = []
         for route in self.gate.config.routes:
-            callers = [(kind, caller) for kind, caller in _CALLERS if _is_unbound(route, kind)]
+            callers = [(kind, caller) for kind, caller in _CALLERS if _is_unbound(self.gate.config, route, kind)]
             api = self.apis.get(route.upstream or self.gate.config.first)
             if "GET" not in route.methods or not callers or api is None:
                 continue
@@ -177,9 +178,9 @@ def _paths(route: Route, ident: str) -> tuple[str, str]:
     return path, path if route.sends_to is None else serialise(*route.sends_to(values))
 
 
-def _is_unbound(route: Route, kind: CallerKind) -> bool:
+def _is_unbound(config: Config, route: Route, kind: CallerKind) -> bool:
     access = route.access.public if kind is CallerKind.PUBLIC else route.access.customer
-    return access is not None and "GET" not in bound(kind, access, of_guests=True)
+    return access is not None and "GET" not in bound(kind, access, form(config.records, route.records), of_guests=True)
 
 
 def _beyond(shown: dict[str, set[str]], given: Given) -> list[str]:
@@ -218,10 +219,12 @@ async def apis(config: Config) -> AsyncIterator[dict[str, Api]]:
     """Reach each API as the routing file says, but for those where everybody may read everything."""
     loop = asyncio.get_running_loop()
     heads = HeadLimits(**dict(config.limits.head))
-    means = Means(Outbox(loop), heads, lambda _: None, lambda: datetime.now(UTC).timestamp(), loop.time)
+    means = Means(Outbox(loop), heads, lambda _: None, lambda: datetime.now(UTC).timestamp(), loop.time, lambda _: None)
     async with AsyncExitStack() as stack:
-        yield {
-            name: Api(reach(name, upstream, _CONNECTIONS, means, stack), upstream.public_credential is not None)
-            for name, upstream in config.apis.items()
-            if upstream.public_credential is not None or upstream.credential.kind != "none"
-        }
+        found = {}
+        for name, upstream in config.apis.items():
+            if upstream.public_credential is not None or upstream.credential.kind != "none":
+                reached = reach(name, upstream, "", _CONNECTIONS, means)
+                stack.push_async_callback(reached.close)
+                found[name] = Api(reached, upstream.public_credential is not None)
+        yield found

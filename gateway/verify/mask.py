@@ -9,7 +9,7 @@ from gateway.wire.headers import CUSTOMER_TOKEN
 
 # What looks like a token is one: forged ones carry pieces of real ones.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]{12,}\.[A-Za-z0-9_-]*")
-_PASSWORD = re.compile(r'("password"\s*:\s*)"[^"]*"')
+_PASSWORD = re.compile(r'("(?:current_)?password"\s*:\s*)"[^"]*"')
 _LONGEST_BODY = 400
 
 

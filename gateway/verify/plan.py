@@ -12,6 +12,7 @@ from gateway.verify.facts import LOGIN_ROUTE, RouteFacts
 from gateway.verify.model import BODY_METHODS, Caller, Cell, Group, Person, Shot
 from gateway.verify.vectors import LOGIN_VECTORS, ROUTE_VECTORS, Setting, Vector
 from gateway.vocab.messages import CallerKind
+from gateway.vocab.record_form import MOLTIN
 from gateway.wire.target import encode_path
 
 # How many requests of a vector a caller sends: the customer's vary most, and matter most.
@@ -242,7 +243,19 @@ def _guess(ground: Ground, route: RouteFacts, mark: str) -> Any:
 
 def _logins(ground: Ground, cells: list[Cell]) -> Iterator[Trial]:
     facts = RouteFacts(
-        LOGIN_ROUTE, ground.login_path, (), ("POST",), {}, (), None, (), (), frozenset(), is_key=False, registers=False
+        LOGIN_ROUTE,
+        ground.login_path,
+        (),
+        ("POST",),
+        {},
+        (),
+        MOLTIN,
+        None,
+        (),
+        (),
+        frozenset(),
+        is_key=False,
+        registers=False,
     )
     path, a, b = ground.login_path, ground.attacker, ground.victim
     setting = Setting(facts, "POST", path, None, (), (), (), a, b, ground.origin, lambda: None, ground.mark)

@@ -32,6 +32,15 @@ class GuardViolated:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerUnfit:
+    """An answer of the upstream was withheld because it has another form than the routing file says."""
+
+    request_id: str
+    route: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RouteClosed:
     """A route answers nobody any more, because an answer of the upstream would have broken isolation there."""
 
@@ -153,6 +162,38 @@ class ConnectionsRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigFault:
+    """Why a changed configuration is not used: one fault of it, with its place, or what it would need."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigChange:
+    """What a configuration that is about to be used changes: one difference, or the sum of all."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReload:
+    """The configuration was read again. `outcome` is one of swapped, unchanged, refused.
+
+    `version` is the one that is in force now, whatever was read.
+    """
+
+    outcome: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigInForce:
+    """From now on this process serves by the configuration of this `version`."""
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The process changed its state: started, ready, draining, stopped, or a notice at start."""
 
@@ -163,6 +204,7 @@ class Lifecycle:
 Event = (
     RequestDone
     | GuardViolated
+    | AnswerUnfit
     | RouteClosed
     | LoginDone
     | EmailShared
@@ -177,6 +219,10 @@ Event = (
     | NoProxyTrusted
     | WorkerLost
     | ConnectionsRefused
+    | ConfigFault
+    | ConfigChange
+    | ConfigReload
+    | ConfigInForce
     | Lifecycle
 )
 Emit = Callable[[Event], None]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct, field
 
+from gateway.vocab.record_form import MOLTIN, RecordForm
+
 if TYPE_CHECKING:
     from gateway.vocab.refusals import Refusal
 
@@ -47,12 +49,26 @@ class Caller(Struct, frozen=True):
     is_by_trusted: bool = False
 
 
+class Session(Struct, frozen=True):
+    """One login, as its token tells it: whose it is, in words and by the store's number, and its own number `id`.
+
+    `version` is the customer's last log-out before it, by the number that the store gave that. All numbers are 0 in a
+    token of a release that knew none.
+    """
+
+    customer_id: str
+    number: int = 0
+    version: int = 0
+    id: int = 0
+
+
 class Target(Struct, frozen=True):
     """The one canonical reading of a request target.
 
     `path` is percent-encoded; `segments` are its parts, decoded once, and are what routes match. wire/target.py is the
     only maker. Two oddities no rule may meet: `folded` are the segments as somebody has them who normalises Unicode
-    (NFKC), where that changes them, and `is_illegible` says that a value in the query is not UTF-8.
+    (NFKC), where that changes them, and `is_illegible` says that a value in the query is not UTF-8. `has_slash`: the
+    path came with a slash at its end, which is none of `path`.
     """
 
     path: str
@@ -60,6 +76,7 @@ class Target(Struct, frozen=True):
     query: Query = ()
     folded: tuple[str, ...] | None = None
     is_illegible: bool = False
+    has_slash: bool = False
 
 
 class Body(Protocol):
@@ -104,7 +121,7 @@ class Request(Struct, frozen=True):
 
 
 class Parent(Struct, frozen=True):
-    """A record that must be the caller's before the plan may run: fetched from `path`, it must be `record_id`.
+    """A record that must be the caller's before the plan may run: fetched from `path` with `query`, it is `record_id`.
 
     `owner` is the customer id it must carry at `pointer`, or None where only a record without any owner will do;
     `guest` says that a record without owner is good as well. `also` are other pointers, and `below` a path
@@ -119,6 +136,8 @@ class Parent(Struct, frozen=True):
     also: tuple[str, ...] = ()
     below: str | None = None
     upstream: str = ""
+    query: Query = ()
+    form: RecordForm = MOLTIN
 
 
 class Answer(Struct, frozen=True):

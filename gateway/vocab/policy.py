@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
 from gateway.vocab.messages import CallerKind, Checked, Json, Parent, Plan, Query, Target, Whose
+from gateway.vocab.record_form import MOLTIN, RecordForm, Shown
 from gateway.vocab.refusals import Refusal
 
 
@@ -25,6 +26,7 @@ class Draft(Struct, frozen=True):
     parents: tuple[Parent, ...] = ()
     narrowed: bool = False
     record: tuple[str, str] | None = None
+    form: RecordForm = MOLTIN
 
 
 class Address(Protocol):
@@ -53,15 +55,11 @@ class GuardRule(Protocol):
     """Judges the JSON document of an answer. One file in guard/rules each."""
 
     @property
-    def judges_bare(self) -> bool:
-        """Whether the whole document is a record or array, without `data`."""
-
-    @property
     def judges_included(self) -> bool:
         """Whether `included` is judged too, so that it may leave."""
 
-    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
-        """Return the document that may leave, or say no."""
+    def inspect(self, shown: Shown, whose: Whose, plan: Plan) -> Shown | Refusal:
+        """Return the records that may leave, or say no."""
 
 
 class Passwords(StrEnum):
@@ -91,8 +89,7 @@ class Access:
     """What one kind of caller may do on a route. Without any rule the answer is relayed as it is (`open`).
 
     What follows from the rules is worked out once, not for each request: `is_open`, whether nothing narrows or judges;
-    `needs_body`, whether any rule reads the body; `judges_bare`, whether all guards judge a document without `data`;
-    `judges_included`, whether any of them judges `included`.
+    `needs_body`, whether any rule reads the body; `judges_included`, whether any guard judges `included`.
 
     `unproven` are the methods for which nothing proves, before a request is sent, whose the record is that it names.
     `server` are the methods whose requests carry the server's credential upstream, and `server_for_guests` those where
@@ -106,14 +103,12 @@ class Access:
     server_for_guests: frozenset[str] = ALL_METHODS
     is_open: bool = field(init=False, repr=False, compare=False)
     needs_body: bool = field(init=False, repr=False, compare=False)
-    judges_bare: bool = field(init=False, repr=False, compare=False)
     judges_included: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         known = {
             "is_open": not self.scope and not self.guards,
             "needs_body": any(rule.needs_body for rule in self.scope),
-            "judges_bare": bool(self.guards) and all(rule.judges_bare for rule in self.guards),
             "judges_included": any(rule.judges_included for rule in self.guards),
         }
         for name, value in known.items():
@@ -129,6 +124,10 @@ class HeadLimits:
     lines: int = 200
 
 
+CURRENT_PASSWORD = "current_password"  # noqa: S105 - the name of a field
+"""In `data` of a change: the password that the customer has until then. It never goes upstream."""
+
+
 class IdempotencyKey(StrEnum):
     """What becomes of a client's Idempotency-Key on a write."""
 
@@ -142,6 +141,12 @@ class Endpoint(StrEnum):
 
     BEARER = "bearer"
     LOGIN = "login"
+    LOGOUT = "logout"
+    LOGOUT_EVERYWHERE = "logout-everywhere"
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    PASSWORD_RESETS = "password-resets"  # noqa: S105 - the name of a route
+    PASSWORDS = "passwords"
     JWKS = "jwks"
 
 
@@ -180,11 +185,17 @@ class Route:
     reserved: frozenset[str] = frozenset()
     idempotency_key: IdempotencyKey = IdempotencyKey.OFF
     endpoint: Endpoint | None = None
+    form: RecordForm = MOLTIN
 
     @property
     def is_tail(self) -> bool:
         """Whether the path ends with any number of segments, so that nobody knows what it names."""
         return self.path.endswith("...}")
+
+    @property
+    def is_respelled(self) -> bool:
+        """Whether a path goes upstream as the API spells it, and not as it came."""
+        return self.form.rewrites_paths and not self.is_tail
 
     @property
     def names_a_record(self) -> bool:

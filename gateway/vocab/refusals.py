@@ -38,9 +38,13 @@ class Code(Enum):
     ACCESS_DENIED = Wording(403, "Forbidden", "This caller may not use this route.")
     CUSTOMER_TOKEN_INVALID = Wording(403, "Forbidden", "The customer token is not valid or has expired. Log in again.")
     BODY_FIELD_FORBIDDEN = Wording(403, "Forbidden", "The body names a record or field this caller may not set.")
+    PASSWORD_REQUIRED = Wording(
+        403, "Forbidden", "This change needs the customer's current password, in data.current_password."
+    )
     ROUTE_UNKNOWN = Wording(404, "Not Found", "There is no such route.")
     RECORD_NOT_FOUND = Wording(404, "Not Found", "The requested record was not found.")
     LOGIN_FAILED = Wording(404, "Not Found", "The e-mail address or the password is not correct.")
+    RESET_INVALID = Wording(404, "Not Found", "The password reset is unknown, spent or expired. Ask for another one.")
     METHOD_NOT_ALLOWED = Wording(405, "Method Not Allowed", "This route does not answer this method.")
     BODY_TIMEOUT = Wording(408, "Request Timeout", "The body did not arrive in time.")
     EMAIL_TAKEN = Wording(409, "Conflict", "A customer with this e-mail address already exists.")
@@ -71,6 +75,9 @@ class Code(Enum):
         503, "Service Unavailable", "This route is closed: an answer of the commerce API broke its rules."
     )
     STORE_UNAVAILABLE = Wording(503, "Service Unavailable", "Logins are not possible at the moment.")
+    REVOCATION_STALE = Wording(
+        503, "Service Unavailable", "The gateway cannot tell at the moment who has logged out. Try again shortly."
+    )
     UPSTREAM_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API is not available. Try again later.")
     CREDENTIAL_UNAVAILABLE = Wording(503, "Service Unavailable", "The commerce API does not accept the gateway yet.")
     UPSTREAM_TIMEOUT = Wording(504, "Gateway Timeout", "The commerce API did not answer in time.")
@@ -94,7 +101,8 @@ class Refusal:
     `source` names the field at fault for the client (`data.email`, `query.filter`): names from the configuration or
     the API contract only. `detail` is for events, never for the client. `retry_after` is in seconds, or what an
     upstream said in its own words (`wire.headers.retry_after`).
-    `violation` marks an answer of the upstream that would have broken isolation. `upstream_status` is the status of
+    `violation` marks an answer of the upstream that would have broken isolation, `unfit` one that has another form than
+    the routing file says. `upstream_status` is the status of
     the answer that was refused, where that was no success. `challenge` is what a 401 asks for (RFC 9110 section
     11.6.1). `accepts` is the header line by which a 415 says what would be taken (section 15.5.16). `oauth` is the
     error code of RFC 6749 section 5.2, where a client of OAuth asked.
@@ -106,6 +114,7 @@ class Refusal:
     retry_after: int | str | None = None
     allow: tuple[str, ...] = ()
     violation: bool = False
+    unfit: bool = False
     upstream_status: int | None = None
     challenge: str = "Bearer"
     accepts: tuple[str, str] | None = None

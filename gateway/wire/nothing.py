@@ -3,11 +3,23 @@
 Go writes an empty list as null, and others show `[]` where there is no record.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
+from gateway.vocab.record_form import RecordForm
+from gateway.wire.pointer import MISSING, placed, resolve
+
 _OK: Final = 200
-BESIDE: Final = frozenset({"data", "jsonapi", "links", "meta"})
-"""What may stand beside no record without being one (JSON:API 1.1, "Top Level")."""
+# What JSON:API lets stand beside its records without being one (1.1, "Top Level").
+_BESIDE: Final = frozenset({"jsonapi", "links", "meta"})
+
+
+@lru_cache(maxsize=64)
+def beside(form: RecordForm) -> frozenset[str]:
+    """Return the members of a list's document that hold no record: counts, links, and the list itself."""
+    links = form.link_names if form.links_at == () else (form.links_at or ())[:1]
+    tops = [place[0] for place in (form.list_at, form.total_at, form.page_at) if place]
+    return _BESIDE | {*tops, *links}
 
 
 def is_nothing(value: object) -> bool:
@@ -15,23 +27,24 @@ def is_nothing(value: object) -> bool:
     return value is None or value == []
 
 
-def tells_nothing(status: int, document: Any) -> bool:
-    """Tell whether an answer of JSON:API's shape says plainly that there is nothing.
+def tells_nothing(status: int, document: Any, form: RecordForm) -> bool:
+    """Tell whether an answer says plainly that there is nothing.
 
     Only a 200 that reports no error does: what is missing from any other answer is missing.
     """
-    return _tells(status, document) and is_nothing(document["data"])
+    return is_nothing(resolve(document, form.list_at)) and _tells(status, document, form)
 
 
-def with_list(status: int, document: Any) -> Any:
+def with_list(status: int, document: Any, form: RecordForm) -> Any:
     """Return an answer that should hold a list, an empty one written out where null stands for it."""
-    if not _tells(status, document) or document["data"] is not None:
+    if resolve(document, form.list_at) is not None or not _tells(status, document, form):
         return document
-    return {**document, "data": []}
+    return placed(document, form.list_at, [])
 
 
-def _tells(status: int, document: Any) -> bool:
-    if status != _OK or not isinstance(document, dict) or "data" not in document:
+def _tells(status: int, document: Any, form: RecordForm) -> bool:
+    if status != _OK or resolve(document, form.list_at) is MISSING:
         return False
     # Errors, included records, or a record that stands beside the envelope: more than nothing is said.
-    return not any(value for name, value in document.items() if name not in BESIDE)
+    others = document.items() if form.list_at else ()
+    return not any(value for name, value in others if name not in beside(form))

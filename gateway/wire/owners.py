@@ -10,12 +10,20 @@ from typing import Any
 
 import msgspec
 
+from gateway.vocab.record_form import Ids
 from gateway.wire.pointer import MISSING, id_text, resolve
 
+_TYPES = {Ids.TEXT: str, Ids.NUMBER: int, Ids.EITHER: str | int}
 _SLASHES = re.compile(r"/{2,}")
 
 
-def names_another(record: Any, own: str | None, places: tuple[tuple[str, ...], ...], below: str | None) -> bool:
+def names_another(
+    record: Any,
+    own: str | None,
+    places: tuple[tuple[str, ...], ...],
+    below: str | None,
+    ids: Ids = Ids.EITHER,
+) -> bool:
     """Tell whether any of `places` (tokens of JSON pointers), or links.self below the path `below`, names not `own`.
 
     A place may hold the id itself, an object with `id`, a JSON:API relationship, or a list of those; null and nothing
@@ -23,7 +31,7 @@ def names_another(record: Any, own: str | None, places: tuple[tuple[str, ...], .
     """
     for tokens in places:
         value = resolve(record, tokens)
-        if value is not MISSING and any(name != own for name in _named(value)):
+        if value is not MISSING and any(name != own for name in _named(value, ids)):
             return True
     if below is None:
         return False
@@ -48,11 +56,11 @@ class PlainRecords:
     `pointer` leads to the owner's id, as for `wire.pointer.owner_at`; `places` are those of `names_another`.
     """
 
-    def __init__(self, pointer: tuple[str, ...], places: tuple[tuple[str, ...], ...]) -> None:
+    def __init__(self, pointer: tuple[str, ...], places: tuple[tuple[str, ...], ...], ids: Ids = Ids.EITHER) -> None:
         self._records: Any = None
         # msgspec has no member names with a quotation mark, a backslash or a control character.
         with suppress(ValueError):
-            record = _plain(pointer, frozenset(places), is_named=False)
+            record = _plain(pointer, frozenset(places), _TYPES[ids], is_named=False)
             # A Struct around the list, because what is known of a Struct is worked out once (saves 1 us each time).
             self._records = msgspec.defstruct("Records", [("records", GenericAlias(list, record))])
         self._owner = attrgetter(".".join(["owner"] * len(pointer)))
@@ -73,14 +81,14 @@ class PlainRecords:
         return owners.count(own) == len(owners) or [*map(str, owners)].count(own) == len(owners)
 
 
-def _plain(pointer: tuple[str, ...] | None, places: frozenset[tuple[str, ...]], *, is_named: bool) -> Any:
+def _plain(pointer: tuple[str, ...] | None, places: frozenset[tuple[str, ...]], ids: Any, *, is_named: bool) -> Any:
     """Return the type of a value that has the owner's id at `pointer` (None: nowhere) and names nobody at `places`.
 
     What stands at a place, or `is_named` because it is the id or the data of what stands there, names by its own id
     and data (`_named`). A type says nothing of other members: they may be there, and are not read.
     """
     if pointer == ():
-        return str | int
+        return ids
     is_named = is_named or () in places
     tokens = {place[0] for place in places if place} | ({"id", "data"} if is_named else set())
     on_the_way = pointer[0] if pointer else None
@@ -88,17 +96,17 @@ def _plain(pointer: tuple[str, ...] | None, places: frozenset[tuple[str, ...]], 
     names = {}
     if pointer:
         below = frozenset(place[1:] for place in places if place and place[0] == on_the_way)
-        fields.append(("owner", _plain(pointer[1:], below, is_named=is_named and on_the_way in {"id", "data"})))
+        fields.append(("owner", _plain(pointer[1:], below, ids, is_named=is_named and on_the_way in {"id", "data"})))
         names["owner"] = pointer[0]
     for number, token in enumerate(sorted(tokens - {on_the_way})):
         below = frozenset(place[1:] for place in places if place and place[0] == token)
         names_somebody = is_named and token in {"id", "data"}
-        fields.append((f"m{number}", None if names_somebody else _plain(None, below, is_named=False) | None, None))
+        fields.append((f"m{number}", None if names_somebody else _plain(None, below, ids, is_named=False) | None, None))
         names[f"m{number}"] = token
     return msgspec.defstruct("Plain", fields, rename=names, gc=False)
 
 
-def _named(value: Any) -> Iterator[str]:
+def _named(value: Any, ids: Ids) -> Iterator[str]:
     unread = [value]
     while unread:
         node = unread.pop()
@@ -108,4 +116,4 @@ def _named(value: Any) -> Iterator[str]:
             unread.extend(node)
         elif node is not None:
             # Empty for an id of no kind that ids have: nobody's own.
-            yield id_text(node) or ""
+            yield id_text(node, ids) or ""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field
 
+from gateway.vocab.record_form import Ids
 from gateway.wire import meant
 
 # RFC 6901 section 3, without the empty names that it allows: a slash too much is more likely than a member "".
@@ -49,6 +50,18 @@ Pointer = Annotated[
 """The option type of rules: a pointer to a member. The whole document, which is no owner, has the empty pointer."""
 
 
+def _checked_place(pointer: str) -> str:
+    return _checked(pointer) if pointer else pointer
+
+
+Place = Annotated[
+    str,
+    AfterValidator(_checked_place),
+    Field(examples=["/data", ""], json_schema_extra={"pattern": f"^({_GRAMMAR})?$"}),
+]
+"""A pointer to what may be the whole document, which the empty one is."""
+
+
 def resolve(document: Any, tokens: tuple[str, ...]) -> Any:
     """Return what `tokens` lead to through objects, or MISSING. Arrays are not entered: an owner is one, not many."""
     for token in tokens:
@@ -58,7 +71,16 @@ def resolve(document: Any, tokens: tuple[str, ...]) -> Any:
     return document
 
 
-def owner_at(record: Any, tokens: tuple[str, ...]) -> str | Reading:
+def placed(document: Any, tokens: tuple[str, ...], value: Any) -> Any:
+    """Return a copy of a document with `value` at the place that `tokens` lead to; objects on the way are made."""
+    if not tokens:
+        return value
+    first, *rest = tokens
+    inner = document.get(first) if isinstance(document, dict) else None
+    return (document if isinstance(document, dict) else {}) | {first: placed(inner, tuple(rest), value)}
+
+
+def owner_at(record: Any, tokens: tuple[str, ...], ids: Ids = Ids.EITHER) -> str | Reading:
     """Read the owner's id of a record.
 
     An explicit null, a missing member above the last one, an empty array on the way (so does PHP write an object
@@ -79,18 +101,18 @@ def owner_at(record: Any, tokens: tuple[str, ...]) -> str | Reading:
         value = value[token]
         if value is None:
             return Reading.NOBODY
-    return id_text(value) or Reading.UNREADABLE
+    return id_text(value, ids) or Reading.UNREADABLE
 
 
-def id_text(value: object) -> str | None:
+def id_text(value: object, ids: Ids = Ids.EITHER) -> str | None:
     """Return the canonical text of an id: a text is its own, an integer its digits; None for what no id is.
 
     Many back ends count their records. `1e1`, `17.0` and -0 have other spellings and are no ids; true is an int in
-    Python and an id nowhere.
+    Python and an id nowhere. Where an API's ids are numbers a text is none, and the other way round.
     """
     if isinstance(value, str):
-        return value or None
-    return str(value) if type(value) is int else None
+        return value or None if ids is not Ids.NUMBER else None
+    return str(value) if type(value) is int and ids is not Ids.TEXT else None
 
 
 def references(record: Any) -> frozenset[tuple[str, str]]:

@@ -74,6 +74,9 @@ def _parse(raw: str) -> Target | Refusal:
         return Refusal(Code.TARGET_AMBIGUOUS, "not in origin form")
     if "#" in raw:
         return Refusal(Code.TARGET_AMBIGUOUS, "fragment")
+    if path.endswith("/") and path[:-1].strip("/") and path[-2] != "/":
+        target = _parse(path[:-1] + raw[len(path) :])
+        return target if isinstance(target, Refusal) else replace(target, has_slash=True)
     if is_plain:
         return _with_query(Target(path, tuple(path[1:].split("/"))), query_text)
     segments = _segments(path) if path != "/" else ()

@@ -12,6 +12,7 @@ from gateway.authn.keyring import Algorithm
 from gateway.vocab.messages import Caller, CallerKind
 from gateway.vocab.refusals import Code, Refusal
 from tests.authn.forge import AUDIENCE, ISSUER, MAX_LIFE, claims, forge, header, key, now, ring
+from tests.sessions import session
 
 OURS = key(Algorithm.EDDSA)
 CALLER = Caller(CallerKind.PUBLIC, client_id="client-1")
@@ -95,7 +96,7 @@ def test_the_kind_is_required() -> None:
 def test_a_customer_token_is_no_bearer() -> None:
     """A token that the same key signed for a customer is refused, even with the claims of a bearer."""
     customers = CustomerVerifier(ring(), ISSUER, AUDIENCE, MAX_LIFE, re.compile(r"[a-z0-9-]+"))
-    token, _, _ = customers.mint("client-1", now(), 60)
+    token, _, _ = customers.mint(session("client-1"), now(), 60)
     assert is_refused(bearers().verify(f"Bearer {token}", now()))
     assert is_refused(bearers().verify(forge(OURS, header(OURS, typ="customer+jwt"), claims()), now()))
 

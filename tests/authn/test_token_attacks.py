@@ -11,8 +11,10 @@ from gateway.authn.bearer import BearerVerifier
 from gateway.authn.compact import encode_segment
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.keyring import Algorithm, Claims, Key, KeyRing
+from gateway.authn.revocations import NOBODY
 from gateway.vocab.refusals import Code, Refusal
 from tests.authn.forge import AUDIENCE, ISSUER, MAX_LIFE, TYP, claims, forge, header, key, now, ring, verify
+from tests.sessions import session
 
 OURS = key(Algorithm.EDDSA)
 RSA = key(Algorithm.RS256)
@@ -266,10 +268,10 @@ def test_d3_9_a_token_has_one_spelling(token: str) -> None:
 def test_d3_9_the_same_holds_for_customer_tokens() -> None:
     """A customer token has one spelling as well, and none beside a remembered one."""
     customers = CustomerVerifier(ring(), ISSUER, AUDIENCE, MAX_LIFE, re.compile(r".+"))
-    good, _, _ = customers.mint("c1", now(), 600)
-    assert customers.verify([good], now()) == "c1"
+    good, _, _ = customers.mint(session("c1"), now(), 600)
+    assert customers.verify([good], now(), NOBODY) == session("c1")
     for text in SPELLINGS.values():
-        refused = customers.verify([text.replace(GOOD, good)], now())
+        refused = customers.verify([text.replace(GOOD, good)], now(), NOBODY)
         assert isinstance(refused, Refusal)
         assert refused.code is Code.CUSTOMER_TOKEN_INVALID
 

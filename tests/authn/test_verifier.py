@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.authn.keyring import Claims
-from gateway.authn.verifier import Profile, Revoked, Verifier
+from gateway.authn.verifier import Profile, Verifier
 from gateway.vocab.refusals import Code, Refusal
 from tests.authn.forge import AUDIENCE, ISSUER, MAX_LIFE, TYP, now, ring
 
@@ -22,9 +22,9 @@ class Reader:
         return None if claims.subject == "nobody" else claims.subject
 
 
-def verifier(reader: Reader, cache_size: int = 8, is_revoked: Revoked | None = None) -> Verifier[str]:
+def verifier(reader: Reader, cache_size: int = 8) -> Verifier[str]:
     """Make a verifier of the test profile."""
-    return Verifier(ring(), PROFILE, reader, is_revoked, cache_size)
+    return Verifier(ring(), PROFILE, reader, cache_size)
 
 
 def test_a_good_token_is_proven_once() -> None:
@@ -89,24 +89,6 @@ def test_expiry_is_exact_on_the_first_use() -> None:
     tokens = verifier(Reader())
     token, _ = tokens.mint("a", "t1", now() - 40, 20)
     assert tokens.verify(token, now()) == Refusal(Code.BEARER_INVALID, "expired")
-
-
-def test_revocation_is_asked_on_each_use() -> None:
-    """A token called back after it was remembered is refused from the next use on."""
-    revoked: set[str] = set()
-    asked: list[tuple[str, str, int]] = []
-
-    def is_revoked(subject: str, token_id: str, issued_at: int) -> bool:
-        asked.append((subject, token_id, issued_at))
-        return token_id in revoked
-
-    start = now()
-    tokens = verifier(Reader(), is_revoked=is_revoked)
-    token, _ = tokens.mint("a", "t1", start, 60)
-    assert [tokens.verify(token, now()) for _ in range(2)] == ["a", "a"]
-    revoked.add("t1")
-    assert tokens.verify(token, now()) == Refusal(Code.BEARER_INVALID, "revoked")
-    assert asked == [("a", "t1", int(start))] * 3
 
 
 def test_the_cache_is_bounded_and_keeps_what_is_used() -> None:

@@ -668,3 +668,35 @@ async def test_why_there_is_no_connection_is_told() -> None:
         assert refused.refusal == NO_CONNECTION
         assert [error.errno for error in told if isinstance(error, OSError)] == [errno.EMFILE]
         assert (await sent(pool).done()).told == WHOLE
+
+
+async def test_a_pool_that_is_retired_keeps_nothing() -> None:
+    """What rests closes at once, what is in use with its answer, and whoever still asks is served all the same."""
+    upstream = Upstream()
+    async with pooled(upstream) as pool:
+        for receiver in [sent(pool), sent(pool)]:
+            await receiver.done()
+        await until(lambda: upstream.open == 2)
+        upstream.gate.clear()
+        waiting = sent(pool)
+        await until(lambda: len(upstream.heads) == 3)
+        pool.retire()
+        await until(lambda: upstream.open == 1)
+        upstream.gate.set()
+        assert (await waiting.done()).told == WHOLE
+        await until(lambda: upstream.open == 0)
+        assert (await asked(pool)).told == WHOLE
+        await until(lambda: upstream.open == 0)
+
+
+async def test_those_who_wait_for_a_retired_pool_have_their_turn() -> None:
+    """Its connections are used for as long as anybody waits for one."""
+    upstream = Upstream()
+    async with held(upstream, 1, most=1) as pool:
+        waiting = [sent(pool, numbered(number)) for number in range(3)]
+        pool.retire()
+        upstream.gate.set()
+        for receiver in waiting:
+            assert (await receiver.done()).told == WHOLE
+        await until(lambda: upstream.open == 0)
+        assert upstream.connections == 1

@@ -28,10 +28,13 @@ COMMANDS = [
     ["check"],
     ["explain"],
     ["dump"],
+    ["diff"],
     ["keys"],
     ["keys", "new"],
     ["store"],
     ["store", "copy"],
+    ["customers"],
+    ["customers", "logout"],
 ]
 
 

@@ -238,3 +238,62 @@ def test_nothing_is_sent_or_opened(environ: dict[str, str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "goes upstream" in done.stdout
     assert not Path(environ["GATEWAY_STORE_URL"].removeprefix("sqlite:///")).exists()
+
+
+LIST = "/v2/orders?page[limit]=2"
+OWNED = {"id": "o1", "relationships": {"customer": {"data": {"type": "customer", "id": RON_ID}}}}
+FOREIGN = {"id": "o2", "relationships": {"customer": {"data": {"type": "customer", "id": LESLIE_ID}}}}
+HEAD = "HTTP/1.1 100 Continue\r\n\r\nHTTP/2 200 \r\ncontent-type: application/json\r\nx-secret: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("saved", "verdict", "counted", "why"),
+    [
+        pytest.param({"data": [OWNED]}, "leaves", None, "200", id="an own record"),
+        pytest.param(
+            {"data": [OWNED, FOREIGN]}, "withheld", "violation", "a list holds a foreign record", id="foreign"
+        ),
+        pytest.param({"results": [OWNED]}, "withheld", "unfit", "no array of records at /data", id="another envelope"),
+        pytest.param("<html>", "withheld", "unfit", "not JSON", id="no JSON"),
+        pytest.param(HEAD + json.dumps({"data": []}), "leaves", None, "200", id="with its head, and one before it"),
+        pytest.param("HTTP/1.1 500 No\r\na: b\r\n\r\n", "withheld", None, "upstream answered 500", id="an error"),
+    ],
+)
+def test_a_saved_answer_is_judged(
+    run: Run, tmp_path: Path, saved: object, verdict: str, counted: str | None, why: str
+) -> None:
+    """As the guard would, and it says what it counts as; nothing is asked of anybody."""
+    path = tmp_path / "answer"
+    path.write_text(saved if isinstance(saved, str) else json.dumps(saved), newline="")
+    asked = ("--as", "customer", "--customer", RON_ID, "--answer", str(path), "GET", LIST)
+    said = _explain(run, *asked)["answer"]
+    assert (said["verdict"], said["counted_as"]) == (verdict, counted)
+    assert why in said["why"]
+    assert "x-secret" not in said.get("headers", {})
+    shown = run("explain", "--config", MOLTIN, *asked, "--fail")
+    assert shown.exit_code == (verdict == "withheld")
+    assert verdict in shown.stdout
+
+
+def test_what_nobody_judges_is_relayed(run: Run, tmp_path: Path) -> None:
+    """An open route has nothing to say of an answer."""
+    path = tmp_path / "answer"
+    path.write_text("{}")
+    said = _explain(run, "--as", "public", "--answer", str(path), "GET", "/v2/products")
+    assert said["answer"]["verdict"] == "relayed"
+
+
+def test_an_answer_that_cannot_be_read(run: Run, tmp_path: Path) -> None:
+    """A usage error with its name."""
+    result = run("explain", "--config", MOLTIN, "--answer", str(tmp_path / "none"), "GET", "/v2/products")
+    assert result.exit_code == 2
+    assert "cannot read" in result.stderr
+
+
+def test_passwords_are_not_shown(run: Run) -> None:
+    """What would go upstream is without the new and the current one, and what was typed is masked."""
+    data = '{"data": {"type": "customer", "name": "R", "password": "canary-new", "current_password": "canary-old"}}'
+    words = ("--customer", RON_ID, "--data", data, "PUT", f"/v2/customers/{RON_ID}")
+    for form in ((), ("--json",), ("--curl",)):
+        shown = run("explain", "--config", MOLTIN, *form, *words)
+        assert (shown.exit_code, "canary-" in shown.output) == (0, False)

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 from gateway.cli.screen import Screen
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    AnswerUnfit,
+    ConfigInForce,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -82,10 +84,12 @@ def test_what_goes_wrong_is_told() -> None:
         PasswordQueue(3),
         NoProxyTrusted(),
         Lifecycle("started", "public x"),
+        ConfigInForce("00ff"),
     ]
     assert written(*quiet, Lifecycle("insecure setting", "x"), Lifecycle("draining"), Lifecycle("stopped")) == []
     lines = written(
         GuardViolated("r-1", "order", "record of c-2"),
+        AnswerUnfit("r-1", "order", "no array of records at /results"),
         RouteClosed("order"),
         CredentialFailed("status 401", 2.0),
         Failed("r-1", "guard", "KeyError at core.py:7"),
@@ -95,6 +99,7 @@ def test_what_goes_wrong_is_told() -> None:
     )
     assert lines == [
         "withheld an answer of the API on route order: it may not have been the caller's",
+        "withheld an answer of the API on route order, which has another form: no array of records at /results",
         "closed route order: an answer of the API would have broken isolation",
         "the API gives the gateway no bearer: status 401; next try in 2 s",
         "failed: guard: KeyError at core.py:7",

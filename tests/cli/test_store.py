@@ -25,13 +25,16 @@ def test_check_changes_nothing(run: Run, environ: dict[str, str]) -> None:
     assert f"{environ['GATEWAY_STORE_URL']}: at revision " in made.stdout
     result = run("store", "check", MOLTIN)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "usable; 0 passwords, 0 registrations under way, 0 e-mails" in result.stdout
+    assert "usable; 0 passwords, 0 registrations under way, 0 e-mails, 0 log-outs" in result.stdout
     told = json.loads(run("store", "check", MOLTIN, "--json").stdout)
     assert told == {
         "store": environ["GATEWAY_STORE_URL"],
         "usable": True,
         "credentials": 0,
+        "customers": 0,
         "emails": 0,
+        "log_outs": 0,
+        "password_resets": 0,
         "registrations": 0,
     }
 
@@ -72,3 +75,29 @@ def test_copy_says_what_is_wrong_with_its_words(run: Run, tmp_path: Path) -> Non
         assert says in " ".join(result.stderr.split())
     result = run("store", "copy", f"sqlite:///{tmp_path}/none.db", "postgresql://shop@127.0.0.1:1/shop")
     assert (result.exit_code, result.stderr.split(":")[0]) == (1, "nothing was copied")
+
+
+def test_backup_writes_a_store(run: Run, environ: dict[str, str], tmp_path: Path) -> None:
+    """It says what is in it; a file that is there is no place for one."""
+    upgrade(environ["GATEWAY_STORE_URL"])
+    file = tmp_path / "backup.db"
+    result = run("store", "backup", file, MOLTIN)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{file}: 0 passwords, ")
+    again = run("store", "backup", file, MOLTIN)
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert again.stderr == f"nothing was written: {file}: File exists\n"
+    told = json.loads(run("store", "backup", tmp_path / "other.db", "--config", MOLTIN, "--json").stdout)
+    assert set(told.values()) == {0}
+
+
+def test_a_store_may_be_migrated_by_its_url_alone(run: Run, environ: dict[str, str], tmp_path: Path) -> None:
+    """For a job that shall know nothing else: no variable of the routing file is there."""
+    url = f"sqlite:///{tmp_path}/alone.db"
+    result = run("store", "migrate", "--url", url, **dict.fromkeys(environ))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "alone.db").exists()
+    for words, says in (([MOLTIN, "--url", url], "takes the place of"), (["--url", "canary"], "not a URL of a store")):
+        result = run("store", "migrate", *words)
+        assert result.exit_code == 2
+        assert says in " ".join(result.stderr.split())

@@ -1,5 +1,6 @@
 """What the rules of one access prove, rule by rule; what an operator reads of the rest is in the golden cases."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.config.evidence import Evidence, knows_the_customer
 from gateway.config.model import Route, Rules
 from gateway.vocab.messages import CallerKind
+from gateway.vocab.record_form import PRESETS
 from tests.config.writing import route
 
 LIST, ORDER, ITEMS, ITEM = "/v2/orders", "/v2/orders/{oid}", "/v2/orders/{oid}/items", "/v2/orders/{oid}/items/{iid}"
@@ -144,28 +146,23 @@ def test_what_adds_records_must_be_judged(parameter: str, *, open_include: bool)
     """An owner guard judges what stands beside the records, and nothing what stands inside."""
     judged = evidence(LIST, [FILTER], [OWNER], query=[parameter])
     assert [where for where, _, _ in judged.gaps("GET")] == ([("query", 0)] if open_include else [])
-    bare = {"owner": {"pointer": "/customer_id", "bare": True}}
     for unjudged in (
         evidence(ITEMS, [PARENT], [PART], query=[parameter]),
-        evidence(LIST, [], [bare], query=[parameter]),
+        replace(evidence(LIST, [], [OWNER], query=[parameter]), form=PRESETS["rest"]),
     ):
         expected = open_include or parameter.casefold().startswith("include")
         assert [where for where, _, _ in unjudged.gaps("GET")] == ([("query", 0)] if expected else [])
 
 
-def test_an_answer_is_bare_for_all_guards_or_for_none() -> None:
-    """A guard that reads `data` knows nothing of what stands beside it, and a nameless answer could be anything."""
-    bare = {"owner": {"pointer": "/customer_id", "bare": True}}
-    redact = {"redact": {"pointers": ["/note"], "bare": True}}
-    for guard, place in (
-        ([OWNER, REDACT], None),
-        ([bare, redact], None),
-        ([OWNER, redact], ("access", "customer", "guard")),
-        ([bare, REDACT], ("access", "customer", "guard")),
-        ([{"owner": bare["owner"] | {"required": False}}], ("access", "customer", "guard", 0)),
+@pytest.mark.parametrize("form", ["rest", "drf"])
+def test_where_nothing_is_around_a_record_it_must_name_its_owner(form: str) -> None:
+    """A nameless answer could be anything there."""
+    for guard, places in (
+        ([OWNER, REDACT], []),
+        ([{"owner": {"pointer": "/customer_id", "required": False}}], [("access", "customer", "guard", 0)]),
     ):
-        found = evidence(ADDRESSES, [PATH_OWNER], guard).gaps("GET")
-        assert [where for where, _, _ in found] == ([] if place is None else [place])
+        found = replace(evidence(ADDRESSES, [PATH_OWNER], guard), form=PRESETS[form]).gaps("GET")
+        assert [where for where, _, _ in found] == places
 
 
 def test_records_that_have_owners_elsewhere_are_nobodys_to_give() -> None:

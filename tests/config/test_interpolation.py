@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.files import Files
 from gateway.config.interpolation import FILE_LIMIT, interpolate
 
 
@@ -42,7 +43,7 @@ def test_interpolation_gives_text(tmp_path: Path, written: str, text: str) -> No
     (tmp_path / "template").write_bytes(b"${env:A} $$")
     environ = {"A": "one", "B": "two", "EMPTY": "", "TRUE": "true", "NUMBER": "42"}
     environ |= {"TEMPLATE": "${env:A}", "NAME": "secret"}
-    outcome = interpolate(written, environ, tmp_path)
+    outcome = interpolate(written, environ, tmp_path, Files())
     assert (outcome.text, outcome.problems) == (text, ())
 
 
@@ -76,22 +77,22 @@ def test_a_faulty_interpolation_is_a_problem_with_a_hint(tmp_path: Path, written
     (tmp_path / "large").write_bytes(b"x" * (FILE_LIMIT + 1))
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     os.mkfifo(tmp_path / "pipe")
-    (problem,) = interpolate(written, {"A": "one", "EMPTY": "", "BYTES": "\udcff"}, tmp_path).problems
+    (problem,) = interpolate(written, {"A": "one", "EMPTY": "", "BYTES": "\udcff"}, tmp_path, Files()).problems
     assert "; ".join(problem).startswith(what)
 
 
 def test_a_path_from_the_environment_is_not_shown(tmp_path: Path) -> None:
     """A fault names the path as it is written."""
-    ((what, hint),) = interpolate("${file:${env:P}/key}", {"P": "/s3cr3t"}, tmp_path).problems
+    ((what, hint),) = interpolate("${file:${env:P}/key}", {"P": "/s3cr3t"}, tmp_path, Files()).problems
     assert "'${env:P}/key'" in what
     assert "s3cr3t" not in what + hint
 
 
 def test_all_problems_of_one_text_are_told(tmp_path: Path) -> None:
     """An operator sets all missing variables in one go."""
-    assert len(interpolate("${env:A} ${env:B} ${file:missing}", {}, tmp_path).problems) == 3
+    assert len(interpolate("${env:A} ${env:B} ${file:missing}", {}, tmp_path, Files()).problems) == 3
 
 
 def test_an_outcome_keeps_its_text_out_of_its_repr(tmp_path: Path) -> None:
     """A traceback with local variables shows no secret."""
-    assert "s3cr3t" not in repr(interpolate("${env:A}", {"A": "s3cr3t"}, tmp_path))
+    assert "s3cr3t" not in repr(interpolate("${env:A}", {"A": "s3cr3t"}, tmp_path, Files()))

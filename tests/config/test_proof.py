@@ -19,6 +19,7 @@ from gateway.vocab.policy import JWKS_PATH, Draft
 from gateway.vocab.refusals import Refusal
 from tests.config.writing import methods, minimal, route, templates
 from tests.gateways import MOLTIN, ROOT, environment
+from tests.guard.judging import inspected
 
 ISOLATED, GUESTS, PUBLIC, TRUSTED, DENIED, UNPROVEN = Verdict
 OWN: dict[str, Any] = {"guard": [{"owner": {"pointer": "/customer_id"}}]}
@@ -241,10 +242,17 @@ def test_a_shadow_of_a_shadow_is_told_once() -> None:
 
 
 def test_what_the_gateway_answers_itself_goes_to_nobody() -> None:
-    """Three paths, which can be moved."""
+    """Paths that can be moved, and those below customers; no new passwords where the upstream keeps them."""
     moved = minimal()["clients"] | {"path": "/grants"}
-    answers = proven({}, clients=moved, customers={"login_path": "/logins"}).answered_here
-    assert answers == (("POST", "/grants"), ("POST", "/logins"), ("GET", JWKS_PATH))
+    customers = {"login_path": "/logins", "path": "/people"}
+    ends = (
+        *(("POST", "/grants"), ("POST", "/logins"), ("DELETE", "/logins"), ("DELETE", "/people/{id}/tokens")),
+        *(("PUT", "/people/{id}/block"), ("DELETE", "/people/{id}/block")),
+    )
+    kept = (("POST", "/people/password-resets"), ("POST", "/people/passwords"))
+    keys = ("GET", JWKS_PATH)
+    assert proven({}, clients=moved, customers=customers).answered_here == (*ends, *kept, keys)
+    assert proven({}, clients=moved, customers={**customers, "verify": "upstream"}).answered_here == (*ends, keys)
 
 
 def test_an_excuse_stands_for_one_route_and_is_listed_at_start() -> None:
@@ -323,7 +331,7 @@ def test_what_is_isolated_withholds_foreign_records(
     document: Any = {"data": record if single else [record]}
     for judge in decision.guards:
         if not isinstance(document, Refusal):
-            document = judge.inspect(document, whose, Plan("GET", draft.target.path, parents=draft.parents))
+            document = inspected(judge, document, whose, Plan("GET", draft.target.path, parents=draft.parents))
     assert isinstance(document, Refusal)
 
 
@@ -359,7 +367,10 @@ def test_what_routes_say_of_each_other(table: list[tuple[str, list[str], bool]])
             for path, served, owned in table
         )
     )
-    nodes = [(parse_template(path), [method], "the gateway itself") for method, path in proof.answered_here]
+    ours: dict[str, list[str]] = {}
+    for method, path in proof.answered_here:
+        ours.setdefault(path, []).append(method)
+    nodes = [(parse_template(path), served, "the gateway itself") for path, served in ours.items()]
     nodes += [(parse_template(path), served, f"r{index}") for index, (path, served, _) in enumerate(table)]
     everything = [template for template, _, _ in nodes]
 

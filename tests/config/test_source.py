@@ -9,6 +9,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.config.files import Files
 from gateway.config.source import DOCUMENT_LIMIT, EXTENDS_LIMIT, ConfigError, Source, read
 
 CASES = Path(__file__).parent.parent / "cases" / "config"
@@ -19,7 +20,7 @@ def read_text(folder: Path, text: str | bytes, environ: Mapping[str, str] | None
     """Read `text` as the file gateway.yaml in `folder`."""
     path = folder / "gateway.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read(path, environ or {})
+    return read(path, environ or {}, Files())
 
 
 def data(folder: Path, text: str, **environ: str) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def test_a_faulty_file_gives_exactly_the_lines_beside_it(case: Path, monkeypatch
     """The golden files are what an operator reads."""
     monkeypatch.chdir(CASES)
     with pytest.raises(ConfigError) as caught:
-        read(Path(case.name), {"SET": "s3cr3t"})
+        read(Path(case.name), {"SET": "s3cr3t"}, Files())
     assert f"{caught.value}\n" == case.with_suffix(".errors").read_text()
 
 
@@ -76,9 +77,9 @@ def test_a_fault_behind_several_aliases_is_told_once(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
     """The operator reads the reason of the operating system, not a traceback."""
     with pytest.raises(ConfigError, match=r"nowhere\.yaml:1:1: cannot read the file: No such file or directory"):
-        read(tmp_path / "nowhere.yaml", {})
+        read(tmp_path / "nowhere.yaml", {}, Files())
     with pytest.raises(ConfigError, match="not a regular file"):
-        read(tmp_path, {})
+        read(tmp_path, {}, Files())
 
 
 def test_a_file_that_is_too_large_is_told_to_use_extends(tmp_path: Path) -> None:
@@ -160,12 +161,12 @@ def test_a_file_lies_over_the_file_it_extends(tmp_path: Path) -> None:
     base = "a: {x: 1, y: {z: 1, w: [1, 2]}}\nb: base\nc: {d: 1}\ne: 1\n"
     path = write(tmp_path, base=base, main="extends: base.yaml\na: {y: {w: [3]}, n: 2}\nb: {f: 1}\nc: ~\n")
     merged = {"a": {"x": 1, "y": {"z": 1, "w": [3]}, "n": 2}, "b": {"f": 1}, "c": None, "e": 1}
-    assert read(path, {}).data == merged
+    assert read(path, {}, Files()).data == merged
 
 
 def test_a_merged_value_keeps_the_file_it_came_from(tmp_path: Path) -> None:
     """A fault in a base is told in the base."""
-    where = read(write(tmp_path, base="a: {x: 1}\n", main="extends: base.yaml\na:\n  y: 2\n"), {}).where
+    where = read(write(tmp_path, base="a: {x: 1}\n", main="extends: base.yaml\na:\n  y: 2\n"), {}, Files()).where
     assert where.locate(("a", "x")) == (str(tmp_path / "base.yaml"), 1, 8)
     assert where.locate(("a", "y")) == (str(tmp_path / "main.yaml"), 3, 6)
     assert where.locate_key(("a",)) == (str(tmp_path / "main.yaml"), 2, 1)
@@ -174,7 +175,7 @@ def test_a_merged_value_keeps_the_file_it_came_from(tmp_path: Path) -> None:
 def test_only_values_in_effect_are_interpolated(tmp_path: Path) -> None:
     """A base may name variables that the files above it replace."""
     path = write(tmp_path, base="a: ${env:UNSET}\nb: ${vault:x}\n", main="extends: base.yaml\na: 1\nb: [2]\n")
-    assert read(path, {}).data == {"a": 1, "b": [2]}
+    assert read(path, {}, Files()).data == {"a": 1, "b": [2]}
 
 
 def test_a_path_in_a_base_starts_at_the_base(tmp_path: Path) -> None:
@@ -182,17 +183,17 @@ def test_a_path_in_a_base_starts_at_the_base(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "key").write_text("k\n")
     (tmp_path / "shared" / "base.yaml").write_text("a: ${file:key}\n")
-    assert read(write(tmp_path, main="extends: shared/base.yaml\n"), {}).data == {"a": "k"}
+    assert read(write(tmp_path, main="extends: shared/base.yaml\n"), {}, Files()).data == {"a": "k"}
 
 
 def test_extends_goes_five_files_deep_and_no_deeper(tmp_path: Path) -> None:
     """A chain nobody can follow is a fault."""
     files = {f"f{n}": f"extends: f{n + 1}.yaml\nk{n}: 1\n" for n in range(EXTENDS_LIMIT)}
     path = write(tmp_path, **files, **{f"f{EXTENDS_LIMIT}": "last: 1\n"}, main="extends: f1.yaml\n")
-    assert read(path, {}).data["last"] == 1
+    assert read(path, {}, Files()).data["last"] == 1
     path.write_text("extends: f0.yaml\n")
     with pytest.raises(ConfigError, match=r"f4\.yaml:1:10: extends goes deeper than 5 files"):
-        read(path, {})
+        read(path, {}, Files())
 
 
 @pytest.mark.parametrize(

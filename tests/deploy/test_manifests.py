@@ -14,8 +14,14 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from gateway.authn.key import Algorithm, generate
+from gateway.config.files import Files
+from gateway.config.load import load
+from gateway.stores import check_url
+from gateway.stores.postgres_url import read_place
+
 MANIFESTS = Path(__file__).resolve().parents[2] / "deploy/kubernetes"
-OVERLAYS = ("sidecar", "standalone")
+OVERLAYS = ("sidecar", "standalone", "postgres")
 # The oldest Kubernetes that the comments promise (preStop sleep), and the newest whose schemas we have.
 VERSIONS = ("1.30", kubernetes_validate.latest_version())
 # The gateway's own default for how long requests in flight may take after SIGTERM.
@@ -56,6 +62,17 @@ def _ports(rules: list[Manifest]) -> set[int]:
     return {port["port"] for rule in rules for port in rule["ports"]}
 
 
+def _pod(workload: Manifest) -> Manifest:
+    """Return the pod of a Job or Deployment."""
+    return dict(workload["spec"]["template"]["spec"])
+
+
+def _container(job: Manifest) -> Manifest:
+    """Return the one container of a Job."""
+    (found,) = _pod(job)["containers"]
+    return dict(found)
+
+
 class Overlay:
     """The objects of one overlay, by kind."""
 
@@ -85,6 +102,24 @@ class Overlay:
         (source,) = (each for each in self.all("ConfigMap") if each["metadata"]["name"] == reference["name"])
         return str(source["data"][reference["key"]])
 
+    @property
+    def policy(self) -> Manifest:
+        """Return the network policy of the gateway's pods."""
+        named = {each["metadata"]["name"]: each["spec"] for each in self.all("NetworkPolicy")}
+        return dict(named.get(self.deployment["metadata"]["name"]) or self.only("NetworkPolicy")["spec"])
+
+    @property
+    def secrets(self) -> list[Manifest]:
+        """Return every Secret that is mounted, in pods of a Job as well."""
+        pods = [self.pod, *map(_pod, self.all("Job"))]
+        return [each["secret"] for pod in pods for each in pod["volumes"] if "secret" in each]
+
+    @property
+    def secret_files(self) -> list[str]:
+        """Return the variables of the routing file whose value is a file of a Secret here."""
+        (volume,) = [each for each in self.pod["volumes"] if each["name"] == "credentials"] or [None]
+        return [] if volume is None else [item["key"] for item in volume["secret"]["items"]]
+
     def mount(self, volume: str) -> Manifest:
         """Return where the gateway's container mounts a volume."""
         (found,) = (each for each in self.gateway["volumeMounts"] if each["name"] == volume)
@@ -109,7 +144,13 @@ def _standalone() -> Overlay:
     return Overlay("standalone")
 
 
-@pytest.mark.parametrize("folder", ["base", "overlays/sidecar", "overlays/standalone"])
+@pytest.fixture(scope="module", name="postgres")
+def _postgres() -> Overlay:
+    """Return the overlay for replicas on several nodes."""
+    return Overlay("postgres")
+
+
+@pytest.mark.parametrize("folder", ["base", "sqlite", *(f"overlays/{name}" for name in OVERLAYS)])
 def test_a_kustomization_lists_complete_manifests_and_leaves_none_out(folder: str) -> None:
     """A kustomization only lists resources, each exists, and no file beside it is unlisted."""
     place = MANIFESTS / folder
@@ -153,7 +194,7 @@ def test_the_environment_is_what_the_routing_file_reads(overlay: Overlay, root: 
     # Dumped again without comments: a comment may mention a variable that nothing reads.
     read = set(re.findall(r"\$\{env:([A-Za-z0-9_]+)", yaml.safe_dump(document, width=100_000)))
     names = [each["name"] for each in overlay.gateway["env"]]
-    assert sorted(names) == sorted(read)
+    assert sorted([*names, *overlay.secret_files]) == sorted(read)
     assert "envFrom" not in overlay.gateway
     assert overlay.pod["enableServiceLinks"] is False
 
@@ -162,11 +203,18 @@ def test_every_setting_comes_from_a_config_map_key_that_exists_and_is_used(overl
     """No value stands in the Deployment; each ConfigMap key is read exactly once, and each one read is there."""
     sources = [each["valueFrom"] for each in overlay.gateway["env"]]
     assert not [each for each in overlay.gateway["env"] if "value" in each]
+    sources += [each["valueFrom"] for job in overlay.all("Job") for each in _container(job)["env"]]
     used = sorted(
         (reference["name"], reference["key"])
         for reference in (source["configMapKeyRef"] for source in sources if "configMapKeyRef" in source)
     )
-    there = sorted((each["metadata"]["name"], key) for each in overlay.all("ConfigMap") for key in each["data"])
+    mounted = {each["configMap"]["name"] for each in overlay.pod["volumes"] if "configMap" in each}
+    there = sorted(
+        (each["metadata"]["name"], key)
+        for each in overlay.all("ConfigMap")
+        if each["metadata"]["name"] not in mounted
+        for key in each["data"]
+    )
     assert used == there
 
 
@@ -182,9 +230,10 @@ def test_every_credential_comes_from_a_secret_that_the_readme_creates(overlay: O
     for reference in references.values():
         assert f"kubectl create secret generic {reference['name']}" in readme
         assert f"{reference['key']}=" in readme
-    (key,) = (each["secret"] for each in overlay.pod["volumes"] if "secret" in each)
-    assert f"kubectl create secret generic {key['secretName']}" in readme
-    assert f"--from-file={key['items'][0]['key']}" in readme
+    for secret in overlay.secrets:
+        assert f"kubectl create secret generic {secret['secretName']}" in readme
+        for item in secret["items"]:
+            assert re.search(rf"--from-file={item['key']}|^{item['key']}=", readme, re.MULTILINE), item
 
 
 def test_probes_ask_the_admin_port(overlay: Overlay, admin_port: int) -> None:
@@ -198,9 +247,15 @@ def test_probes_ask_the_admin_port(overlay: Overlay, admin_port: int) -> None:
     }
 
 
-def test_the_container_runs_the_command_of_the_image(overlay: Overlay, public_port: int, admin_port: int) -> None:
-    """Neither command nor arguments are repeated in the manifest, and its ports are those the image listens on."""
-    assert not {"command", "args", "workingDir"} & set(overlay.gateway)
+def test_the_container_runs_the_command_of_the_image(
+    overlay: Overlay, image_command: list[str], public_port: int, admin_port: int
+) -> None:
+    """Nothing of it is repeated in the manifest but for another routing file; its ports are those it listens on."""
+    assert not {"command", "workingDir"} & set(overlay.gateway)
+    if "args" in overlay.gateway:
+        routing = overlay.mount("routing")["mountPath"]
+        told = [f"{routing}/gateway.yaml" if word.endswith(".yaml") else word for word in image_command[1:]]
+        assert overlay.gateway["args"] == told
     ports = {each["name"]: each["containerPort"] for each in overlay.gateway["ports"]}
     assert ports == {"http": public_port, "admin": admin_port}
     assert not [each for each in overlay.gateway["ports"] if "hostPort" in each]
@@ -216,7 +271,7 @@ def test_a_pod_has_time_to_drain(overlay: Overlay) -> None:
 
 def test_every_container_is_restricted(overlay: Overlay) -> None:
     """Pod Security Standard "restricted" holds for every container, and every root filesystem is read-only."""
-    for container in overlay.containers:
+    for container in (*overlay.containers, *map(_container, overlay.all("Job"))):
         assert (
             container["securityContext"].items()
             >= {
@@ -228,10 +283,11 @@ def test_every_container_is_restricted(overlay: Overlay) -> None:
             }.items()
         )
         assert "privileged" not in container["securityContext"]
-    assert overlay.pod["securityContext"]["runAsNonRoot"] is True
-    assert overlay.pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(overlay.pod)
-    assert {kind for each in overlay.pod["volumes"] for kind in each if kind != "name"} <= RESTRICTED_VOLUMES
+    for pod in (overlay.pod, *map(_pod, overlay.all("Job"))):
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+        assert {kind for each in pod["volumes"] for kind in each if kind != "name"} <= RESTRICTED_VOLUMES
 
 
 def test_the_pod_runs_as_the_user_of_the_image(overlay: Overlay, image: dict[str, str]) -> None:
@@ -243,20 +299,23 @@ def test_the_pod_runs_as_the_user_of_the_image(overlay: Overlay, image: dict[str
 
 
 def test_only_the_store_is_writable(overlay: Overlay, image_environment: dict[str, str]) -> None:
-    """The store's volume is the one writable mount, with the store's file and SQLite's temporaries right in it."""
+    """The volume of an SQLite store is the one writable mount, with its file and SQLite's temporaries right in it."""
     writable = [each["mountPath"] for each in overlay.gateway["volumeMounts"] if not each.get("readOnly")]
     store = urlsplit(overlay.setting("GATEWAY_STORE_URL"))
-    assert store.scheme == "sqlite"
+    assert (store.scheme == "sqlite") is bool(overlay.all("PersistentVolumeClaim"))
+    if store.scheme != "sqlite":
+        assert writable == []
+        return
     # Four slashes: the path begins after the third.
     assert writable == [str(PurePosixPath(store.path[1:]).parent)] == [image_environment["SQLITE_TMPDIR"]]
 
 
 def test_the_signing_key_is_readable_by_the_gateway_alone(overlay: Overlay) -> None:
     """The key file is mounted read-only for owner and fsGroup, at the path that the gateway is told."""
-    (volume,) = (each for each in overlay.pod["volumes"] if "secret" in each)
+    assert {secret["defaultMode"] for secret in overlay.secrets} == {0o400}
+    (volume,) = (each for each in overlay.pod["volumes"] if each["name"] == "signing-key")
     mount = overlay.mount(volume["name"])
     (item,) = volume["secret"]["items"]
-    assert volume["secret"]["defaultMode"] == 0o400
     assert mount["readOnly"] is True
     assert overlay.setting("GATEWAY_SIGNING_KEY_FILE") == f"{mount['mountPath']}/{item['path']}"
     others = [each for each in overlay.containers if each is not overlay.gateway]
@@ -269,12 +328,14 @@ def test_no_token_of_the_cluster_is_mounted(overlay: Overlay) -> None:
     assert overlay.pod["serviceAccountName"] == account["metadata"]["name"]
     assert account["automountServiceAccountToken"] is False
     assert overlay.pod["automountServiceAccountToken"] is False
+    for pod in map(_pod, overlay.all("Job")):
+        assert (pod["serviceAccountName"], pod["automountServiceAccountToken"]) == (account["metadata"]["name"], False)
 
 
 def test_images_are_pinned(overlay: Overlay, root: Path) -> None:
     """Every image has a version tag that is not `latest`, and the gateway's is the version in pyproject.toml."""
     version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
-    for container in overlay.containers:
+    for container in (*overlay.containers, *map(_container, overlay.all("Job"))):
         assert re.fullmatch(r"[a-z0-9.-]+/[a-z0-9/-]+:\d+\.\d+\.\d+", container["image"])
     assert overlay.gateway["image"].endswith(f":{version}")
 
@@ -301,7 +362,7 @@ def test_the_service_leads_to_the_public_port_only(overlay: Overlay, public_port
 
 def test_the_network_policy_lets_in_what_it_names(overlay: Overlay, public_port: int, admin_port: int) -> None:
     """The policy selects the pods; the public port is open, the admin port only to a named namespace, nothing else."""
-    policy = overlay.only("NetworkPolicy")["spec"]
+    policy = overlay.policy
     assert _selects(policy["podSelector"]["matchLabels"], overlay.labels)
     assert "Ingress" in policy["policyTypes"]
     assert _ports(policy["ingress"]) == {public_port, admin_port}
@@ -311,11 +372,14 @@ def test_the_network_policy_lets_in_what_it_names(overlay: Overlay, public_port:
             assert all(peer["namespaceSelector"]["matchLabels"] for peer in rule["from"])
 
 
-def test_standalone_may_reach_dns_and_public_tls_only(standalone: Overlay) -> None:
+@pytest.mark.parametrize("name", ["standalone", "postgres"])
+def test_what_stands_alone_may_reach_dns_public_tls_and_its_database_only(name: str) -> None:
     """The pod reaches the cluster's resolver and port 443 of addresses that are neither private nor link-local."""
-    policy = standalone.only("NetworkPolicy")["spec"]
+    standalone = Overlay(name)
+    policy = standalone.policy
     assert policy["policyTypes"] == ["Ingress", "Egress"]
-    dns, upstream = policy["egress"]
+    dns, upstream, *database = policy["egress"]
+    assert [_ports([rule]) for rule in database] == ([{5432}] if name == "postgres" else [])
     assert _ports([dns]) == {53}
     assert all(peer["podSelector"] and peer["namespaceSelector"] for peer in dns["to"])
     assert _ports([upstream]) == {443}
@@ -324,8 +388,10 @@ def test_standalone_may_reach_dns_and_public_tls_only(standalone: Overlay) -> No
     assert urlsplit(standalone.setting("UPSTREAM_URL")).scheme == "https"
 
 
-def test_the_autoscaler_owns_the_number_of_replicas(standalone: Overlay) -> None:
+@pytest.mark.parametrize("name", ["standalone", "postgres"])
+def test_the_autoscaler_owns_the_number_of_replicas(name: str) -> None:
     """The autoscaler targets the Deployment, which names no number itself; two replicas at least."""
+    standalone = Overlay(name)
     scaler = standalone.only("HorizontalPodAutoscaler")["spec"]
     target = {key: standalone.deployment[key] for key in ("apiVersion", "kind")}
     assert scaler["scaleTargetRef"] == target | {"name": standalone.deployment["metadata"]["name"]}
@@ -333,8 +399,10 @@ def test_the_autoscaler_owns_the_number_of_replicas(standalone: Overlay) -> None
     assert 2 <= scaler["minReplicas"] < scaler["maxReplicas"]
 
 
-def test_the_disruption_budget_keeps_one_pod_and_lets_one_go(standalone: Overlay) -> None:
+@pytest.mark.parametrize("name", ["standalone", "postgres"])
+def test_the_disruption_budget_keeps_one_pod_and_lets_one_go(name: str) -> None:
     """The budget selects the pods and keeps fewer than the autoscaler's minimum, so that one can always be evicted."""
+    standalone = Overlay(name)
     budget = standalone.only("PodDisruptionBudget")["spec"]
     assert _selects(budget["selector"]["matchLabels"], standalone.labels)
     assert 1 <= budget["minAvailable"] < standalone.only("HorizontalPodAutoscaler")["spec"]["minReplicas"]
@@ -360,8 +428,10 @@ def test_the_sidecar_store_has_one_writer(sidecar: Overlay) -> None:
     assert sidecar.all("HorizontalPodAutoscaler") == []
 
 
-def test_every_claim_is_mounted(overlay: Overlay) -> None:
+@pytest.mark.parametrize("name", ["sidecar", "standalone"])
+def test_every_claim_is_mounted(name: str) -> None:
     """The pod's claim is the one that the overlay makes."""
+    overlay = Overlay(name)
     (volume,) = (each for each in overlay.pod["volumes"] if "persistentVolumeClaim" in each)
     assert volume["persistentVolumeClaim"] == {"claimName": overlay.only("PersistentVolumeClaim")["metadata"]["name"]}
 
@@ -373,3 +443,93 @@ def test_the_sidecar_outlives_its_backend(sidecar: Overlay) -> None:
     assert urlsplit(sidecar.setting("UPSTREAM_URL")).hostname == "127.0.0.1"
     (backend,) = sidecar.pod["containers"]
     assert "ports" not in backend
+
+
+def test_replicas_with_a_database_stay_apart(postgres: Overlay) -> None:
+    """Each pod on another node if there is one, in another zone if there is one; none waits for the other to go."""
+    assert {*postgres.pod["affinity"]} == {"podAntiAffinity"}
+    terms = postgres.pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert [term["podAffinityTerm"]["topologyKey"] for term in terms] == [
+        "kubernetes.io/hostname",
+        "topology.kubernetes.io/zone",
+    ]
+    assert all(term["podAffinityTerm"]["labelSelector"] == {"matchLabels": postgres.labels} for term in terms)
+    assert postgres.all("PersistentVolumeClaim") == []
+    strategy = postgres.deployment["spec"]["strategy"]
+    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_the_routing_file_of_a_config_map_is_one(postgres: Overlay, root: Path, tmp_path: Path) -> None:
+    """It loads with what the pod has, over the image's file; its secrets are the files that are mounted."""
+    (routing,) = (each for each in postgres.all("ConfigMap") if each["metadata"]["name"] == "gateway-routing")
+    (place,) = (each["configMap"] for each in postgres.pod["volumes"] if each["name"] == "routing")
+    assert place == {"name": "gateway-routing"}
+    text = routing["data"]["gateway.yaml"].replace("/etc/gateway/", f"{root}/config/")
+    for volume in (each for each in postgres.pod["volumes"] if "secret" in each):
+        mounted = postgres.mount(volume["name"])
+        assert mounted["readOnly"] is True
+        assert "subPath" not in mounted
+        folder = tmp_path / volume["name"]
+        folder.mkdir()
+        for item in volume["secret"]["items"]:
+            (folder / item["path"]).write_text(generate(Algorithm.EDDSA) if "signing" in item["key"] else "secret")
+        text = text.replace(f"{mounted['mountPath']}/", f"{folder}/")
+    path, files = tmp_path / "gateway.yaml", Files()
+    path.write_text(text)
+    environ = {each["name"]: "value" for each in postgres.gateway["env"]}
+    environ |= {name: postgres.setting(name) for name in ("UPSTREAM_URL", "GATEWAY_STORE_URL")}
+    environ |= {"GATEWAY_PUBLIC_URL": "", "GATEWAY_TRUSTED_PROXIES": ""}
+    environ["GATEWAY_SIGNING_KEY_FILE"] = str(tmp_path / "signing-key" / "signing-key.pem")
+    config = load(path, environ, files)
+    assert config.store.migrate == "never"
+    watched = {place.relative_to(tmp_path) for place in files if place.is_relative_to(tmp_path)}
+    assert {str(place) for place in watched} == {
+        "gateway.yaml",
+        "credentials/UPSTREAM_CLIENT_SECRET",
+        "credentials/TRUSTED_CLIENT_SECRET",
+        "signing-key/signing-key.pem",
+    }
+
+
+def test_the_files_of_the_database_are_mounted(postgres: Overlay) -> None:
+    """Password and authority of both roles lie where their URLs say; neither URL holds a password."""
+    job = postgres.only("Job")
+    (owner,) = (each for each in postgres.all("ConfigMap") if each["metadata"]["name"] == "gateway-migration")
+    users = []
+    for url, pod in (
+        (postgres.setting("GATEWAY_STORE_URL"), {**postgres.pod, "containers": [postgres.gateway]}),
+        (owner["data"]["OWNER_URL"], _pod(job)),
+    ):
+        assert check_url(url) is None
+        place = read_place(url)
+        users.append(place.user)
+        assert place.password is None
+        assert place.tls is not None
+        (container,) = pod["containers"]
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        there = {
+            f"{mounts[each['name']]}/{item['path']}"
+            for each in pod["volumes"]
+            if "secret" in each
+            for item in each["secret"]["items"]
+        }
+        assert {place.password_file, place.tls.authorities} <= there
+    assert len({*users}) == 2
+    assert _container(job)["args"] == ["store", "migrate", "--url", "$(OWNER_URL)"]
+
+
+def test_the_job_knows_the_database_alone(postgres: Overlay) -> None:
+    """No credential of the gateway, and a policy of its own: nobody in, the resolver and the database out."""
+    job = postgres.only("Job")
+    assert [each["name"] for each in _container(job)["env"]] == ["OWNER_URL"]
+    assert [each["secret"]["secretName"] for each in _pod(job)["volumes"]] == ["gateway-database-owner"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    (policy,) = (
+        each["spec"]
+        for each in postgres.all("NetworkPolicy")
+        if _selects(each["spec"]["podSelector"]["matchLabels"], labels)
+    )
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in policy
+    assert _ports(policy["egress"]) == {53, 5432}
+    assert not _selects(postgres.only("Service")["spec"]["selector"], labels)

@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.config.credential import KINDS
 from gateway.config.lending import bound
 from gateway.config.load import load
+from gateway.config.records import form
 from gateway.vocab.messages import CallerKind
 from tests.docs.test_readme import GATEWAY, pattern
 from tests.gateways import ROOT, environment
@@ -40,7 +41,8 @@ def test_what_carries_what_is_so(tmp_path: Path) -> None:
     config = load(file, environ)
     customers = {route.name: route.access.customer for route in config.routes}
     is_bound = {
-        name: access is not None and "GET" in bound(CallerKind.CUSTOMER, access, of_guests=False)
+        name: access is not None
+        and "GET" in bound(CallerKind.CUSTOMER, access, form(config.records, None), of_guests=False)
         for name, access in customers.items()
     }
     assert is_bound == {"products": False, "order": True, "parcels": True}

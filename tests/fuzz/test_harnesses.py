@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.authn.revocations import NOBODY
 from gateway.demo.data import LESLIE, LESLIE_ID, RON_ID
 from gateway.scope.filters.epcc import parse as parse_filter
+from gateway.vocab.messages import Session
 from gateway.vocab.refusals import Refusal
 from gateway.wire.proxy_header import HeaderFault, ProxyHeader, read_proxy_header
 from gateway.wire.target import parse as parse_target
@@ -68,7 +70,7 @@ def test_corpus_reaches_both_answers() -> None:
     payload = (CORPUS / "token" / "payload").read_bytes()[4:]
     payload = payload.replace(b"$NOW", b"%d" % tokens.NOW).replace(b"$END", b"%d" % (tokens.NOW + tokens.MAX_LIFE))
     signed = forge(tokens.KEYS[2], tokens._header(tokens.KEYS[2], "customer+jwt"), payload)
-    assert tokens.CUSTOMERS.verify([signed], tokens.NOW) == "customer-1"
+    assert tokens.CUSTOMERS.verify([signed], tokens.NOW, NOBODY) == Session("customer-1")
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,12 @@ from gateway.authn.bearer import BearerVerifier
 from gateway.authn.compact import decode_segment, encode_segment, read_object
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.keyring import Key, KeyRing, load_key
-from gateway.vocab.messages import Caller, CallerKind
+from gateway.authn.revocations import NOBODY
+from gateway.vocab.messages import Caller, CallerKind, Session
 from gateway.vocab.refusals import Refusal
 from gateway.wire.body import encode
 from tests.authn.forge import forge
+from tests.sessions import session
 
 ISSUER, AUDIENCE = "https://gateway.example", "shop"
 MAX_LIFE = 30 * 86_400
@@ -69,7 +71,7 @@ MINTED_BEARERS = {
     for kind in (CallerKind.PUBLIC, CallerKind.TRUSTED)
 }
 MINTED_CUSTOMERS = {
-    _customers(KeyRing([key])).mint(f"customer-{number}", NOW, MAX_LIFE)[0]: f"customer-{number}"
+    _customers(KeyRing([key])).mint(session(f"customer-{number}"), NOW, MAX_LIFE)[0]: session(f"customer-{number}")
     for number, key in enumerate(KEYS)
 }
 MINTED = [*MINTED_BEARERS, *MINTED_CUSTOMERS]
@@ -115,14 +117,14 @@ def _judge(token: str, *, allowed: dict[str, Any] | None = None) -> None:
             claims = _check_claims(allowed)
             assert claims["kind"] in {"public", "trusted"}
             assert caller == Caller(CallerKind(claims["kind"]), client_id=claims["sub"])
-    customer = CUSTOMERS.verify([token], NOW)
+    customer = CUSTOMERS.verify([token], NOW, NOBODY)
     if not isinstance(customer, Refusal):
         if token in MINTED_CUSTOMERS:
             assert customer == MINTED_CUSTOMERS[token]
         else:
             claims = _check_claims(allowed)
-            assert customer == claims["sub"]
-            assert PATTERN.fullmatch(customer)
+            assert customer == Session(claims["sub"], *(claims.get(name, 0) for name in ("num", "ver", "sid")))
+            assert PATTERN.fullmatch(customer.customer_id)
     assert isinstance(caller, Refusal) or isinstance(customer, Refusal), "good as both kinds"
 
 

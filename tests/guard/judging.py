@@ -4,7 +4,10 @@ from typing import Any
 
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.policy import GuardRule
+from gateway.vocab.record_form import MOLTIN, RecordForm
 from gateway.vocab.refusals import Refusal
+from gateway.wire.pointer import placed
+from gateway.wire.records import shown
 
 OWN = "c1"
 FOREIGN = "c2"
@@ -21,8 +24,20 @@ def order(owner: str | None = OWN, ident: str = "o1", **members: Any) -> dict[st
     return {"type": "order", "id": ident, "relationships": relationships, **members}
 
 
-def refused(rule: GuardRule, document: Any, *, plan: Plan = NARROWED, whose: Whose = WHOSE) -> Refusal:
+def inspected(rule: GuardRule, document: Any, whose: Whose, plan: Plan, form: RecordForm = MOLTIN) -> Any | Refusal:
+    """Return a document with the records that may leave."""
+    found = shown(document, form, expects_one=plan.method != "GET")
+    judged = found if isinstance(found, Refusal) else rule.inspect(found, whose, plan)
+    if isinstance(judged, Refusal):
+        return judged
+    place, content = (form.list_at, judged.records) if judged.is_list else (form.record_at, judged.records[0])
+    return placed(document, place, content)
+
+
+def refused(
+    rule: GuardRule, document: Any, *, plan: Plan = NARROWED, whose: Whose = WHOSE, form: RecordForm = MOLTIN
+) -> Refusal:
     """Inspect what must be withheld."""
-    answer = rule.inspect(document, whose, plan)
+    answer = inspected(rule, document, whose, plan, form)
     assert isinstance(answer, Refusal), answer
     return answer

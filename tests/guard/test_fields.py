@@ -1,6 +1,7 @@
 """Header lines of judged answers: they say no more than the body beside them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,16 +10,17 @@ from gateway.guard.core import judge
 from gateway.guard.rules.owner import Owner
 from gateway.vocab.messages import Answer, Checked, Headers, Plan, Query
 from gateway.vocab.policy import Access, Route
+from gateway.vocab.record_form import PRESETS
 from gateway.vocab.refusals import Refusal
 from gateway.wire.links import LinkRewriter
 from tests.guard.judging import WHOSE, order
 
 GUARDED = Access(guards=(Owner(pointer="/relationships/customer/data/id"),))
-BARE = Access(guards=(Owner(pointer="/relationships/customer/data/id", bare=True),))
 OPEN = Access()
 QUERY = frozenset({"filter", "page[limit]", "page[offset]"})
 LISTED = frozenset({"x-rate", "x-where", "etag", "content-encoding"})
 ROUTE = Route("orders", "/v2/orders", frozenset({"GET"}), {}, query=QUERY, answer_headers=LISTED)
+BARE = replace(ROUTE, form=PRESETS["rest"])
 LINKS = LinkRewriter(("http://up/api",), "https://gw")
 TYPE = ("content-type", "application/json")
 CHANGED = ("last-modified", "Wed, 21 Oct 2015 07:28:00 GMT")
@@ -31,16 +33,17 @@ def checked(
     data: Any = None,
     status: int = 200,
     access: Access = GUARDED,
+    route: Route = ROUTE,
     kind: tuple[str, str] | None = TYPE,
     **plan: Any,
 ) -> Checked:
     """Judge an answer that may leave."""
     document = order() if data is None else data
-    body = b"" if status in {204, 304} else json.dumps(document if access is BARE else {"data": document}).encode()
+    body = b"" if status in {204, 304} else json.dumps(document if route is BARE else {"data": document}).encode()
     lines = headers if kind is None else (kind, *headers)
     planned = Plan(**{"method": "GET", "path": "/v2/orders", **plan})
     judged = judge(
-        ROUTE, access, planned, WHOSE, Answer(status, lines, body), LINKS, is_proven=bool(planned.conditions)
+        route, access, planned, WHOSE, Answer(status, lines, body), LINKS, is_proven=bool(planned.conditions)
     )
     assert isinstance(judged, Checked), judged
     return judged
@@ -94,8 +97,8 @@ def test_validators_of_a_record_leave() -> None:
 
 def test_validators_of_a_list_do_not_leave() -> None:
     """They may change with records that are somebody else's; a trusted caller sees all of those."""
-    for access in (GUARDED, BARE):
-        answer = checked(TAG, CHANGED, data=[order()], access=access)
+    for route in (ROUTE, BARE):
+        answer = checked(TAG, CHANGED, data=[order()], route=route)
         assert (answer.headers, answer.owes_tag) == ((TYPE,) if answer.headers else (), True)
     assert not checked(data=[order()]).owes_tag
     assert not checked(data=[order()], conditions=(("if-none-match", "x"),)).owes_tag

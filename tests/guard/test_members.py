@@ -6,6 +6,7 @@ import pytest
 
 from gateway.guard.members import judged_members
 from gateway.vocab.messages import Plan, Query
+from gateway.vocab.record_form import MOLTIN, PRESETS, Shown
 from tests.guard.judging import order
 
 QUERY = frozenset({"filter", "sort", "page[limit]", "page[offset]"})
@@ -13,9 +14,9 @@ QUERY = frozenset({"filter", "sort", "page[limit]", "page[offset]"})
 
 def members(count: int, meta: Any = None, links: Any = None, asked: Query = (), query: Query | None = None) -> Any:
     """Judge what stands beside some records."""
-    document = {"data": [order() for _ in range(count)], "meta": meta, "links": links}
+    document: Any = {"data": [order() for _ in range(count)], "meta": meta, "links": links}
     plan = Plan("GET", "/v2/orders", asked if query is None else query, asked)
-    return judged_members(document, plan, QUERY, "https://gw", has_included=False)
+    return judged_members(document, Shown(document["data"], is_list=True, form=MOLTIN), plan, QUERY, "https://gw")
 
 
 def paged(total: Any, limit: int | None = 25, offset: int = 0, **page: Any) -> dict[str, Any]:
@@ -70,7 +71,8 @@ def test_what_is_no_known_count_stays(meta: Any) -> None:
 def test_a_single_record_has_no_counts() -> None:
     """What stands in `meta` beside it is about nobody knows what."""
     document = {"data": order(), "meta": paged(7)}
-    assert "meta" not in judged_members(document, Plan("GET", "/v2/orders/o1"), QUERY, "", has_included=False)
+    shown = Shown([order()], is_list=False, form=MOLTIN)
+    assert "meta" not in judged_members(document, shown, Plan("GET", "/v2/orders/o1"), QUERY, "")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,45 @@ def test_a_single_record_has_no_counts() -> None:
 def test_links_lead_to_this_list_or_nowhere(link: Any, kept: str | None) -> None:
     """A link is made anew of what the client knows; what the gateway itself would refuse is no link."""
     assert members(0, links={"next": link}, asked=(("sort", "-id"),))["links"] == {"next": kept}
+
+
+@pytest.mark.parametrize(
+    ("count", "following", "asked", "total"),
+    [
+        pytest.param(2, "/v2/orders?page=2", (), 5000, id="there is another page"),
+        pytest.param(2, None, (), 2, id="the only page"),
+        pytest.param(2, "/v2/customers?page=2", (), 2, id="a link to elsewhere is none"),
+        pytest.param(2, None, (("limit", "2"),), 5000, id="a full page, whatever is said of another"),
+        pytest.param(0, None, (("offset", "9"),), None, id="behind the end"),
+        pytest.param(2, None, (("page", "3"),), None, id="the last of pages of a size that nobody knows"),
+        pytest.param(2, None, (("page", "3"), ("limit", "10")), 22, id="the last of pages of a known size"),
+    ],
+)
+def test_counts_of_a_page_whose_size_nobody_says(count: int, following: Any, asked: Query, total: int | None) -> None:
+    """As Django REST framework counts: where there is another page, more may be asked for."""
+    records = [{"id": number} for number in range(count)]
+    document = {"count": 5000, "next": following, "previous": None, "results": records, "note": "somebody"}
+    shown = Shown(records, is_list=True, form=PRESETS["drf"])
+    plan = Plan("GET", "/v2/orders", asked, asked)
+    judged = judged_members(document, shown, plan, frozenset({"page", "limit", "offset"}), "https://gw")
+    kept = following if following and following.startswith("/v2/orders") else None
+    expected = {"results": records, "next": kept and f"https://gw{kept}", "previous": None}
+    assert judged == expected | ({} if total is None else {"count": total})
+
+
+@pytest.mark.parametrize(
+    ("form", "records", "is_list", "expected"),
+    [
+        ("rest", [{"id": "1"}], True, [{"id": "1"}]),
+        ("rest", [{"id": "1"}], False, {"id": "1"}),
+        ("drf", [{"id": 1}], False, {"id": 1}),
+        ("postgrest", [{"id": 1}], False, [{"id": 1}]),
+    ],
+)
+def test_records_leave_as_they_stood(form: str, records: list[Any], expected: Any, *, is_list: bool) -> None:
+    """In the envelope of their API, or in none."""
+    shown = Shown(records, is_list=is_list, form=PRESETS[form])
+    assert judged_members(expected, shown, Plan("GET", "/x"), QUERY, "") == expected
 
 
 def test_other_links_do_not_leave() -> None:

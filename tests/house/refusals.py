@@ -43,7 +43,14 @@ STAGES = (
     Stage(
         "3 authenticate",
         "who asks, and may they?",
-        (Code.BEARER_MISSING, Code.BEARER_INVALID, Code.CUSTOMER_TOKEN_INVALID, Code.ACCESS_DENIED, Code.ROUTE_CLOSED),
+        (
+            Code.BEARER_MISSING,
+            Code.BEARER_INVALID,
+            Code.CUSTOMER_TOKEN_INVALID,
+            Code.REVOCATION_STALE,
+            Code.ACCESS_DENIED,
+            Code.ROUTE_CLOSED,
+        ),
     ),
     Stage(
         "body",
@@ -116,6 +123,12 @@ BESIDE = (
         "registrations",
         "POST /v2/customers",
         (Code.EMAIL_TAKEN, Code.REGISTRATION_PENDING, Code.THROTTLED, Code.OVERLOADED, Code.STORE_UNAVAILABLE),
+        asks_upstream=True,
+    ),
+    Stage(
+        "new passwords",
+        "by the old one, or by a reset's token",
+        (Code.PASSWORD_REQUIRED, Code.RESET_INVALID, Code.THROTTLED, Code.OVERLOADED, Code.STORE_UNAVAILABLE),
         asks_upstream=True,
     ),
     Stage("anywhere", "at any moment", (Code.DRAINING, Code.INTERNAL, Code.FORWARDING_LOOP)),

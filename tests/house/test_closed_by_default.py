@@ -18,6 +18,7 @@ from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from tests.config.writing import minimal, route
 from tests.gateways import MOLTIN, Site, environment
+from tests.guard.judging import inspected
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")
 
@@ -157,7 +158,7 @@ def test_a_guard_without_a_customer_refuses(name: str) -> None:
     rule = GUARD_RULES[name].model_validate(OPTIONS[name])
     for record in ({}, {"id": None}, {"id": "None"}, {"id": "c1"}):
         for data in (record, [record]):
-            assert isinstance(rule.inspect({"data": data}, Whose(None), Plan("GET", "/x")), Refusal)
+            assert isinstance(inspected(rule, {"data": data}, Whose(None), Plan("GET", "/x")), Refusal)
 
 
 def test_every_rule_is_judged_here() -> None:

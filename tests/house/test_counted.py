@@ -37,7 +37,7 @@ def counted(site: Site, headers: Headers, peer: str, target: str) -> str:
     """Decide a request; return whose shares it takes from."""
     trace = Trace()
     edge = site.gateway.edge
-    edge.flow.decide(edge.snapshot(), Request("r", "GET", target, headers, peer, now()), Nothing(), trace)
+    edge.serving.flow.decide(edge.serving.snapshot, Request("r", "GET", target, headers, peer, now()), Nothing(), trace)
     return trace.counts_for
 
 

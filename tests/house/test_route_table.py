@@ -421,6 +421,22 @@ CATALOGUE_CELLS = [
     *yes(404, "GET", "/catalog/nodes/a/relationships/products", *CALLERS, note="carried; this upstream has none"),
 ]
 
+# --- Log-outs --------------------------------------------------------------------------------------------------------
+
+LOGOUT_CELLS = [
+    *no("ACCESS_DENIED", "DELETE", "/v2/customers/tokens", PUBLIC, TRUSTED),
+    *yes(204, "DELETE", "/v2/customers/tokens", *CUSTOMERS, sent=()),
+    *[
+        cell
+        for method, what in (("DELETE", "tokens"), ("PUT", "block"), ("DELETE", "block"))
+        for cell in (
+            *no("ACCESS_DENIED", method, f"/v2/customers/{RON_ID}/{what}", PUBLIC, *CUSTOMERS),
+            *yes(204, method, f"/v2/customers/{RON_ID}/{what}", TRUSTED, sent=()),
+            *yes(204, method, f"/v2/customers/{UNKNOWN}/{what}", TRUSTED, sent=(), note="nobody is asked who it is"),
+        )
+    ],
+]
+
 # --- HEAD on scoped routes -------------------------------------------------------------------------------------------
 
 HEAD_CELLS = [
@@ -436,7 +452,9 @@ HEAD_CELLS = [
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ANSWERED = {
     "/v2/customers": ("GET", "HEAD", "POST"),
-    "/v2/customers/tokens": ("POST",),
+    "/v2/customers/tokens": ("DELETE", "POST"),
+    f"/v2/customers/{RON_ID}/tokens": ("DELETE",),
+    f"/v2/customers/{RON_ID}/block": ("DELETE", "PUT"),
     "/oauth/access_token": ("POST",),
     "/.well-known/jwks.json": ("GET", "HEAD"),
     f"/v2/customers/{RON_ID}": ("GET", "HEAD", "PUT", "DELETE"),
@@ -489,8 +507,8 @@ ELSE_CELLS = [
 FORGETFUL = "extends: moltin.yaml\nupstream: {owner_memory: 0s}\n"
 
 CELLS = [
-    *CUSTOMER_CELLS, *ADDRESS_CELLS, *ORDER_CELLS, *PAYMENT_CELLS, *CART_CELLS, *CATALOGUE_CELLS, *HEAD_CELLS,
-    *ELSE_CELLS,
+    *CUSTOMER_CELLS, *ADDRESS_CELLS, *ORDER_CELLS, *PAYMENT_CELLS, *CART_CELLS, *CATALOGUE_CELLS, *LOGOUT_CELLS,
+    *HEAD_CELLS, *ELSE_CELLS,
 ]  # fmt: skip
 
 
@@ -517,6 +535,10 @@ class Table:
         """Undo what the last test did to the shop and the passwords, and forget what the upstream saw."""
         self.site.commerce.shop.reset()
         await self.site.give_demo_passwords()
+        await self.site.gateway.store.unblock(RON_ID)
+        # A token lasts as long as nothing has ended it.
+        if (await self.site.customer(RON.email, "GET", "/v2/customers")).status == 403:
+            self.site.tokens.clear()
         # Both bearers and the token exist, so that a test sees nothing of how they came to be.
         await self.site.bearer("trusted")
         await self.site.token(RON.email)
@@ -733,6 +755,7 @@ def forged(site: Site, what: str) -> str:
     stranger = load_key(generate(Algorithm.EDDSA))
     tokens, start = site.config.tokens, int(datetime.now(UTC).timestamp())
     good: Json = {"iss": tokens.issuer, "aud": tokens.audience, "sub": LESLIE_ID, "iat": 0, "exp": 600, "jti": "0" * 32}
+    good |= {"num": 1, "ver": 2**62, "sid": 2}
     good |= WRONG_CLAIMS.get(what, {})
     payload = {**good, "iat": start + good["iat"], "exp": start + good["exp"]}
     head = {"alg": ours.algorithm.value, "typ": "customer+jwt", "kid": ours.kid, **WRONG_HEADS.get(what, {})}

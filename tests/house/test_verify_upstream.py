@@ -13,7 +13,7 @@ from tests.fakes.commerce import Commerce, Fault, at
 from tests.fakes.shop import revoke_bearers
 from tests.gateways import UPSTREAM_SECRET, Site
 from tests.gateways import site as run_site
-from tests.tokens.accounts import ANN, PASSWORD, asked, change, customer, register
+from tests.tokens.accounts import ANN, PASSWORD, asked, change, customer, register, store_of, token_of
 
 CONFIG = "extends: moltin.yaml\ncustomers: {verify: upstream}\n"
 LOGIN = at("/v2/customers/tokens", "POST")
@@ -165,12 +165,90 @@ async def test_field_list_holds_here_too(site: Site) -> None:
     assert (await site.customer(RON.email, "DELETE", f"/v2/customers/{RON_ID}")).status == 204
 
 
-async def test_no_store_is_opened(site: Site, tmp_path: Path) -> None:
-    """There is no store, and readiness does not wait for one."""
-    assert site.gateway.store is None
+async def test_the_store_holds_no_password(site: Site) -> None:
+    """Nothing that is typed anywhere comes into it: only who was logged out, and whom the gateway has seen."""
     assert site.gateway.hasher is None
-    assert not await asyncio.to_thread(lambda: list(tmp_path.glob("store.db*")))
     await site.token(RON.email)
+    assert (await register(site)).status == 201
+    token = await site.token(LESLIE.email)
+    assert (await change(site, token, LESLIE_ID, password="canary-new")).status == 200
+    assert await store_of(site).with_password([RON_ID, LESLIE_ID]) == frozenset()
     async with site.session.get(f"{site.admin_url}/ready") as response:
         assert response.status == 200
         assert (await response.json())["conditions"]["store"] is True
+
+
+async def valid(site: Site, token: str) -> bool:
+    """Tell whether a customer token still opens the own orders."""
+    answer = await site.public("GET", "/v2/orders", {"X-Moltin-Customer-Token": token})
+    assert answer.status == 200 or answer.code == "CUSTOMER_TOKEN_INVALID"
+    return answer.status == 200
+
+
+async def test_a_new_password_logs_out_everywhere(site: Site) -> None:
+    """As the upstream keeps it, so does its change end sessions; a change of anything else, or of none, ends none."""
+    tokens = [await token_of(site, RON.email, DEMO_PASSWORDS[RON.email]) for _ in range(2)]
+    for fields in ({"name": "Ron"}, {"password": ""}, {"password": True}):
+        assert (await change(site, tokens[0], RON_ID, **fields)).status < 500
+    assert [await valid(site, token) for token in tokens] == [True, True]
+    assert (await change(site, tokens[0], RON_ID, password="canary-new")).status == 200
+    assert [await valid(site, token) for token in tokens] == [False, False]
+
+
+async def test_a_change_of_which_nobody_knows_logs_out(site: Site) -> None:
+    """Where the upstream may have taken the new password the sessions of the old one are over."""
+    token = await token_of(site, RON.email, DEMO_PASSWORDS[RON.email])
+    site.commerce.fault(Fault.CLOSE, when=at(f"/v2/customers/{RON_ID}", "PUT"))
+    assert (await change(site, token, RON_ID, password="canary-new")).status == 502
+    assert not await valid(site, token)
+
+
+async def test_a_refused_change_logs_nobody_out(site: Site) -> None:
+    """A password that the upstream does not take is no new one."""
+    token = await token_of(site, RON.email, DEMO_PASSWORDS[RON.email])
+    site.commerce.fault(Fault.SERVER_ERROR, when=at(f"/v2/customers/{RON_ID}", "PUT"), status=422)
+    assert (await change(site, token, RON_ID, password="canary-new")).status == 422
+    assert await valid(site, token)
+
+
+async def test_a_deletion_logs_out(site: Site) -> None:
+    """Whoever is gone has no token that opens anything."""
+    token = await token_of(site, RON.email, DEMO_PASSWORDS[RON.email])
+    assert (await site.trusted("DELETE", f"/v2/customers/{RON_ID}")).status == 204
+    assert not await valid(site, token)
+
+
+async def test_log_outs_and_blocks(site: Site) -> None:
+    """They are the gateway's own business: the same as where it keeps the passwords."""
+    first, second = [await token_of(site, RON.email, DEMO_PASSWORDS[RON.email]) for _ in range(2)]
+    out = await site.public("DELETE", "/v2/customers/tokens", {"X-Moltin-Customer-Token": first})
+    assert (out.status, await valid(site, first), await valid(site, second)) == (204, False, True)
+    assert (await site.trusted("PUT", f"/v2/customers/{RON_ID}/block")).status == 204
+    assert not await valid(site, second)
+    assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).code == "LOGIN_FAILED"
+    assert (await site.trusted("DELETE", f"/v2/customers/{RON_ID}/block")).status == 204
+    assert await valid(site, await token_of(site, RON.email, DEMO_PASSWORDS[RON.email]))
+
+
+async def test_a_log_out_while_the_upstream_compares_ends_the_login(site: Site) -> None:
+    """It may have been for a new password: what was compared is the old one."""
+    await site.token(LESLIE.email)
+    site.commerce.forget()
+    gate = asyncio.Event()
+    site.commerce.fault(Fault.SLOW_HEAD, when=LOGIN, gate=gate)
+    login = asyncio.ensure_future(site.login(RON.email, DEMO_PASSWORDS[RON.email]))
+    await site.commerce.wait(lambda: len(site.commerce.requests) == 1)
+    assert (await site.trusted("DELETE", f"/v2/customers/{RON_ID}/tokens")).status == 204
+    gate.set()
+    assert not await valid(site, (await login).json()["data"]["token"])
+
+
+async def test_while_the_store_is_down_nobody_logs_in(site: Site) -> None:
+    """Nobody could tell who is blocked; who is logged in goes on, and no password changes that ends no session."""
+    token = await token_of(site, RON.email, DEMO_PASSWORDS[RON.email])
+    await store_of(site).close()
+    site.commerce.forget()
+    assert (await site.login(RON.email, DEMO_PASSWORDS[RON.email])).code == "STORE_UNAVAILABLE"
+    assert (await change(site, token, RON_ID, password="canary-new")).code == "STORE_UNAVAILABLE"
+    assert asked(site) == []
+    assert await valid(site, token)

@@ -16,6 +16,11 @@ from msgspec.structs import replace
 
 from gateway.ops.log import EventLog
 from gateway.vocab.events import (
+    AnswerUnfit,
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -88,6 +93,10 @@ def test_a_bare_request_has_nulls() -> None:
 
 EVENTS: list[tuple[Event, dict[str, object]]] = [
     (GuardViolated("r-1", "orders", "record c2"), {"event": "guard_violated", "id": "r-1", "route": "orders"}),
+    (
+        AnswerUnfit("r-1", "orders", "no array of records at /results"),
+        {"event": "answer_unfit", "id": "r-1", "route": "orders", "detail": "no array of records at /results"},
+    ),
     (LoginDone("refused"), {"event": "login", "outcome": "refused"}),
     (
         CredentialRenewed(1.5),
@@ -122,6 +131,10 @@ EVENTS: list[tuple[Event, dict[str, object]]] = [
         WorkerLost(1, "died", "signal 9"),
         {"event": "worker_lost", "worker": 1, "why": "died", "detail": "signal 9"},
     ),
+    (ConfigFault("gateway.yaml:2:8: unknown key"), {"event": "config_fault", "what": "gateway.yaml:2:8: unknown key"}),
+    (ConfigChange("34 unchanged"), {"event": "config_change", "what": "34 unchanged"}),
+    (ConfigReload("swapped", "00ff"), {"event": "config_reload", "outcome": "swapped", "version": "00ff"}),
+    (ConfigInForce("00ff"), {"event": "config_in_force", "version": "00ff"}),
     (ConnectionsRefused(7, 600), {"event": "connections_refused", "count": 7, "limit": 600}),
     (Lifecycle("ready", "2 routes"), {"event": "lifecycle", "state": "ready", "detail": "2 routes"}),
 ]
@@ -157,9 +170,12 @@ def test_a_customer_is_a_pseudonym() -> None:
 
 @pytest.mark.parametrize("length", [0, 15, 65])
 def test_the_key_has_a_length(length: int) -> None:
-    """A key that can be guessed, or that the hash cannot take, is an error at start."""
+    """A key that can be guessed, or that the hash cannot take, is an error at start and later."""
     with pytest.raises(ValueError, match="log key"):
         EventLog(io.StringIO(), b"k" * length, lambda: 0.0)
+    log = EventLog(io.StringIO(), KEY, lambda: 0.0)
+    with pytest.raises(ValueError, match="log key"):
+        log.configure(b"k" * length, debug=False)
 
 
 HOSTILE = 'x"}\n{"event":"request","status":200}\r\n\0\x1b[2J\x7f\x85\u2028\u2029\u202e\ud800é'

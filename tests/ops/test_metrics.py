@@ -11,6 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.ops.metrics import Metrics, forget
 from gateway.vocab.events import (
+    AnswerUnfit,
+    ConfigChange,
+    ConfigFault,
+    ConfigInForce,
+    ConfigReload,
     ConnectionsRefused,
     CredentialFailed,
     CredentialRenewed,
@@ -118,6 +123,7 @@ RENEWALS = "gateway_credential_renewals_total"
 SERVER = ("credential=server", "upstream=default")
 SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (GuardViolated("r-1", "orders", "c2"), ("gateway_isolation_violations_total", "route=orders"), 1),
+    (AnswerUnfit("r-1", "orders", "not JSON"), ("gateway_unfit_answers_total", "route=orders"), 1),
     (LoginDone("granted"), ("gateway_logins_total", "outcome=granted"), 1),
     (LoginDone("throttled"), ("gateway_logins_total", "outcome=throttled"), 1),
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
@@ -208,6 +214,22 @@ def test_lost_log_lines_are_counted() -> None:
     metrics = Metrics(CollectorRegistry(), lambda: 0.0)
     metrics.count_lost_line()
     assert read(metrics.render()[0].decode())[("gateway_log_lines_dropped_total",)] == 1
+
+
+def test_reloads_are_counted_and_the_version_is_a_number() -> None:
+    """One series, whatever the version is; a word that nobody knows is none of the outcomes."""
+    events: list[Event] = [
+        ConfigInForce("0000000000ff"),
+        ConfigFault("a fault"),
+        ConfigChange("a change"),
+        *(ConfigReload(outcome, "0000000000ff") for outcome in ("swapped", "refused", "refused", "anything")),
+        ConfigInForce("ffffffffffff"),
+    ]
+    numbers = counted(*events)
+    shown = {name[1:]: value for name, value in numbers.items() if name[0] == "gateway_config_reloads_total"}
+    assert shown == {("outcome=swapped",): 1, ("outcome=refused",): 2, ("outcome=-",): 1}
+    assert numbers[("gateway_config_version",)] == (1 << 48) - 1
+    assert ("gateway_config_version",) not in counted(DONE)
 
 
 def test_the_content_type_is_the_text_format() -> None:

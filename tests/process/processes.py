@@ -92,9 +92,12 @@ class Served:
         """Send a GET to the admin port."""
         return await self._call("GET", f"http://{self.admin}{target}", {})
 
-    async def as_public(self, method: str, target: str, **options: Any) -> Answer:
+    async def as_public(
+        self, method: str, target: str, headers: dict[str, str] | None = None, **options: Any
+    ) -> Answer:
         """Send a request as the storefront."""
-        return await self.call(method, target, headers={"Authorization": f"Bearer {await self.bearer()}"}, **options)
+        lines = {"Authorization": f"Bearer {await self.bearer()}", **(headers or {})}
+        return await self.call(method, target, headers=lines, **options)
 
     async def bearer(self) -> str:
         """Return a bearer of the storefront."""
@@ -115,6 +118,16 @@ class Served:
         """Try to log in."""
         data = {"type": "token", "email": email, "password": password}
         return await self.as_public("POST", "/v2/customers/tokens", json={"data": data})
+
+    async def log_out(self, token: str) -> Answer:
+        """Log out with a customer token."""
+        headers = {"Authorization": f"Bearer {await self.bearer()}", "X-Moltin-Customer-Token": token}
+        return await self.call("DELETE", "/v2/customers/tokens", headers=headers)
+
+    async def orders(self, token: str) -> Answer:
+        """Ask for the own orders with a customer token, over a connection of its own."""
+        headers = {"Authorization": f"Bearer {await self.bearer()}", "X-Moltin-Customer-Token": token}
+        return await self.call("GET", "/v2/orders", headers={**headers, "Connection": "close"})
 
     async def read(self) -> None:
         """Take what the process writes, until it has closed both streams."""

@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 
 from gateway.authn.key import load_key
+from gateway.cli.chance import Chance
 from gateway.cli.cores import usable
 from gateway.cli.demo import config_file
-from gateway.cli.serve import settled
-from gateway.config.load import load
+from gateway.config.load import Loaded, load
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import MOLTIN, Answer
 from tests.process.processes import SCRIPT, Served, children, is_running, left_in, serving
@@ -104,11 +104,12 @@ def test_what_is_left_to_chance_is_the_same_for_all_workers(tmp_path: Path) -> N
     environ = {"UPSTREAM_URL": "http://127.0.0.1:1", "GATEWAY_STORE_URL": f"sqlite:///{tmp_path}/store.db"}
     demo = load(config_file(), environ)
     assert (demo.tokens.keys, demo.log.customer_key) == ((), None)
-    first, second = settled(demo), settled(demo)
+    loaded, chance = Loaded(demo, "0"), Chance()
+    first, second = chance.settle(loaded).config, Chance().settle(loaded).config
     (key,) = first.tokens.keys
     assert load_key(key.get_secret_value()).kid != load_key(second.tokens.keys[0].get_secret_value()).kid
     assert first.log.customer_key not in {None, second.log.customer_key}
-    assert settled(first) == first
+    assert chance.settle(Loaded(first, "0")).config == first == chance.settle(loaded).config
     left = {"tokens", "log"}
     assert first.model_dump(exclude=left) == demo.model_dump(exclude=left)
 

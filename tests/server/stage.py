@@ -19,7 +19,7 @@ from gateway.config.load import load
 from gateway.decision import Admission, Decided, Later, Ready, Snapshot
 from gateway.flow import Flow
 from gateway.server.body import ClientTimeouts
-from gateway.server.edge import Edge
+from gateway.server.edge import Edge, Serving
 from gateway.server.listener import Listener
 from gateway.server.peer import Peers
 from gateway.vocab.events import Event, Failed, RequestDone
@@ -242,8 +242,8 @@ async def stage(
     async with served(serve or answering(OK)) as url:
         pool = ConnectionPool(url, limits, connections, outbox)
         peers = Peers(proxies or Proxies(), events.append, speaks_proxy=speaks_proxy)
-        made = (flow, {"default": pool}, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
-        edge = Edge(*made, half_closed=half_closed, peers=peers)
+        serving = Serving(config, flow, {"default": pool}, peers, keepalive, half_closed=half_closed)
+        edge = Edge(serving, outbox, events.append, now, clock, timeouts)
         listener = Listener(edge)
         await listener.open("127.0.0.1", 0, shared=False)
         try:

@@ -49,7 +49,7 @@ def behind() -> Behind:
 @pytest.fixture
 async def client(aiohttp_client: AiohttpClient, behind: Behind) -> Client:
     """Give a client of the application."""
-    return await aiohttp_client(make_admin(behind.ready, behind.render, behind.dump))
+    return await aiohttp_client(make_admin(behind.ready, behind.render, behind.dump, lambda: "0123456789ab"))
 
 
 async def asked(client: Client, path: str, method: str = "GET") -> tuple[int, str, str]:
@@ -75,7 +75,11 @@ async def test_ready_when_all_is_there(client: Client, behind: Behind, missing: 
         assert response.status == (503 if missing else 200)
         assert response.content_type == "application/json"
         status = "not ready" if missing else "ready"
-        assert await response.json() == {"status": status, "conditions": behind.conditions}
+        assert await response.json() == {
+            "status": status,
+            "configuration": "0123456789ab",
+            "conditions": behind.conditions,
+        }
 
 
 async def test_metrics(client: Client, behind: Behind) -> None:
@@ -124,10 +128,16 @@ async def test_the_gateway_serves_it(upstream: Commerce, tmp_path: Path) -> None
     upstream.fault(Fault.SLOW_HEAD, when=at("/oauth/access_token"), gate=gate)
     async with run_site(upstream, tmp_path, passwords=False) as site:
         # Until the upstream has given a bearer, no traffic is asked for.
-        assert await conditions(site) == (503, {"credential": False, "store": True, "not_draining": True})
+        assert await conditions(site) == (
+            503,
+            {"credential": False, "store": True, "revocations": True, "not_draining": True},
+        )
         gate.set()
         assert (await site.public("GET", "/v2/products")).status == 200
-        assert await conditions(site) == (200, {"credential": True, "store": True, "not_draining": True})
+        assert await conditions(site) == (
+            200,
+            {"credential": True, "store": True, "revocations": True, "not_draining": True},
+        )
 
         await site.login("nobody@example.org", "wrong")
         await site.public("GET", "/v2/orders")
@@ -157,12 +167,17 @@ async def test_the_gateway_serves_it(upstream: Commerce, tmp_path: Path) -> None
             assert (answer.status, answer.code) == (404, "ROUTE_UNKNOWN")
 
         # Without a store nobody can log in; who is logged in stays so, and the rest of the shop works.
-        assert site.gateway.store is not None
         await site.gateway.store.close()
-        assert await conditions(site) == (503, {"credential": True, "store": False, "not_draining": True})
+        assert await conditions(site) == (
+            200,
+            {"credential": True, "store": False, "revocations": True, "not_draining": True},
+        )
         assert (await site.public("GET", "/v2/products")).status == 200
 
         # A drain turns /ready at once; /live stays.
         await site.gateway.drain()
-        assert await conditions(site) == (503, {"credential": True, "store": False, "not_draining": False})
+        assert await conditions(site) == (
+            503,
+            {"credential": True, "store": False, "revocations": True, "not_draining": False},
+        )
         assert (await pages(site, "/live"))[0] == 200

@@ -107,7 +107,7 @@ async def test_later_may_lead_to_later() -> None:
 
     flow = Told(decided=first)
     async with stage(flow) as run, run.connected() as client:
-        snapshot = run.edge.snapshot()
+        snapshot = run.edge.serving.snapshot
         request = run.edge.request("GET", "/from-later", [], "-")
         ready = flow.ready(snapshot, request, b"", uploads=False)
         client.ask("GET", "/a")

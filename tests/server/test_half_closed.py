@@ -299,8 +299,10 @@ async def test_a_stream_of_events_ends_at_once(begun: bool) -> None:  # noqa: FB
 
 async def test_a_client_without_a_connection_is_not_taken() -> None:
     """There is nothing to be watched."""
+    watched = HalfClosed()
+    watched.limit(5, 1.0)
     async with stage(Told()) as run:
-        assert not HalfClosed(5, 1.0).take(ClientConnection(run.edge, run.listener))
+        assert not watched.take(ClientConnection(run.edge, run.listener))
 
 
 @pytest.mark.parametrize("how", ["reset", "end"])

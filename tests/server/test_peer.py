@@ -1,5 +1,6 @@
 """Who asks: the address that connects, or the one that a trusted proxy tells of in the one header that counts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,44 @@ async def test_the_throttle_counts_the_client(upstream: Commerce, tmp_path: Path
         ] * 4
         # An IPv6 client has a whole /64 of addresses.
         assert [await login(one) for one in ("2001:db8::7", "2001:db8::8")] == [404, 429]
+
+
+def peers(*trusted: str, speaks_proxy: bool = False) -> Peers:
+    """Trust these networks."""
+    return Peers(Proxies(list(trusted)), list[Event]().append, speaks_proxy=speaks_proxy)
+
+
+def test_a_connection_is_judged_anew_where_others_are_trusted() -> None:
+    """Whoever is trusted no more is not heard any more, and the other way round."""
+    before, after = peers("10.0.0.0/8"), peers("192.0.2.0/24")
+    for address in ("10.0.0.1", "192.0.2.1"):
+        peer = before.connected((address, 1))
+        assert peer == Peer(address, is_heard=address == "10.0.0.1")
+        assert after.anew(peer, (address, 1)) == Peer(address, is_heard=address == "192.0.2.1")
+
+
+def test_nobody_is_vouched_for_on_a_connection_that_names_nobody() -> None:
+    """A proxy's own connection stays its own, whoever is trusted: what passes on it may be anybody's."""
+    nameless = Peer("10.0.0.1", is_heard=False, is_nameless=True)
+    after = peers("10.0.0.0/8", "192.0.2.0/24", speaks_proxy=True)
+    assert after.anew(nameless, ("10.0.0.1", 1)) == nameless
+
+
+def test_who_is_trusted_no_more_has_said_nothing() -> None:
+    """With the PROXY protocol the address came from a proxy: without it there is none to go on with."""
+    before, after = (peers(network, speaks_proxy=True) for network in ("10.0.0.0/8", "192.0.2.0/24"))
+    peer = before.named("203.0.113.7")
+    assert after.anew(peer, ("10.0.0.1", 1)) is None
+    assert before.anew(peer, ("10.0.0.1", 1)) == peer
+
+
+async def test_a_connection_of_a_proxy_that_is_trusted_no_more_ends() -> None:
+    """Without an answer, as one that begins."""
+    async with stage(Told(decided=NOTHING), proxies=TRUSTED, speaks_proxy=True) as run, run.connected() as client:
+        client.send(b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n")
+        client.ask("GET", "/a")
+        assert (await client.reply()).status == 204
+        run.edge.swap(replace(run.edge.serving, peers=peers("192.0.2.0/24", speaks_proxy=True)))
+        client.ask("GET", "/a")
+        assert await client.rest() == b""
+        assert len(run.flow.asked) == 1

@@ -13,9 +13,11 @@ from gateway.carrying.outbox import Outbox
 from gateway.carrying.pool import ConnectionPool
 from gateway.server.body import ClientTimeouts
 from gateway.server.connection import ClientConnection
-from gateway.server.edge import Edge
+from gateway.server.edge import Edge, Serving
 from gateway.server.listener import Listener
+from gateway.server.peer import Peers
 from gateway.vocab.events import Event, RequestDone
+from gateway.wire.client_address import Proxies
 from gateway.wiring import clock, now
 from tests.server.stage import SHORT, Told, moltin
 
@@ -110,7 +112,8 @@ async def wired(
     events: list[Event] = []
     outbox = Outbox(loop)
     pool = ConnectionPool("http://upstream.example", Timeouts(), 4, outbox)
-    edge = Edge(flow, {"default": pool}, outbox, lambda: config, events.append, now, clock, keepalive, timeouts)
+    serving = Serving(config, flow, {"default": pool}, Peers(Proxies(), events.append), keepalive)
+    edge = Edge(serving, outbox, events.append, now, clock, timeouts)
     client, upstream = Wire(), Wire()
     connection = UpstreamConnection(pool, outbox, Timeouts(), ("Host", "upstream.example"), "")
     connection.connection_made(upstream)

@@ -1,11 +1,15 @@
 """What every store in the list must do. Run once for each of them."""
 
 import asyncio
+import time
 from dataclasses import replace
+from functools import partial
+from itertools import pairwise
 
 import pytest
 
 from gateway.stores import CredentialStore, Registration, StoreUnavailable, open_store
+from gateway.stores.ports import Account, LogOut, News, Reset
 
 ANN = Registration(id="a" * 32, email="ann@shop.test", name="Ann", password_hash="hash-1", started_at=1_700_000_000.25)
 AGAIN = replace(ANN, id="b" * 32, password_hash="hash-2", started_at=1_700_000_060.5)
@@ -278,6 +282,162 @@ async def test_abandoned_registration_is_gone(store: CredentialStore) -> None:
     assert await store.begin(AGAIN)
 
 
+async def test_numbers_are_given_once(store: CredentialStore) -> None:
+    """Of many who take numbers at once nobody gets another's, and they are of the time: none comes back."""
+    before = time.time_ns() // 1000
+    firsts = sorted(await asyncio.gather(*(store.take_numbers(100) for _ in range(20))))
+    assert all(second - first >= 100 for first, second in pairwise(firsts))
+    assert firsts[0] > before - 60_000_000
+    assert await store.latest() >= firsts[-1] + 99
+    assert await store.version_before(0) > firsts[0] > await store.version_before(100)
+
+
+async def test_a_customer_has_one_number(store: CredentialStore) -> None:
+    """It is the first that was given, to whomever logs in or out; before that there is none."""
+    assert await store.account("ann") == Account("ann", None, 0, is_blocked=False)
+    assert await store.enrol("ann", 7) == 7
+    assert await store.enrol("ann", 8) == 7
+    assert await store.account("ann") == Account("ann", 7, 0, is_blocked=False)
+    await store.log_out("ann")
+    await store.log_out("bob")
+    ann, bob = await store.account("ann"), await store.account("bob")
+    assert ann.number == 7
+    assert bob.number is not None
+    assert bob.number not in {7, 0}
+    assert bob.version > ann.version > 7
+
+
+async def test_a_login_learns_all_at_once(store: CredentialStore) -> None:
+    """The password and the account come together, whichever of them there is."""
+    assert await store.credential("ann") == (None, await store.account("ann"))
+    await store.enrol("ann", 7)
+    await store.set_password("bob", "hash-1")
+    assert await store.credential("ann") == (None, Account("ann", 7, 0, is_blocked=False))
+    assert await store.credential("bob") == ("hash-1", await store.account("bob"))
+
+
+async def test_a_new_password_and_a_removal_log_out(store: CredentialStore) -> None:
+    """They end all sessions with the same step; a stronger hash of the same password ends none."""
+    seen = 0
+    for change in (store.set_password("ann", "hash-1"), store.set_password("ann", "hash-2"), store.forget("ann")):
+        await change
+        (told,) = (await store.news(seen, 10)).log_outs
+        account = await store.account("ann")
+        assert told == LogOut(account.number or 0, account.version, "ann")
+        assert account.version > seen
+        seen = account.version
+    await store.set_password("bob", "hash-1")
+    before = await store.account("bob")
+    await store.rehash("bob", "hash-1", "hash-2")
+    assert await store.account("bob") == before
+
+
+async def test_a_blocked_customer_stays_so(store: CredentialStore) -> None:
+    """A block ends all sessions and lasts until it is taken back, which ends none and brings none back."""
+    await store.unblock("ann")
+    await store.block("ann")
+    blocked = await store.account("ann")
+    assert blocked.is_blocked
+    assert (await store.news(0, 10)).log_outs == [LogOut(blocked.number or 0, blocked.version, "ann")]
+    await store.set_password("ann", "hash-1")
+    assert (await store.account("ann")).is_blocked
+    before = await store.account("ann")
+    await store.unblock("ann")
+    assert await store.account("ann") == replace(before, is_blocked=False)
+
+
+async def test_everybodys_log_out_is_everybodys_version(store: CredentialStore) -> None:
+    """Also theirs who were never seen; a later log-out of one is greater."""
+    await store.log_out("ann")
+    assert await store.everybody() == 0
+    await store.log_out_everybody()
+    version = await store.everybody()
+    assert version > (await store.news(0, 10)).log_outs[0].version
+    assert {(await store.account(name)).version for name in ("ann", "bob")} == {version}
+    await store.log_out("ann")
+    assert (await store.account("ann")).version > version
+    assert (await store.account("bob")).version == version
+
+
+async def test_news_come_in_order_and_once(store: CredentialStore) -> None:
+    """Whoever asks for what is later than the last that was seen misses none; of one number the last is told."""
+    assert await store.news(0, 10) == News(0, [])
+    await store.log_out_session(77)
+    await store.log_out("ann")
+    await store.log_out_everybody()
+    first = await store.news(0, 2)
+    assert [one.number for one in first.log_outs[:1]] == [77]
+    assert len(first.log_outs) == 2
+    second = await store.news(first.log_outs[-1].version, 2)
+    assert [(one.number, one.customer_id) for one in second.log_outs] == [(0, None)]
+    assert second.latest == second.log_outs[0].version
+    assert await store.news(second.latest, 2) == News(second.latest, [])
+    await store.log_out_session(77)
+    (again,) = (await store.news(second.latest, 2)).log_outs
+    assert (again.number, again.version > second.latest) == (77, True)
+    assert len((await store.news(0, 10)).log_outs) == 3
+
+
+async def test_nobody_who_has_seen_one_has_missed_another(store: CredentialStore) -> None:
+    """Of many log-outs at once each is on the disk before a later one can be seen."""
+    going = [asyncio.ensure_future(store.log_out_session(number)) for number in range(1, 41)]
+    seen: list[int] = []
+    while len(seen) < len(going):
+        found = (await store.news(seen[-1] if seen else 0, 100)).log_outs
+        seen += [one.version for one in found]
+    await asyncio.gather(*going)
+    assert seen == sorted({one.version for one in (await store.news(0, 100)).log_outs})
+
+
+async def test_log_outs_are_read_by_number(store: CredentialStore) -> None:
+    """Page by page, only those young enough, without that of everybody; and whose they are."""
+    for number in (30, 10, 20):
+        await store.log_out_session(number)
+    await store.log_out_everybody()
+    await store.log_out("ann")
+    ann = await store.account("ann")
+    assert ann.number is not None
+    everything = [number for number, _ in await store.log_outs(0, 0, 10)]
+    assert everything == [10, 20, 30, ann.number]
+    assert [number for number, _ in await store.log_outs(0, 10, 2)] == [20, 30]
+    assert await store.log_outs(ann.version, 0, 10) == [(ann.number, ann.version)]
+    assert (await store.names(0, 10), await store.names(ann.version + 1, 10)) == (["ann"], [])
+
+
+async def test_old_log_outs_leave(store: CredentialStore) -> None:
+    """What is older goes; the versions of customers stay, and so does the log-out of everybody."""
+    await store.log_out_everybody()
+    await store.log_out_session(10)
+    await store.log_out("ann")
+    ann = await store.account("ann")
+    await store.drop_log_outs(ann.version)
+    assert await store.log_outs(0, 0, 10) == [(ann.number, ann.version)]
+    await store.drop_log_outs(ann.version + 1)
+    assert await store.log_outs(0, 0, 10) == []
+    assert await store.account("ann") == ann
+    assert await store.everybody() > 0
+
+
+async def test_writes_that_log_out_never_wait_for_each_other(store: CredentialStore) -> None:
+    """Whatever is written of the same customers at once, all of it is done."""
+    await asyncio.gather(
+        *(
+            write
+            for number in range(10)
+            for who in ("ann", "bob")
+            for write in (
+                store.set_password(who, f"hash-{number}"),
+                store.forget(who),
+                store.log_out(who),
+                store.block(who),
+                store.settle(ANN.id, who, "hash"),
+                store.enrol(who, number + 1),
+            )
+        )
+    )
+    assert len((await store.news(0, 100)).log_outs) == 2
+
+
 async def test_everything_outlives_the_store_object(url: str) -> None:
     """What was written is there for the next store on the same database."""
     for step in ("write", "read"):
@@ -330,3 +490,92 @@ async def test_closed_store_is_unavailable(url: str) -> None:
 def test_hash_is_not_printed() -> None:
     """The text form of a registration does not show its password hash."""
     assert "hash-1" not in repr(ANN)
+
+
+async def test_one_reset_for_each_customer(store: CredentialStore) -> None:
+    """The last one that was asked for is kept, with the address, until its time; of others nothing is known."""
+    await store.keep_reset("ann", "token-1", "ann@shop.test", 100.0)
+    await store.keep_reset("ann", "token-2", "Ann@shop.test", 200.0)
+    await store.keep_reset("bob", "token-3", "bob@shop.test", 300.0)
+    assert await store.reset("token-1", 50.0) is None
+    assert await store.reset("token-2", 199.9) == Reset("ann", "Ann@shop.test")
+    assert await store.reset("token-2", 200.0) is None
+    assert await store.reset("token-3", 200.0) == Reset("bob", "bob@shop.test")
+    assert not await store.spend_reset("token-2", 200.0, "hash")
+    assert await store.password_hash("ann") is None
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_a_reset_is_spent_once(store: CredentialStore, before: str | None) -> None:
+    """Of several at once one sets the customer's password, whether or not there was one; then it is gone."""
+    if before is not None:
+        await store.set_password("ann", before)
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    hashes = [f"hash-{number}" for number in range(1, 5)]
+    spent = await asyncio.gather(*(store.spend_reset("token", 1.0, one) for one in hashes))
+    assert spent.count(True) == 1
+    assert await store.password_hash("ann") == hashes[spent.index(True)]
+    assert await store.reset("token", 1.0) is None
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_another_password_makes_a_reset_worthless(store: CredentialStore, before: str | None) -> None:
+    """One that was set, or removed, since the reset was asked for is not overwritten."""
+    if before is not None:
+        await store.set_password("ann", before)
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    await store.set_password("ann", "hash-1")
+    assert not await store.spend_reset("token", 1.0, "hash-2")
+    assert await store.password_hash("ann") == "hash-1"
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    await store.forget("ann")
+    assert not await store.spend_reset("token", 1.0, "hash-2")
+    assert await store.password_hash("ann") is None
+
+
+async def test_a_log_out_everywhere_makes_a_reset_worthless(store: CredentialStore) -> None:
+    """Of the customer, or of all; that of one session does not, nor a stronger hash of the same password."""
+    await store.set_password("ann", "hash-1")
+    for log_out in (partial(store.log_out, "ann"), store.log_out_everybody, partial(store.block, "ann")):
+        await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+        await log_out()
+        assert not await store.spend_reset("token", 1.0, "hash-2")
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    await store.log_out_session(7)
+    await store.rehash("ann", "hash-1", "hash-3")
+    assert await store.spend_reset("token", 1.0, "hash-2")
+
+
+async def test_a_reset_ends_all_sessions(store: CredentialStore) -> None:
+    """With the same step; one that is spent in vain ends none."""
+    await store.keep_reset("ann", "token", "ann@shop.test", 100.0)
+    assert not await store.spend_reset("other", 1.0, "hash")
+    before = await store.account("ann")
+    assert await store.spend_reset("token", 1.0, "hash")
+    (told,) = (await store.news(0, 10)).log_outs
+    after = await store.account("ann")
+    assert after.version > before.version
+    assert told == LogOut(after.number or 0, after.version, "ann")
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_a_reset_beside_a_change(store: CredentialStore, before: str | None) -> None:
+    """At the same moment as a change either comes first; what the change set is never overwritten by the reset."""
+    for number in range(20):
+        customer = f"ann-{number}"
+        if before is not None:
+            await store.set_password(customer, before)
+        await store.keep_reset(customer, f"token-{number}", "ann@shop.test", 100.0)
+        await asyncio.gather(
+            store.spend_reset(f"token-{number}", 1.0, "reset"), store.set_password(customer, "changed")
+        )
+        assert await store.password_hash(customer) == "changed"
+
+
+async def test_old_resets_are_purged(store: CredentialStore) -> None:
+    """Those that ended before a time, and no others."""
+    await store.keep_reset("ann", "token-1", "ann@shop.test", 100.0)
+    await store.keep_reset("bob", "token-2", "bob@shop.test", 200.0)
+    await store.purge(150.0)
+    assert await store.reset("token-1", 1.0) is None
+    assert await store.reset("token-2", 1.0) is not None

@@ -11,7 +11,10 @@ _SSL_REQUEST = struct.pack("!II", 8, 80877103)
 
 
 class Relay:
-    """Passes bytes on, both ways. `trips` is how often the client spoke after the server had."""
+    """Passes bytes on, both ways. `trips` is how often the client spoke after the server had.
+
+    `swallows` is a type of the server's messages that never comes through.
+    """
 
     def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
         self._port = port
@@ -19,6 +22,8 @@ class Relay:
         self.port = 0
         self.trips = 0
         self.connections = 0
+        self.swallows = b""
+        self.ends: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry one connection until either side ends it."""
@@ -31,6 +36,7 @@ class Relay:
             with suppress(ssl.SSLError, ConnectionError):
                 await writer.start_tls(self._tls)
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
+        self.ends += writer, server_writer
         spoke = [""]
         async with asyncio.TaskGroup() as both:
             both.create_task(self._pass(reader, server_writer, spoke, "client"))
@@ -43,9 +49,18 @@ class Relay:
             while piece := await reader.read(65536):
                 self.trips += who == "client" != spoke[0]
                 spoke[0] = who
-                writer.write(piece)
+                writer.write(self._left_of(piece) if who == "server" and self.swallows else piece)
                 await writer.drain()
         writer.close()
+
+    def _left_of(self, piece: bytes) -> bytes:
+        """Leave messages out; those of a server that has little to say come whole."""
+        left, at = b"", 0
+        while at < len(piece):
+            end = at + 1 + int.from_bytes(piece[at + 1 : at + 5])
+            left += b"" if piece[at : at + 1] == self.swallows else piece[at:end]
+            at = end
+        return left
 
 
 @asynccontextmanager
@@ -55,3 +70,7 @@ async def relayed(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator
     async with await asyncio.start_server(relay.serve, "127.0.0.1", 0) as listening:
         relay.port = listening.sockets[0].getsockname()[1]
         yield relay
+        for end in relay.ends:
+            end.close()
+            with suppress(ConnectionError, ssl.SSLError):
+                await end.wait_closed()

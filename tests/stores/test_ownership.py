@@ -13,8 +13,10 @@ import pytest
 from sqlalchemy import create_engine
 
 from gateway.stores import StoreUnavailable, open_store, upgrade
-from gateway.stores.schema import APPLICATION_ID, OLDEST, migrate
+from gateway.stores.schema import APPLICATION_ID, OLDEST, migrate, revisions
 
+NEWEST = int(max(revisions()))
+NEXT = f"{NEWEST + 1:04}"
 ALEMBIC = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);"
 SAME_NAMES = "CREATE TABLE credentials (id INTEGER, secret TEXT); CREATE TABLE registrations (id INTEGER);"
 # Killed in the middle of its work, as an application is that crashed.
@@ -222,7 +224,7 @@ def test_a_store_of_the_first_release_is_ours_and_expanded(tmp_path: Path) -> No
     run(tmp_path, f"INSERT INTO registrations (id, email, name, password_hash, started_at) VALUES ({row})")  # noqa: S608 - ours
     upgrade(url(tmp_path))
     assert ask(tmp_path, "SELECT email, customer_id FROM registrations") == [("ann@x.example", None)]
-    assert ask(tmp_path, "PRAGMA user_version") == [(2 * 10_000 + 1,)]
+    assert ask(tmp_path, "PRAGMA user_version") == [(NEWEST * 10_000 + 1,)]
     # As a gateway of revision 0001 writes.
     run(tmp_path, "UPDATE registrations SET email = 'b' WHERE id = 'a'", "INSERT INTO credentials VALUES ('c', 'h', 1)")
 
@@ -241,7 +243,7 @@ def expand(folder: Path, revision: str, version: int, mark: int = APPLICATION_ID
 
 async def test_a_store_that_a_newer_release_expanded_is_used_and_left_there(tmp_path: Path) -> None:
     """Replicas of two releases work side by side while one takes over from the other."""
-    expand(tmp_path, "0003", 3 * 10_000 + 1)
+    expand(tmp_path, NEXT, (NEWEST + 1) * 10_000 + 1)
     before = seen(tmp_path)
     upgrade(url(tmp_path))
     assert seen(tmp_path) == before
@@ -250,12 +252,18 @@ async def test_a_store_that_a_newer_release_expanded_is_used_and_left_there(tmp_
     await store.set_password("ann", "hash-1")
     assert await store.password_hash("ann") == "hash-1"
     await store.close()
-    assert ask(tmp_path, "SELECT version_num FROM alembic_version") == [("0003",)]
+    assert ask(tmp_path, "SELECT version_num FROM alembic_version") == [(NEXT,)]
 
 
 @pytest.mark.parametrize(
     ("revision", "version"),
-    [("0003", 3 * 10_000 + 3), ("9999", 20_001), ("9999", 0), ("0004", 3 * 10_000 + 1), ("later", 20_001)],
+    [
+        (NEXT, (NEWEST + 1) * 10_001),
+        ("9999", 20_001),
+        ("9999", 0),
+        (f"{NEWEST + 2:04}", (NEWEST + 1) * 10_000 + 1),
+        ("later", 20_001),
+    ],
 )
 def test_a_store_that_needs_a_newer_release_is_refused_and_left_as_it_is(
     tmp_path: Path, revision: str, version: int
@@ -265,20 +273,20 @@ def test_a_store_that_needs_a_newer_release_is_refused_and_left_as_it_is(
     before = seen(tmp_path)
     with pytest.raises(StoreUnavailable, match="needs a newer gateway: it was written by a newer release") as caught:
         upgrade(url(tmp_path))
-    assert f"(revision {revision}), and this one knows 0002 at most" in str(caught.value)
+    assert f"(revision {revision}), and this one knows {NEWEST:04} at most" in str(caught.value)
     assert seen(tmp_path) == before
 
 
 def test_a_store_of_a_newer_release_without_a_mark_is_no_other_applications(tmp_path: Path) -> None:
     """A dump that was read in again has lost the mark."""
-    expand(tmp_path, "0003", 0, mark=0)
+    expand(tmp_path, NEXT, 0, mark=0)
     with pytest.raises(StoreUnavailable, match="needs a newer gateway"):
         upgrade(url(tmp_path))
 
 
 def test_a_store_whose_tables_a_newer_release_replaced_is_refused(tmp_path: Path) -> None:
     """Nothing that this release knows is left, and the mark still says whose the file is."""
-    expand(tmp_path, "0003", 3 * 10_000 + 3)
+    expand(tmp_path, NEXT, (NEWEST + 1) * 10_001)
     run(tmp_path, "DROP TABLE credentials; ALTER TABLE registrations RENAME TO intents")
     with pytest.raises(StoreUnavailable, match="needs a newer gateway"):
         upgrade(url(tmp_path))

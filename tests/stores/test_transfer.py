@@ -1,13 +1,15 @@
-"""The copy of an SQLite store to PostgreSQL: whole, repeatable, and never over what a gateway has kept there."""
+"""Copies to PostgreSQL and backups: whole, of one moment, and never over what is there."""
 
 import asyncio
 import sqlite3
+import stat
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from gateway.stores import Registration, StoreUnavailable, open_store, upgrade
-from gateway.stores.transfer import copy, count
+from gateway.stores.transfer import backup, copy, count
 from tests.postgres import Server, ask, new_database
 
 ANN = Registration("a" * 32, "ann@shop.test", "Ann \0 \\ ünïcödé", "hash-1", 1_700_000_000.25, None)
@@ -41,6 +43,7 @@ def change(url: str, hashed: str) -> None:
         await store.set_password("ann", hashed)
         await store.begin(ANN)
         await store.remember("bob@shop.test", "customer-1")
+        await store.keep_reset("ann", "token", "ann@shop.test", 1e10)
         await store.close()
 
     asyncio.run(work())
@@ -49,7 +52,14 @@ def change(url: str, hashed: str) -> None:
 async def test_everything_is_there(source: str, target: str) -> None:
     """Every password, registration and e-mail comes back from the copy as it was, and so does the time of a change."""
     counts = await asyncio.to_thread(copy, source, target)
-    assert counts == {"credentials": 12_001, "emails": 1, "registrations": 1}
+    assert counts == {
+        "credentials": 12_001,
+        "customers": 1,
+        "emails": 1,
+        "log_outs": 1,
+        "password_resets": 1,
+        "registrations": 1,
+    }
     assert await asyncio.to_thread(count, source) == await asyncio.to_thread(count, target) == counts
     store = open_store(target)
     await store.open()
@@ -57,6 +67,7 @@ async def test_everything_is_there(source: str, target: str) -> None:
     assert await store.password_hash("ann") == "kept"
     assert await store.pending(ANN.email) == ANN
     assert await store.known("bob@shop.test") == "customer-1"
+    assert await store.spend_reset("token", 1.0, "hash")
     await store.close()
     assert await ask(target, "SELECT 1 FROM credentials WHERE abs(extract(epoch FROM now() - updated_at)) > 600") == []
 
@@ -69,7 +80,15 @@ def test_a_copy_may_be_repeated(source: str, target: str) -> None:
         file.execute("DELETE FROM registrations")
         file.execute("UPDATE credentials SET password_hash = 'new' WHERE customer_id = 'ann'")
     file.close()
-    assert copy(source, target) == copy(source, target) == {"credentials": 12_000, "emails": 1, "registrations": 0}
+    now = {
+        "credentials": 12_000,
+        "customers": 1,
+        "emails": 1,
+        "log_outs": 1,
+        "password_resets": 1,
+        "registrations": 0,
+    }
+    assert copy(source, target) == copy(source, target) == now
     found = asyncio.run(ask(target, "SELECT password_hash FROM credentials WHERE customer_id IN ('ann', 'customer-7')"))
     assert found == [("new",)]
 
@@ -96,7 +115,7 @@ def test_a_copy_that_fails_changes_nothing(source: str, target: str) -> None:
     before = count(source)
     with pytest.raises(StoreUnavailable):
         copy(source, target)
-    assert count(target) == {"credentials": 0, "emails": 0, "registrations": 0}
+    assert {*count(target).values()} == {0}
     assert count(source) == before
 
 
@@ -118,3 +137,65 @@ def test_only_sqlite_is_copied_and_only_to_postgresql(source: str, target: str) 
             copy(one, other)
     with pytest.raises(StoreUnavailable, match="there is no file yet"):
         copy(source.replace("store.db", "none.db"), target)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_is_a_store(server: Server, tmp_path: Path, kind: str) -> None:
+    """Whatever it was made of: with every row, for its owner only, and good to be opened and to be copied from."""
+    url = f"sqlite:///{tmp_path}/store.db" if kind == "sqlite" else asyncio.run(new_database(server))
+    upgrade(url)
+    change(url, "kept")
+    file = tmp_path / "ba%20ck?up.db"
+    held = {"credentials": 1, "customers": 1, "emails": 1, "log_outs": 1, "registrations": 1}
+    assert backup(url, file) == count(url) == held
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir() if "new-" in path.name) == []
+    made = f"sqlite:///{quote(str(file))}"
+    upgrade(made, may_migrate=False)
+
+    async def look() -> None:
+        first, second = open_store(url), open_store(made)
+        await first.open()
+        await second.open()
+        assert await second.credential("ann") == await first.credential("ann")
+        assert await second.pending(ANN.email) == ANN
+        assert (await second.news(0, 10)).log_outs == (await first.news(0, 10)).log_outs
+        await first.close()
+        await second.close()
+
+    asyncio.run(look())
+    target = asyncio.run(new_database(server))
+    assert copy(made, target) == held
+
+
+def test_a_backup_is_of_one_moment(tmp_path: Path) -> None:
+    """A gateway that writes meanwhile is not held up, and what it writes is in it whole or not at all."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+
+    async def work() -> None:
+        store = open_store(url)
+        await store.open()
+        going = asyncio.ensure_future(asyncio.to_thread(lambda: [backup(url, tmp_path / f"{n}.db") for n in range(5)]))
+        number = 0
+        while not going.done():
+            number += 1
+            await store.set_password(f"customer-{number}", "hash")
+        await store.close()
+        for counts in await going:
+            assert counts["credentials"] == counts["customers"] == counts["log_outs"] <= number
+
+    asyncio.run(work())
+
+
+def test_a_backup_takes_no_files_place(tmp_path: Path) -> None:
+    """Nor is anything left of one that fails."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+    change(url, "kept")
+    for file in (tmp_path / "store.db", tmp_path / "none" / "backup.db"):
+        with pytest.raises(StoreUnavailable):
+            backup(url, file)
+    (tmp_path / "store.db").chmod(0o600)
+    assert count(url)["credentials"] == 1
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("store.db")] == []

@@ -15,6 +15,7 @@ from gateway.demo.data import APRIL, LESLIE, RON
 from gateway.vocab.messages import CallerKind
 from gateway.wiring import now
 from tests.gateways import STOREFRONT
+from tests.sessions import session
 from tests.storm.client import Tally, play
 from tests.storm.plan import Planner
 from tests.storm.upstream import Fault, Upstream
@@ -81,7 +82,9 @@ def planner(config: Config, seed: int) -> Planner:
     """Make a planner with credentials that the gateway of this configuration accepts."""
     compiled = snapshot(config, key_ring(config))
     bearer, _ = compiled.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now(), 3600)
-    tokens = {person.email: compiled.customers.mint(person.id, now(), 3600)[0] for person in (RON, LESLIE, APRIL)}
+    tokens = {
+        person.email: compiled.customers.mint(session(person.id), now(), 3600)[0] for person in (RON, LESLIE, APRIL)
+    }
     return Planner(seed, bearer, tokens)
 
 

@@ -207,9 +207,9 @@ async def test_a_public_client_by_basic(bare: Site) -> None:
 
 
 async def test_the_right_method(bare: Site) -> None:
-    """The endpoints answer one method each, and say which."""
-    for path, allow in ((GRANT, "POST"), (LOGIN, "POST"), ("/.well-known/jwks.json", "GET, HEAD")):
-        answer = await bare.public("DELETE", path)
+    """The endpoints say which methods they answer."""
+    for path, allow in ((GRANT, "POST"), (LOGIN, "DELETE, POST"), ("/.well-known/jwks.json", "GET, HEAD")):
+        answer = await bare.public("PUT", path)
         assert_error(answer, 405, "METHOD_NOT_ALLOWED")
         assert answer.headers["allow"] == allow
 

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore
+from gateway.tokens.consent import Consent
 from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
@@ -38,11 +39,17 @@ class Exchange:
         return self._answer
 
 
+async def nothing() -> None:
+    """Let nobody hear of a log-out."""
+
+
 @pytest.fixture
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
     directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
-    return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), lambda _: None)
+    consent = Consent(directory, store, hasher, is_required=False)
+    registers = registrar(directory, store, hasher, now)
+    return Keeper(store, hasher, registers, admission(), consent, lambda _: None, catch_up=nothing)
 
 
 def put(**fields: object) -> Plan:

@@ -1,12 +1,16 @@
 """Logins behind their throttle, with a verifier that says what a test tells it."""
 
+from typing import Any
+
 import pytest
 
+from gateway.stores.ports import Account
 from gateway.tokens.login import Login
 from gateway.tokens.passwords import prepare
+from gateway.tokens.sessions import Sessions
 from gateway.tokens.throttle import Throttle
 from gateway.vocab.events import Event, GuardViolated, LoginDone
-from gateway.vocab.messages import Trace
+from gateway.vocab.messages import Session, Trace
 from gateway.vocab.refusals import Code, Refusal
 
 ANN = "ann@x.example"
@@ -14,14 +18,23 @@ HERE = "192.0.2.1"
 PASSWORD = "x"
 
 
+class Numbers:
+    """What of a store gives numbers: these."""
+
+    async def take_numbers(self, count: int) -> int:
+        """Give the same ones each time."""
+        del count
+        return 100
+
+
 class Told:
     """A verifier that answers as told and keeps what it was asked."""
 
-    def __init__(self, outcome: str | Refusal) -> None:
+    def __init__(self, outcome: Account | Refusal) -> None:
         self.outcome = outcome
         self.asked: list[tuple[str, str, str]] = []
 
-    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> str | Refusal:
+    async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Account | Refusal:
         """Answer as told."""
         del address, trace
         self.asked.append((email, typed, password))
@@ -31,16 +44,18 @@ class Told:
 class Bench:
     """A login whose clock stands still, and its events."""
 
-    def __init__(self, outcome: str | Refusal, *, account: int = 2, address: int = 100) -> None:
+    def __init__(self, outcome: Account | Refusal, *, account: int = 2, address: int = 100) -> None:
         self.verifier = Told(outcome)
         self.events: list[Event] = []
         throttle = Throttle(
             account_burst=account, account_per_minute=1, address_burst=address, address_per_minute=1, max_keys=100
         )
         self.time = 0.0
-        self.login = Login(self.verifier, throttle, lambda: self.time, self.events.append)
+        numbers: Any = Numbers()
+        sessions = Sessions(numbers)
+        self.login = Login(self.verifier, sessions, throttle, lambda: self.time, self.events.append)
 
-    async def try_(self, email: object = ANN, password: object = PASSWORD, address: str = HERE) -> str | Refusal:
+    async def try_(self, email: object = ANN, password: object = PASSWORD, address: str = HERE) -> Session | Refusal:
         """Try to log in."""
         return await self.login.authenticate(email, password, address, Trace())
 
@@ -51,12 +66,13 @@ class Bench:
 
 
 FAILED = Refusal(Code.LOGIN_FAILED)
+ANNS = Account("ann-id", 7, 3, is_blocked=False)
 
 
 async def test_verifier_gets_the_canonical_and_the_typed_email() -> None:
     """The verifier is given the canonical e-mail, the e-mail as typed, and the password untouched."""
-    bench = Bench("ann-id")
-    assert await bench.try_(" Ann@X.example", " pass ") == "ann-id"
+    bench = Bench(ANNS)
+    assert await bench.try_(" Ann@X.example", " pass ") == Session("ann-id", 7, 3, 100)
     assert bench.verifier.asked == [(ANN, " Ann@X.example", " pass ")]
     assert bench.events == [LoginDone("granted")]
 
@@ -86,7 +102,7 @@ async def test_failures_are_throttled_by_account() -> None:
     bench = Bench(FAILED)
     codes = [await bench.code(email, "x", f"192.0.2.{n}") for n, email in enumerate((ANN, "ANN@x.example"))]
     assert codes == [Code.LOGIN_FAILED, Code.LOGIN_FAILED]
-    bench.verifier.outcome = "ann-id"
+    bench.verifier.outcome = ANNS
     assert await bench.try_() == FAILED
     # The same work was done, for a password that nobody has.
     assert len(bench.verifier.asked) == 3
@@ -132,20 +148,21 @@ async def test_one_subscriber_is_one_address(addresses: list[str], *, is_one: bo
 @pytest.mark.parametrize(
     ("outcome", "told"),
     [
-        ("ann-id", "granted"),
+        (ANNS, "granted"),
         (Refusal(Code.OVERLOADED), "overloaded"),
         (Refusal(Code.STORE_UNAVAILABLE), "failed"),
         (Refusal(Code.UPSTREAM_TIMEOUT), "failed"),
         (Refusal(Code.CREDENTIAL_UNAVAILABLE), "failed"),
     ],
 )
-async def test_what_is_no_failure_is_given_back(outcome: str | Refusal, told: str) -> None:
+async def test_what_is_no_failure_is_given_back(outcome: Account | Refusal, told: str) -> None:
     """A success and broken machinery cost nothing; a failure before them stays counted."""
     bench = Bench(FAILED)
     assert await bench.code() is Code.LOGIN_FAILED
     bench.verifier.outcome = outcome
-    for _ in range(5):
-        assert await bench.try_() == outcome
+    for tries in range(5):
+        answer = await bench.try_()
+        assert answer == (outcome if isinstance(outcome, Refusal) else Session("ann-id", 7, 3, 100 + tries))
     assert set(bench.events[1:]) == {LoginDone(told)}
     bench.verifier.outcome = FAILED
     assert await bench.code() is Code.LOGIN_FAILED

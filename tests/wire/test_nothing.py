@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.vocab.record_form import MOLTIN
 from gateway.wire.nothing import is_nothing, tells_nothing, with_list
 
 
@@ -34,12 +35,12 @@ def test_no_record_has_two_spellings(value: object, *, expected: bool) -> None:
 )
 def test_only_a_success_without_errors_tells_nothing(status: int, document: Any, *, tells: bool) -> None:
     """What failed in part, or was put off, does not say that there is nothing."""
-    assert tells_nothing(status, document) is tells
+    assert tells_nothing(status, document, MOLTIN) is tells
     expected = {**document, "data": []} if tells else document
-    assert with_list(status, document) == expected
+    assert with_list(status, document, MOLTIN) == expected
 
 
 def test_a_list_stays_as_it_is() -> None:
     """There is nothing to be written out."""
     document = {"data": [{"id": "1"}]}
-    assert with_list(200, document) is document
+    assert with_list(200, document, MOLTIN) is document

@@ -92,7 +92,7 @@ def test_a_target_has_one_spelling(raw: str, canonical: str) -> None:
         pytest.param("/v2/100%25", id="a bare per cent sign, which is a second encoding to come"),
         pytest.param("//v2/customers", id="D.0: an empty first segment"),
         pytest.param("/v2//customers", id="D1.9: an empty segment"),
-        pytest.param("/v2/customers/", id="D1.15: a trailing slash"),
+        pytest.param("/v2/customers//", id="D1.15: two trailing slashes"),
         pytest.param("//evil.example/x", id="D1.9: what a URL join takes for an authority"),
         pytest.param("http://evil.example/v2/customers", id="D1.16: absolute form"),
         pytest.param("evil.example:443", id="authority form"),
@@ -130,6 +130,14 @@ def test_a_target_has_one_spelling(raw: str, canonical: str) -> None:
 def test_a_target_with_two_readings_is_refused(raw: str) -> None:
     """What two servers could read differently is refused, never repaired."""
     assert code(raw) is Code.TARGET_AMBIGUOUS
+
+
+@pytest.mark.parametrize("raw", ["/v2/orders/", "/v2/orders/?a=b", "/v2/o%72ders/"])
+def test_a_slash_at_the_end_is_noted(raw: str) -> None:
+    """Whether there may be one is the route's to say; the path is the same."""
+    target = parse(raw)
+    assert isinstance(target, Target)
+    assert (target.path, target.segments, target.has_slash) == ("/v2/orders", ("v2", "orders"), True)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
+from gateway.vocab.record_form import RecordForm, Shown
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import MISSING, Pointer, id_text, owner_at, resolve, split
 
@@ -31,22 +32,19 @@ class BelongsTo(GuardOptions):
     def _tokens(self) -> tuple[str, ...]:
         return split(self.pointer)
 
-    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
+    def inspect(self, shown: Shown, whose: Whose, plan: Plan) -> Shown | Refusal:
         """Check every record; refuses what belongs elsewhere or cannot prove where."""
-        data = document.get("data") if isinstance(document, dict) else None
         parent_id = whose.parameters[self.parameter]
-        if isinstance(data, dict):
-            is_part, code = self._is_part(data, parent_id, plan), Code.RECORD_NOT_FOUND
-        elif isinstance(data, list):
-            is_part, code = all(self._is_part(record, parent_id, plan) for record in data), Code.GUARD_VIOLATION
-        else:
-            return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        return document if is_part else Refusal(code, "a record belongs to another parent", violation=True)
+        if all(self._is_part(record, parent_id, plan, shown.form) for record in shown.records):
+            return shown
+        code = Code.GUARD_VIOLATION if shown.is_list else Code.RECORD_NOT_FOUND
+        return Refusal(code, "a record belongs to another parent", violation=True)
 
-    def _is_part(self, record: Any, parent_id: str, plan: Plan) -> bool:
+    def _is_part(self, record: Any, parent_id: str, plan: Plan, form: RecordForm) -> bool:
         if not isinstance(record, dict):
             return False
         named = resolve(record, self._tokens)
         if named is not MISSING and named is not None:
-            return owner_at(record, self._tokens) == parent_id
-        return not self.required or (self.relationship, id_text(record.get("id"))) in plan.referred
+            return owner_at(record, self._tokens, form.ids) == parent_id
+        ident = id_text(resolve(record, form.id_at), form.ids)
+        return not self.required or (self.relationship, ident) in plan.referred

@@ -1,26 +1,24 @@
 """Guard rule `identity`: the answer is the record that the path names."""
 
-from typing import Any
-
 from pydantic import Field
 
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
+from gateway.vocab.record_form import Shown
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import owner_at
 
 
 class Identity(GuardOptions):
-    """Lets a single record leave only if its `id` is the path's parameter; for records that name no owner."""
+    """Lets a single record leave only if its id is the path's parameter; for records that name no owner."""
 
     parameter: str = Field(description="Name of the path parameter that holds the record's id.")
 
-    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
+    def inspect(self, shown: Shown, whose: Whose, plan: Plan) -> Shown | Refusal:
         """Compare the id; refuses another record, a list, and what is no record."""
         del plan
-        data = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(data, dict):
-            return Refusal(Code.UPSTREAM_INVALID, "no single record where one is expected")
-        if owner_at(data, ("id",)) != whose.parameters[self.parameter]:
+        if shown.is_list:
+            return Refusal(Code.UPSTREAM_INVALID, "no single record where one is expected", unfit=True)
+        if owner_at(shown.records[0], shown.form.id_at, shown.form.ids) != whose.parameters[self.parameter]:
             return Refusal(Code.RECORD_NOT_FOUND, "the record is another one than the path names", violation=True)
-        return document
+        return shown

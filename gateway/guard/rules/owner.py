@@ -1,15 +1,18 @@
 """Guard rule `owner`: every record of an answer must carry the customer's id."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from msgspec import UNSET
 from pydantic import Field
 
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
+from gateway.vocab.record_form import Ids, RecordForm, Shown
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.owners import PlainRecords, names_another
-from gateway.wire.pointer import Pointer, Reading, id_text, owner_at, references, split
+from gateway.wire.pointer import MISSING, Pointer, Reading, id_text, owner_at, references, resolve, split
 
 # What included customers may be called, by their type or by the group they stand in.
 _CUSTOMERS = frozenset({"customer", "customers"})
@@ -42,14 +45,6 @@ class Owner(GuardOptions):
         pattern=r"^(/[A-Za-z0-9._~-]+)+$",
         description="Path such as /v2/customers: a record whose links.self lies below it names its owner there.",
     )
-    bare: bool = Field(
-        default=False, strict=True, description="true: the answer is the record or array itself, without `data`."
-    )
-
-    @property
-    def judges_bare(self) -> bool:
-        """Whether the answer is the record or array itself."""
-        return self.bare
 
     @cached_property
     def _tokens(self) -> tuple[str, ...]:
@@ -60,52 +55,70 @@ class Owner(GuardOptions):
         return tuple(split(pointer) for pointer in self.also)
 
     @cached_property
-    def _plain(self) -> PlainRecords:
-        return PlainRecords(self._tokens, self._others)
+    def _plain(self) -> Mapping[Ids, PlainRecords]:
+        return {ids: PlainRecords(self._tokens, self._others, ids) for ids in Ids}
 
-    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
+    def inspect(self, shown: Shown, whose: Whose, plan: Plan) -> Shown | Refusal:
         """Check every record, also the included ones."""
-        data = document if self.bare else document.get("data") if isinstance(document, dict) else None
-        if isinstance(data, list):
-            if not self._are_plainly_own(data, whose) and not all(self._is_own(record, whose) for record in data):
-                return Refusal(Code.GUARD_VIOLATION, "a list holds a foreign record", violation=True)
-            records = data
-        elif isinstance(data, dict):
-            if not self._are_plainly_own([data], whose) and not self._is_own(data, whose):
-                return Refusal(Code.RECORD_NOT_FOUND, "the record is foreign", violation=plan.narrowed)
-            records = [data]
-        else:
-            return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        if not self.bare and "included" in document:
-            included = _entries(document["included"])
+        records, form = shown.records, shown.form
+        is_plain = self._are_plainly_own(records, whose, form)
+        if not is_plain and not all(self._is_own(record, whose, form) for record in records):
+            return self._refused(shown, whose, plan)
+        if shown.included is not UNSET:
+            included = _entries(shown.included, form.ids)
             if included is None or not _all_referred(included, records):
                 return Refusal(Code.GUARD_VIOLATION, "an included record belongs to no checked record", violation=True)
-            if any(self._names_another(names, record, whose) for names, record in included):
+            if any(self._names_another(names, record, whose, form) for names, record in included):
                 return Refusal(Code.GUARD_VIOLATION, "an included record names another customer", violation=True)
-        return document
+        return shown
 
-    def _are_plainly_own(self, records: list[Any], whose: Whose) -> bool:
-        return self.below is None and whose.customer_id is not None and self._plain.are_all(whose.customer_id, records)
+    def _refused(self, shown: Shown, whose: Whose, plan: Plan) -> Refusal:
+        """Say that a record is foreign, or that what names its owner is no id of the kind that this API has."""
+        if shown.form.ids is not Ids.EITHER and all(
+            self._is_own(record, whose, shown.form) or self._is_mistyped(record, shown.form.ids)
+            for record in shown.records
+        ):
+            what = f"the owner at {self.pointer} is no {shown.form.ids}"
+            return Refusal(Code.UPSTREAM_INVALID if shown.is_list else Code.RECORD_NOT_FOUND, what, unfit=True)
+        if shown.is_list:
+            return Refusal(Code.GUARD_VIOLATION, "a list holds a foreign record", violation=True)
+        return Refusal(Code.RECORD_NOT_FOUND, "the record is foreign", violation=plan.narrowed)
 
-    def _names_another(self, names: frozenset[str], record: dict[str, Any], whose: Whose) -> bool:
+    def _is_mistyped(self, record: Any, ids: Ids) -> bool:
+        """Tell whether a value stands at the pointer that is no id of the kind that this API has."""
+        stands = resolve(record, self._tokens) is not MISSING
+        return stands and owner_at(record, self._tokens, ids) is Reading.UNREADABLE
+
+    def _are_plainly_own(self, records: list[Any], whose: Whose, form: RecordForm) -> bool:
+        return (
+            self.below is None
+            and whose.customer_id is not None
+            and self._plain[form.ids].are_all(whose.customer_id, records)
+        )
+
+    def _names_another(self, names: frozenset[str], record: dict[str, Any], whose: Whose, form: RecordForm) -> bool:
         """Tell whether a record that need not name an owner names somebody else, or is another customer."""
-        if any(name.casefold() in _CUSTOMERS for name in names) and id_text(record["id"]) != whose.customer_id:
+        if (
+            any(name.casefold() in _CUSTOMERS for name in names)
+            and id_text(record["id"], form.ids) != whose.customer_id
+        ):
             return True
-        owner = owner_at(record, self._tokens) if len(self._tokens) > 1 else Reading.NOBODY
+        owner = owner_at(record, self._tokens, form.ids) if len(self._tokens) > 1 else Reading.NOBODY
         if isinstance(owner, str) and owner != whose.customer_id:
             return True
-        return names_another(record, whose.customer_id, self._others, self.below)
+        return names_another(record, whose.customer_id, self._others, self.below, form.ids)
 
-    def _is_own(self, record: Any, whose: Whose) -> bool:
-        if (self._others or self.below) and names_another(record, whose.customer_id, self._others, self.below):
+    def _is_own(self, record: Any, whose: Whose, form: RecordForm) -> bool:
+        own, ids = whose.customer_id, form.ids
+        if (self._others or self.below) and names_another(record, own, self._others, self.below, ids):
             return False
-        owner = owner_at(record, self._tokens)
+        owner = owner_at(record, self._tokens, ids)
         if owner is Reading.NOBODY or (
             owner is Reading.UNREADABLE and not self.required and _lacks(record, self._tokens)
         ):
             # Something without an id is no record but a wrapping, and what is in it was not judged.
-            return not self.required and owner_at(record, ("id",)) not in {Reading.NOBODY, Reading.UNREADABLE}
-        return whose.customer_id is not None and owner == whose.customer_id
+            return not self.required and isinstance(owner_at(record, form.id_at, ids), str)
+        return own is not None and owner == own
 
 
 def _lacks(record: Any, tokens: tuple[str, ...]) -> bool:
@@ -113,7 +126,7 @@ def _lacks(record: Any, tokens: tuple[str, ...]) -> bool:
     return isinstance(record, dict) and tokens[0] not in record
 
 
-def _entries(included: Any) -> list[tuple[frozenset[str], dict[str, Any]]] | None:
+def _entries(included: Any, ids: Ids) -> list[tuple[frozenset[str], dict[str, Any]]] | None:
     """Return each included record with the names it may be referred to by; None where the shape is not readable."""
     groups = included.items() if isinstance(included, dict) else [("", included)]
     entries: list[tuple[frozenset[str], dict[str, Any]]] = []
@@ -124,7 +137,7 @@ def _entries(included: Any) -> list[tuple[frozenset[str], dict[str, Any]]] | Non
         if not isinstance(group, list):
             return None
         for record in group:
-            if not isinstance(record, dict) or id_text(record.get("id")) is None:
+            if not isinstance(record, dict) or id_text(record.get("id"), ids) is None:
                 return None
             kind = record.get("type")
             # EPCC: included.items holds records of type order_item, referred to as relationship `items`, type `item`.

@@ -3,10 +3,12 @@
 from functools import cached_property
 from typing import Any
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
+from gateway.vocab.record_form import Shown
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.pointer import Pointer, split
 
@@ -17,31 +19,17 @@ class Redact(GuardOptions):
     pointers: tuple[Pointer, ...] = Field(
         min_length=1, description="JSON pointers, from the record, to what is removed."
     )
-    bare: bool = Field(
-        default=False, strict=True, description="true: the answer is the record or array itself, without `data`."
-    )
-
-    @property
-    def judges_bare(self) -> bool:
-        """Whether the answer is the record or array itself."""
-        return self.bare
 
     @cached_property
     def _paths(self) -> tuple[tuple[str, ...], ...]:
         return tuple(split(pointer) for pointer in self.pointers)
 
-    def inspect(self, document: Any, whose: Whose, plan: Plan) -> Any | Refusal:
-        """Remove the members; refuses an answer without records."""
+    def inspect(self, shown: Shown, whose: Whose, plan: Plan) -> Shown | Refusal:
+        """Remove the members; refuses what is no record."""
         del whose, plan
-        data = document if self.bare else document.get("data") if isinstance(document, dict) else None
-        kept: Any
-        if isinstance(data, dict):
-            kept = self._clean(data)
-        elif isinstance(data, list) and all(isinstance(record, dict) for record in data):
-            kept = [self._clean(record) for record in data]
-        else:
-            return Refusal(Code.UPSTREAM_INVALID, "no records where records are expected")
-        return kept if self.bare else {**document, "data": kept}
+        if not all(isinstance(record, dict) for record in shown.records):
+            return Refusal(Code.UPSTREAM_INVALID, "something in the list is no record", unfit=True)
+        return replace(shown, records=[self._clean(record) for record in shown.records])
 
     def _clean(self, record: dict[str, Any]) -> dict[str, Any]:
         for path in self._paths:

@@ -13,7 +13,7 @@ from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.owners import names_another
-from gateway.wire.pointer import Pointer, id_text, resolve, split
+from gateway.wire.pointer import Place, id_text, placed, resolve, split
 
 
 def _relative(field: str) -> str:
@@ -39,7 +39,11 @@ class BodyFields(RuleOptions):
     this member of the object `customer` and no other.
     """
 
-    pointer: Pointer = Field(default="/data", description="JSON pointer to the object that holds the fields.")
+    pointer: Place | None = Field(
+        default=None,
+        description="JSON pointer to the object that holds the fields; empty for the body itself. Without it where"
+        " `records.body` says.",
+    )
     allow: tuple[_FieldName, ...] | None = Field(
         default=None, description="Fields that may stand in it; without it, any."
     )
@@ -86,18 +90,17 @@ class BodyFields(RuleOptions):
 
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Refuse fields that are not listed."""
-        tokens = split(self.pointer)
+        tokens = draft.form.body_at if self.pointer is None else split(self.pointer)
         if draft.document is None and self.allow is None:
             return draft
         document: Json = draft.document or {}
-        if set(document) - {tokens[0]}:
+        if tokens and document.keys() - {tokens[0]}:
             return Refusal(Code.BODY_FIELD_UNKNOWN, "members beside the data", source="body")
         fields = resolve(document, tokens)
-        prefix = ".".join(tokens)
         if not isinstance(fields, dict):
-            return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=prefix)
+            return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=_source(tokens))
         if names_another(fields, whose.customer_id, self._named_below, None):
-            return Refusal(Code.BODY_FIELD_FORBIDDEN, "a dropped field names another customer", source=prefix)
+            return Refusal(Code.BODY_FIELD_FORBIDDEN, "a dropped field names another customer", source=_source(tokens))
         is_record = bool(self.match) and fields.keys() >= self.match.keys()
         dropped = {*self.drop, *self.shown} if is_record else self.drop
         kept = {name: value for name, value in fields.items() if name not in dropped}
@@ -105,35 +108,41 @@ class BodyFields(RuleOptions):
             if "/" in entry:
                 kept = _without_nobody(kept, tuple(entry.split("/")))
             if _holds(kept, names):
-                return Refusal(Code.BODY_FIELD_FORBIDDEN, source=f"{prefix}.{entry.replace('/', '.')}")
-        refusal = self._mismatch(fields, whose, prefix) or self._check(kept, prefix)
+                return Refusal(Code.BODY_FIELD_FORBIDDEN, source=_source(tokens, *entry.split("/")))
+        refusal = self._mismatch(fields, whose, tokens) or self._check(kept, tokens)
         if refusal is not None or kept == fields:
             return refusal or draft
-        return replace(draft, document=_with(document, tokens, kept))
+        return replace(draft, document=placed(document, tokens, kept))
 
-    def _mismatch(self, fields: dict[str, Any], whose: Whose, prefix: str) -> Refusal | None:
+    def _mismatch(self, fields: dict[str, Any], whose: Whose, tokens: tuple[str, ...]) -> Refusal | None:
         for name, parameter in self.match.items():
             for field, value in fields.items():
                 if is_alias(field, name) or (field == name and id_text(value) != whose.parameters[parameter]):
-                    return Refusal(Code.BODY_FIELD_FORBIDDEN, "another id than the path's", source=f"{prefix}.{name}")
+                    why = "another id than the path's"
+                    return Refusal(Code.BODY_FIELD_FORBIDDEN, why, source=_source(tokens, name))
         return None
 
-    def _check(self, fields: dict[str, Any], prefix: str) -> Refusal | None:
+    def _check(self, fields: dict[str, Any], tokens: tuple[str, ...]) -> Refusal | None:
         if self.allow is None:
             return None
         for name, value in fields.items():
             if name in self.match:
                 continue
             if name not in self._allowed:
-                return Refusal(Code.BODY_FIELD_UNKNOWN, f"{name!r} is not listed", source=prefix)
+                return Refusal(Code.BODY_FIELD_UNKNOWN, f"{name!r} is not listed", source=_source(tokens))
             members = self._allowed[name]
             if members is None:
                 continue
             if not isinstance(value, dict):
-                return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=f"{prefix}.{name}")
+                return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=_source(tokens, name))
             if set(value) - members:
-                return Refusal(Code.BODY_FIELD_UNKNOWN, "members that are not listed", source=f"{prefix}.{name}")
+                return Refusal(Code.BODY_FIELD_UNKNOWN, "members that are not listed", source=_source(tokens, name))
         return None
+
+
+def _source(tokens: tuple[str, ...], *names: str) -> str:
+    """Return a place of the body as a client knows it."""
+    return ".".join((*tokens, *names)) or "body"
 
 
 def _without_nobody(fields: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
@@ -144,12 +153,6 @@ def _without_nobody(fields: dict[str, Any], path: tuple[str, ...]) -> dict[str, 
         return fields | {name: _without_nobody(value, path[1:])} if isinstance(value, dict) else fields
     is_nobody = name in fields and (value is None or value == "")
     return {other: found for other, found in fields.items() if other != name} if is_nobody else fields
-
-
-def _with(document: Json, tokens: tuple[str, ...], fields: dict[str, Any]) -> Json:
-    """Return a document with other fields at the place that `tokens` lead to."""
-    first, *rest = tokens
-    return document | {first: _with(document[first], tuple(rest), fields) if rest else fields}
 
 
 def _holds(fields: Any, names: tuple[frozenset[str], ...]) -> bool:

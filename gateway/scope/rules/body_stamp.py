@@ -1,6 +1,5 @@
 """Scoping rule `body_stamp`: the body names the customer, and nobody else."""
 
-from enum import StrEnum
 from typing import Any
 
 from msgspec.structs import replace
@@ -10,43 +9,64 @@ from gateway.scope.core import RuleOptions
 from gateway.scope.names import is_alias
 from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
+from gateway.vocab.record_form import Ids, OwnerShape, RecordForm
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import Pointer, id_text, split
+from gateway.wire.pointer import Place, id_text, split
 
-
-class Shape(StrEnum):
-    """How the owner stands in the body."""
-
-    OBJECT = "object"
-    REFERENCES = "references"
+_REFERENCES = frozenset({OwnerShape.REFERENCE, OwnerShape.REFERENCES})
 
 
 class BodyStamp(RuleOptions):
     """Writes the customer's own id into the body; a body that names another id answers 403.
 
-    `shape: object` makes the place exactly `{"id": <own>}`. `shape: references` makes it exactly
-    `[{"type": <type>, "id": <own>}]`, as JSON:API relationships are written.
+    `shape: scalar` makes the place the id itself, a number where ids are numbers; `object` makes it exactly
+    `{"id": <own>}`, `reference` exactly `{"type": <type>, "id": <own>}` and `references` a list of that one, as
+    JSON:API relationships are written.
     """
 
-    pointer: Pointer = Field(description="JSON pointer to the place of the owner, such as /data/customer.")
-    shape: Shape = Field(default=Shape.OBJECT, description="How the owner stands there: object or references.")
-    type: str = Field(default="customer", description="The `type` of a reference.")
+    pointer: Place = Field(
+        description="JSON pointer to the place of the owner, such as /data/customer; empty for the body itself."
+    )
+    shape: OwnerShape | None = Field(
+        default=None,
+        description="How the owner stands there: scalar, object, reference or references. Without it as"
+        " `records.owner` says.",
+    )
+    type: str | None = Field(
+        default=None, min_length=1, description="The `type` of a reference. Without it as `records.owner_type` says."
+    )
 
     @property
     def needs_body(self) -> bool:
         """The body is read and rewritten."""
         return True
 
+    def shape_in(self, form: RecordForm) -> OwnerShape:
+        """Return how the owner stands in a body of this form."""
+        return self.shape or form.owner_shape
+
+    def stamp(self, own: str, form: RecordForm) -> Any:
+        """Return what stands at the place of an owner whose id is `own`."""
+        written: str | int = int(own) if form.ids is Ids.NUMBER else own
+        match self.shape_in(form):
+            case OwnerShape.SCALAR:
+                return written
+            case OwnerShape.OBJECT:
+                return {form.id_at[-1]: written}
+            case OwnerShape.REFERENCE:
+                return {"type": self.type or form.owner_type, "id": written}
+            case OwnerShape.REFERENCES:
+                return [{"type": self.type or form.owner_type, "id": written}]
+
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Stamp the body; refuses with BODY_FIELD_FORBIDDEN what names somebody else."""
-        own = whose.customer_id
-        if own is None:
+        own, form = whose.customer_id, draft.form
+        if own is None or (form.ids is Ids.NUMBER and not is_number(own)):
             return Refusal(Code.ACCESS_DENIED, "a stamp needs a customer")
         tokens = split(self.pointer)
-        source = ".".join(tokens)
-        stamp: Any = {"id": own} if self.shape is Shape.OBJECT else [{"type": self.type, "id": own}]
+        source = ".".join(tokens) or "body"
         document: Json = dict(draft.document or {})
-        if self.shape is Shape.REFERENCES and document.keys() - {tokens[0]}:
+        if self.shape_in(form) is OwnerShape.REFERENCES and document.keys() - {tokens[0]}:
             return Refusal(Code.BODY_FIELD_UNKNOWN, "members beside the references", source="body")
         place = document
         for depth, token in enumerate(tokens):
@@ -59,20 +79,36 @@ class BodyStamp(RuleOptions):
             if not isinstance(child, dict):
                 return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=source)
             place[token] = place = dict(child)
-        present = place.get(tokens[-1])
-        if present not in (None, "") and (refusal := self._check(present, own, source)):
+        present = place.get(tokens[-1]) if tokens else place or None
+        if present not in (None, "") and (refusal := self._check(present, own, form, source)):
             return refusal
+        stamp = self.stamp(own, form)
+        if not tokens:
+            return replace(draft, document=stamp)
         place[tokens[-1]] = stamp
         return replace(draft, document=document)
 
-    def _check(self, present: object, own: str, source: str) -> Refusal | None:
-        entries = present if self.shape is Shape.REFERENCES else [present]
+    def _check(self, present: object, own: str, form: RecordForm, source: str) -> Refusal | None:
+        shape = self.shape_in(form)
+        if shape is OwnerShape.SCALAR:
+            if isinstance(present, (dict, list)):
+                return Refusal(Code.BODY_FIELD_INVALID, f"not the shape {shape}", source=source)
+            named = None if id_text(present) == own else present
+            return None if named is None else Refusal(Code.BODY_FIELD_FORBIDDEN, "another customer", source=source)
+        entries = present if shape is OwnerShape.REFERENCES else [present]
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            return Refusal(Code.BODY_FIELD_INVALID, f"not the shape {self.shape}", source=source)
+            return Refusal(Code.BODY_FIELD_INVALID, f"not the shape {shape}", source=source)
+        own_type = self.type or form.owner_type
+        name = "id" if shape in _REFERENCES else form.id_at[-1]
         for entry in entries:
             # An empty id names nobody, as a guest's form sends it.
-            if entry.get("id") not in (None, "") and id_text(entry["id"]) != own:
+            if entry.get(name) not in (None, "") and id_text(entry[name]) != own:
                 return Refusal(Code.BODY_FIELD_FORBIDDEN, "another customer", source=source)
-            if self.shape is Shape.REFERENCES and entry.get("type", self.type) != self.type:
+            if shape in _REFERENCES and entry.get("type", own_type) != own_type:
                 return Refusal(Code.BODY_FIELD_INVALID, "another type", source=source)
         return None
+
+
+def is_number(own: str) -> bool:
+    """Tell whether a customer's id is the canonical text of a number, as a record of such an API has it."""
+    return own.isascii() and own.isdecimal() and (own == "0" or not own.startswith("0")) and len(own) <= 18  # noqa: PLR2004

@@ -12,6 +12,7 @@ from gateway.scope.filters.dialect import Dialect
 from gateway.scope.names import reserved_names
 from gateway.vocab.messages import Whose
 from gateway.vocab.policy import Draft
+from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Code, Refusal
 
 
@@ -26,10 +27,13 @@ class Filter(RuleOptions):
     aliases: tuple[str, ...] = Field(
         default=(), description="Other names of the owner that a client may not filter by."
     )
-    dialect: Literal["epcc", "query", "jsonapi", "postgrest"] = Field(
-        default="epcc", description="How the upstream spells filters."
+    dialect: Literal["epcc", "query", "jsonapi", "postgrest"] | None = Field(
+        default=None, description="How the upstream spells filters. Without it as `records.filter` says."
     )
-    parameter: str = Field(default="filter", description="Name of the query parameter that holds the filter.")
+    parameter: str | None = Field(
+        default=None,
+        description="Name of the query parameter that holds the filter. Without it as `records.filter_parameter` says.",
+    )
 
     @model_validator(mode="after")
     def _can_be_compared(self) -> Self:
@@ -40,13 +44,14 @@ class Filter(RuleOptions):
     def _reserved(self) -> frozenset[str]:
         return reserved_names(self.field, self.aliases)
 
-    @cached_property
-    def _dialect(self) -> Dialect:
-        return DIALECTS[self.dialect]
+    def written_in(self, form: RecordForm) -> tuple[Dialect, str]:
+        """Return the dialect and the parameter of a filter where records have this form."""
+        return DIALECTS[self.dialect or form.dialect], self.parameter or form.filter_parameter
 
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Compose the filter; refuses what does not parse, repeats the parameter, or names the owner."""
         if whose.customer_id is None:
             return Refusal(Code.ACCESS_DENIED, "a filter by customer needs a customer")
-        query = self._dialect.scope(draft.query, self.field, whose.customer_id, self._reserved, self.parameter)
+        dialect, parameter = self.written_in(draft.form)
+        query = dialect.scope(draft.query, self.field, whose.customer_id, self._reserved, parameter)
         return query if isinstance(query, Refusal) else replace(draft, query=query, narrowed=True)

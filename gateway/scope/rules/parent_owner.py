@@ -8,19 +8,20 @@ from typing import Annotated
 from msgspec.structs import replace
 from pydantic import AfterValidator, Field
 
+from gateway.scope import addressing
 from gateway.scope.core import RuleOptions
 from gateway.vocab.messages import Parent, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import meant
 from gateway.wire.pointer import Pointer
-from gateway.wire.target import encode_path
 
 _PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _PATH = re.compile(r"(/([A-Za-z0-9_~-][A-Za-z0-9._~-]*|\{[a-z][a-z0-9_]*\}))*/\{[a-z][a-z0-9_]*\}")
 
 
 def _ends_with_the_record(path: str) -> str:
+    path = path.removesuffix("/")
     if not _PATH.fullmatch(path):
         what = "the path of a parent ends with the parameter that names it, as /v2/orders/{oid}"
         raise ValueError(what + meant.template(path))
@@ -76,12 +77,17 @@ class ParentOwner(RuleOptions):
         segments = draft.target.segments
         if self._parts:
             segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
-        path, record_id = encode_path(segments), segments[-1]
+        address = addressing.record(segments, (), draft.form)
+        if isinstance(address, Refusal):
+            return address
+        record_id = segments[-1]
         if not self._parts and draft.record is not None:
-            path, record_id = draft.record
+            address, record_id = (draft.record[0], ()), draft.record[1]
         parent = Parent(
-            path=path,
+            path=address[0],
+            query=address[1],
             record_id=record_id,
+            form=draft.form,
             pointer=self.pointer,
             owner=None if self.accepts is Accepts.GUEST else whose.customer_id,
             guest=self.accepts is not Accepts.OWN,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote
 
-from gateway.scope.rules.filter import Filter
+from gateway.verify.facts import FilterFacts
 from gateway.verify.model import Group, Shot
 from gateway.verify.vectors.base import CUSTOMERS, Setting, vector
 
@@ -143,7 +143,7 @@ def filter_alias(s: Setting) -> Iterator[Shot]:
             yield from list(_filtered(s, _FOREIGN, name))[:1]
 
 
-def _parameter(rule: Filter) -> str:
+def _parameter(rule: FilterFacts) -> str:
     """Return the name of the parameter that carries the condition."""
     return rule.parameter if rule.dialect in {"epcc", "jsonapi"} else rule.field
 

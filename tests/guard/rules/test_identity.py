@@ -7,6 +7,7 @@ import pytest
 from gateway.guard.rules.identity import Identity
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.refusals import Code, Refusal
+from tests.guard.judging import inspected
 
 RULE = Identity(parameter="aid")
 WHOSE = Whose("c1", {"id": "c1", "aid": "a1"})
@@ -15,15 +16,15 @@ PLAN = Plan("GET", "/v2/customers/c1/addresses/a1")
 
 def test_the_record_that_the_path_names_leaves() -> None:
     """The answer's id is the path's parameter; a back end may count its records."""
-    assert RULE.inspect({"data": {"id": "a1"}}, WHOSE, PLAN) == {"data": {"id": "a1"}}
+    assert inspected(RULE, {"data": {"id": "a1"}}, WHOSE, PLAN) == {"data": {"id": "a1"}}
     counted = Whose("c1", {"id": "c1", "aid": "7"})
-    assert RULE.inspect({"data": {"id": 7}}, counted, PLAN) == {"data": {"id": 7}}
+    assert inspected(RULE, {"data": {"id": 7}}, counted, PLAN) == {"data": {"id": 7}}
 
 
 @pytest.mark.parametrize("data", [{"id": "a2"}, {"id": None}, {}, {"id": True}, {"id": ["a1"]}])
 def test_another_record_is_withheld(data: Any) -> None:
     """Another record than the one asked for is as if it were not there, and the upstream's fault."""
-    refusal = RULE.inspect({"data": data}, WHOSE, PLAN)
+    refusal = inspected(RULE, {"data": data}, WHOSE, PLAN)
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.violation) == (Code.RECORD_NOT_FOUND, True)
 
@@ -31,7 +32,7 @@ def test_another_record_is_withheld(data: Any) -> None:
 @pytest.mark.parametrize("document", [{"data": [{"id": "a1"}]}, {"data": None}, {}, [], "a1"])
 def test_what_is_no_single_record_is_withheld(document: Any) -> None:
     """A list, or nothing, is not the record asked for."""
-    refusal = RULE.inspect(document, WHOSE, PLAN)
+    refusal = inspected(RULE, document, WHOSE, PLAN)
     assert isinstance(refusal, Refusal)
     assert refusal.code is Code.UPSTREAM_INVALID
 
@@ -39,4 +40,4 @@ def test_what_is_no_single_record_is_withheld(document: Any) -> None:
 def test_a_record_without_id_is_not_the_record_none() -> None:
     """A path that says `None` names no record without an id."""
     whose = Whose("c1", {"id": "c1", "aid": "None"})
-    assert isinstance(RULE.inspect({"data": {"type": "address"}}, whose, PLAN), Refusal)
+    assert isinstance(inspected(RULE, {"data": {"type": "address"}}, whose, PLAN), Refusal)

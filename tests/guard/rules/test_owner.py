@@ -12,10 +12,12 @@ from gateway.guard.core import judge
 from gateway.guard.rules.owner import Owner
 from gateway.vocab.messages import Answer, Whose
 from gateway.vocab.policy import Access, Route
+from gateway.vocab.record_form import PRESETS
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.links import LinkRewriter
-from tests.guard.judging import FOREIGN, GUESSED, NARROWED, OWN, WHOSE, order, refused
+from tests.guard.judging import FOREIGN, GUESSED, NARROWED, OWN, WHOSE, inspected, order, refused
 
+REST = PRESETS["rest"]
 ORDERS = Owner(pointer="/relationships/customer/data/id")
 CUSTOMERS = Owner(pointer="/id")
 ADDRESSES = Owner(pointer="/relationships/customer/data/id", required=False)
@@ -54,7 +56,7 @@ UNNAMED = Owner(
 )
 def test_a_record_that_need_not_name_its_owner(record: dict[str, Any]) -> None:
     """It leaves as long as no place of it names somebody else."""
-    assert UNNAMED.inspect({"data": [record]}, WHOSE, NARROWED) == {"data": [record]}
+    assert inspected(UNNAMED, {"data": [record]}, WHOSE, NARROWED) == {"data": [record]}
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,9 @@ def test_a_record_that_names_somebody_else_anywhere(record: dict[str, Any]) -> N
 def test_without_a_customer_only_nobodys_records_leave() -> None:
     """A public caller sees what names no customer at all."""
     nobody = Whose(None)
-    assert UNNAMED.inspect({"data": {"id": "o1"}}, nobody, NARROWED)
-    assert UNNAMED.inspect({"data": order(None)}, nobody, NARROWED)
-    assert isinstance(UNNAMED.inspect({"data": order()}, nobody, NARROWED), Refusal)
+    assert inspected(UNNAMED, {"data": {"id": "o1"}}, nobody, NARROWED)
+    assert inspected(UNNAMED, {"data": order(None)}, nobody, NARROWED)
+    assert isinstance(inspected(UNNAMED, {"data": order()}, nobody, NARROWED), Refusal)
 
 
 # Lists and single records
@@ -102,7 +104,7 @@ def test_without_a_customer_only_nobodys_records_leave() -> None:
 )
 def test_own_records_leave(data: Any) -> None:
     """A document of own records leaves as it is."""
-    assert ORDERS.inspect({"data": data}, WHOSE, NARROWED) == {"data": data}
+    assert inspected(ORDERS, {"data": data}, WHOSE, NARROWED) == {"data": data}
 
 
 @pytest.mark.parametrize(
@@ -150,13 +152,13 @@ def test_an_answer_without_records_is_not_understood(document: Any) -> None:
 def test_for_nobody_nothing_is_own() -> None:
     """A guard without a customer lets no record pass, not even one that names None."""
     for record in (order(), order(None), {"id": None}, {"id": "None"}):
-        assert isinstance(ORDERS.inspect({"data": [record]}, Whose(None), NARROWED), Refusal)
-        assert isinstance(CUSTOMERS.inspect({"data": record}, Whose(None), NARROWED), Refusal)
+        assert isinstance(inspected(ORDERS, {"data": [record]}, Whose(None), NARROWED), Refusal)
+        assert isinstance(inspected(CUSTOMERS, {"data": record}, Whose(None), NARROWED), Refusal)
 
 
 def test_an_owner_that_is_a_number_is_compared_as_text() -> None:
     """Many back ends count their customers; a token always holds text."""
-    assert CUSTOMERS.inspect({"data": {"id": 7}}, Whose("7"), NARROWED) == {"data": {"id": 7}}
+    assert inspected(CUSTOMERS, {"data": {"id": 7}}, Whose("7"), NARROWED) == {"data": {"id": 7}}
     assert refused(CUSTOMERS, {"data": {"id": 7}}, whose=Whose("07")).code is Code.RECORD_NOT_FOUND
 
 
@@ -177,7 +179,7 @@ def test_an_owner_that_is_a_number_is_compared_as_text() -> None:
 )
 def test_without_required_a_record_may_name_no_owner(record: Any) -> None:
     """The path proves whose it is."""
-    assert ADDRESSES.inspect({"data": [record]}, WHOSE, NARROWED) == {"data": [record]}
+    assert inspected(ADDRESSES, {"data": [record]}, WHOSE, NARROWED) == {"data": [record]}
 
 
 @pytest.mark.parametrize(
@@ -200,7 +202,7 @@ def test_without_required_an_owner_that_is_there_must_be_right(record: Any) -> N
 def test_without_required_a_flat_owner_may_be_missing() -> None:
     """The same for back ends with plain fields."""
     rule = Owner(pointer="/customer_id", required=False)
-    assert rule.inspect({"data": [{"id": 1}]}, WHOSE, NARROWED) == {"data": [{"id": 1}]}
+    assert inspected(rule, {"data": [{"id": 1}]}, WHOSE, NARROWED) == {"data": [{"id": 1}]}
     assert refused(rule, {"data": [{"customer_id": FOREIGN}]}).code is Code.GUARD_VIOLATION
 
 
@@ -227,18 +229,18 @@ def test_a_long_chain_of_included_records_is_read_once() -> None:
     ]
     data = order()
     data["relationships"]["first"] = {"data": {"type": "x", "id": "9999"}}
-    assert not isinstance(ORDERS.inspect({"data": data, "included": chain}, WHOSE, NARROWED), Refusal)
+    assert not isinstance(inspected(ORDERS, {"data": data, "included": chain}, WHOSE, NARROWED), Refusal)
 
 
 def test_bare_answers_are_records_themselves() -> None:
     """Back ends without an envelope: the answer is the record or the array."""
-    rule = Owner(pointer="/customer_id", bare=True)
+    rule = Owner(pointer="/customer_id")
     own, foreign = {"customer_id": OWN}, {"customer_id": FOREIGN}
     for document in ([], [own], own):
-        assert rule.inspect(document, WHOSE, NARROWED) == document
-    assert refused(rule, [own, foreign]).code is Code.GUARD_VIOLATION
-    assert refused(rule, foreign).code is Code.RECORD_NOT_FOUND
-    assert refused(rule, {"data": [own]}).code is Code.RECORD_NOT_FOUND
+        assert inspected(rule, document, WHOSE, NARROWED, REST) == document
+    assert refused(rule, [own, foreign], form=REST).code is Code.GUARD_VIOLATION
+    assert refused(rule, foreign, form=REST).code is Code.RECORD_NOT_FOUND
+    assert refused(rule, {"data": [own]}, form=REST).code is Code.RECORD_NOT_FOUND
 
 
 # Included records
@@ -273,8 +275,8 @@ ITEM_TO_Y = item(kind="item", **linked("2", "y"))
 def test_what_a_checked_record_refers_to_may_be_included(included: Any) -> None:
     """In EPCC's groups and in JSON:API's flat list, directly or through others."""
     document = {"data": [order()], "included": included}
-    assert ORDERS.inspect(document, WHOSE, NARROWED) == document
-    assert ORDERS.inspect({**document, "data": order()}, WHOSE, GUESSED) == {**document, "data": order()}
+    assert inspected(ORDERS, document, WHOSE, NARROWED) == document
+    assert inspected(ORDERS, {**document, "data": order()}, WHOSE, GUESSED) == {**document, "data": order()}
 
 
 @pytest.mark.parametrize(
@@ -312,7 +314,7 @@ def test_every_other_included_record_withholds_the_answer(included: Any) -> None
 def test_nothing_included_is_nothing_foreign(included: Any) -> None:
     """Go writes an empty list as null."""
     document = {"data": [order()], "included": included}
-    assert ORDERS.inspect(document, WHOSE, NARROWED) == document
+    assert inspected(ORDERS, document, WHOSE, NARROWED) == document
 
 
 def test_an_empty_list_includes_nothing() -> None:

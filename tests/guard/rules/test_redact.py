@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from gateway.guard.rules.redact import Redact
+from gateway.vocab.record_form import PRESETS
 from gateway.vocab.refusals import Code
-from tests.guard.judging import NARROWED, WHOSE, refused
+from tests.guard.judging import NARROWED, WHOSE, inspected, refused
 
 RULE = Redact(pointers=("/note", "/meta/cost"))
 FULL = {"id": "1", "note": "n", "meta": {"cost": 1, "price": 2}}
@@ -33,7 +34,7 @@ def test_named_members_are_removed_from_every_record(data: Any, expected: Any) -
     """What is named goes, what is not stays, and the rest of the document too."""
     document = {"data": data, "links": {}}
     before = copy.deepcopy(document)
-    assert RULE.inspect(document, WHOSE, NARROWED) == {"data": expected, "links": {}}
+    assert inspected(RULE, document, WHOSE, NARROWED) == {"data": expected, "links": {}}
     assert document == before
 
 
@@ -47,9 +48,9 @@ def test_an_answer_without_records_is_refused(document: Any) -> None:
 
 def test_bare_answers_are_records_themselves() -> None:
     """Back ends without an envelope."""
-    rule = Redact(pointers=("/note",), bare=True)
-    assert rule.inspect([{"note": 1, "a": 2}], WHOSE, NARROWED) == [{"a": 2}]
-    assert rule.inspect({"note": 1, "data": {"note": 1}}, WHOSE, NARROWED) == {"data": {"note": 1}}
+    rule = Redact(pointers=("/note",))
+    assert inspected(rule, [{"note": 1, "a": 2}], WHOSE, NARROWED, PRESETS["rest"]) == [{"a": 2}]
+    assert inspected(rule, {"note": 1, "data": {"note": 1}}, WHOSE, NARROWED, PRESETS["rest"]) == {"data": {"note": 1}}
 
 
 @pytest.mark.parametrize("pointers", [(), ("",), ("note",)])
@@ -69,8 +70,8 @@ values = st.recursive(
 @given(st.dictionaries(st.sampled_from(["note", "meta", "x"]), values, max_size=3))
 def test_what_is_named_is_gone(record: dict[str, Any]) -> None:
     """No record keeps a named member, and cleaning twice is cleaning once."""
-    cleaned: Any = RULE.inspect({"data": record}, WHOSE, NARROWED)
+    cleaned: Any = inspected(RULE, {"data": record}, WHOSE, NARROWED)
     assert "note" not in cleaned["data"]
     meta = cleaned["data"].get("meta")
     assert not isinstance(meta, dict) or "cost" not in meta
-    assert RULE.inspect(cleaned, WHOSE, NARROWED) == cleaned
+    assert inspected(RULE, cleaned, WHOSE, NARROWED) == cleaned

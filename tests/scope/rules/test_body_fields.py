@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from msgspec.structs import replace
 
 from gateway.scope.rules.body_fields import BodyFields
 from gateway.vocab.policy import Draft
+from gateway.vocab.record_form import PRESETS
 from gateway.vocab.refusals import Code, Refusal
-from tests.scope.deciding import NOBODY, customer, draft
+from tests.scope.deciding import NOBODY, customer, draft, narrowed, refused
 
 RULE = BodyFields(allow=("type", "name", "customer/name", "customer/email"), forbid=("id", "customer/id"))
 
@@ -88,10 +89,22 @@ def test_another_object_can_be_judged() -> None:
     assert refusal.source == "data.attributes"
 
 
-def test_the_whole_body_cannot_be_pointed_at() -> None:
-    """An empty pointer would leave nothing to call a member beside the data."""
-    with pytest.raises(ValidationError, match="begins with a slash"):
-        BodyFields(pointer="", allow=("name",))
+def test_the_whole_body_may_be_the_object() -> None:
+    """A flat body has no member beside its fields: each of them is listed, or it is not."""
+    rule = BodyFields(pointer="", allow=("name", "address/city"), forbid=("customer",))
+    body = {"name": "x", "address": {"city": "y"}}
+    assert narrowed(rule, draft(body), NOBODY).document == body
+    assert refused(rule, draft({"data": {"name": "x"}}), NOBODY) is Code.BODY_FIELD_UNKNOWN
+    assert refused(rule, draft({"Customer": 7}), NOBODY) is Code.BODY_FIELD_FORBIDDEN
+
+
+def test_without_a_pointer_the_form_of_the_api_says_where_the_fields_are() -> None:
+    """One rule, whatever the API."""
+    rule = BodyFields(allow=("name",))
+    for document, form in (({"data": {"name": "x"}}, "moltin"), ({"name": "x"}, "rest")):
+        assert narrowed(rule, replace(draft(document), form=PRESETS[form]), NOBODY).document == document
+    flat = replace(draft({"data": {"name": "x"}}), form=PRESETS["drf"])
+    assert refused(rule, flat, NOBODY) is Code.BODY_FIELD_UNKNOWN
 
 
 @given(st.dictionaries(st.text(max_size=6) | st.sampled_from(["type", "name", "id"]), st.none() | st.text(max_size=3)))

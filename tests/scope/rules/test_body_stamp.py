@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from msgspec.structs import replace
 
-from gateway.scope.rules.body_stamp import BodyStamp, Shape
+from gateway.scope.rules.body_stamp import BodyStamp
+from gateway.vocab.messages import Whose
 from gateway.vocab.policy import Draft
+from gateway.vocab.record_form import PRESETS, OwnerShape
 from gateway.vocab.refusals import Code
 from tests.scope.deciding import FOREIGN, NOBODY, OWN, customer, draft, narrowed, refused
 
 OBJECT = BodyStamp(pointer="/data/customer")
-REFERENCES = BodyStamp(pointer="/data", shape=Shape.REFERENCES)
+REFERENCES = BodyStamp(pointer="/data", shape=OwnerShape.REFERENCES)
 OWN_REFERENCE = {"type": "customer", "id": OWN}
 
 
@@ -97,14 +99,49 @@ def test_a_stamp_needs_a_customer() -> None:
 
 def test_a_type_can_be_named() -> None:
     """References of another kind of owner."""
-    rule = BodyStamp(pointer="/data", shape=Shape.REFERENCES, type="account")
+    rule = BodyStamp(pointer="/data", shape=OwnerShape.REFERENCES, type="account")
     assert narrowed(rule, draft(), customer()).document == {"data": [{"type": "account", "id": OWN}]}
 
 
-def test_the_whole_body_is_no_place() -> None:
-    """A stamp writes a member."""
-    with pytest.raises(ValidationError, match="begins with a slash"):
-        BodyStamp(pointer="")
+def test_the_whole_body_may_be_the_owner() -> None:
+    """As JSON:API's relationships of one are written, without an envelope."""
+    rule = BodyStamp(pointer="", shape=OwnerShape.REFERENCE)
+    assert narrowed(rule, draft(), customer()).document == {"type": "customer", "id": OWN}
+    assert refused(rule, draft({"type": "customer", "id": FOREIGN}), customer()) is Code.BODY_FIELD_FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("form", "shape", "stamped"),
+    [
+        pytest.param("moltin", None, {"id": "7"}, id="an object in Moltin"),
+        pytest.param("rest", None, "7", id="its text"),
+        pytest.param("drf", None, 7, id="a number where ids are numbers"),
+        pytest.param("drf", OwnerShape.OBJECT, {"id": 7}, id="an object with a number"),
+        pytest.param("jsonapi", None, {"type": "customers", "id": "7"}, id="a reference"),
+        pytest.param("jsonapi", OwnerShape.REFERENCES, [{"type": "customers", "id": "7"}], id="references"),
+    ],
+)
+def test_an_owner_stands_as_the_api_has_it(form: str, shape: OwnerShape | None, stamped: object) -> None:
+    """The rule's own shape, else that of the API's form; what says the same already is spelled anew."""
+    rule = BodyStamp(pointer="/owner", shape=shape)
+    for body in ({}, {"owner": stamped}):
+        given = replace(draft(body), form=PRESETS[form])
+        assert narrowed(rule, given, Whose("7")).document == {"owner": stamped}
+
+
+@pytest.mark.parametrize("present", [8, "8", 7.0, True, "07", {"id": 7}, [7]])
+def test_a_scalar_that_is_not_the_own_id_is_refused(present: object) -> None:
+    """Never by loose equality."""
+    given = replace(draft({"customer": present}), form=PRESETS["drf"])
+    code = Code.BODY_FIELD_INVALID if isinstance(present, (dict, list)) else Code.BODY_FIELD_FORBIDDEN
+    assert refused(BodyStamp(pointer="/customer"), given, Whose("7")) is code
+
+
+@pytest.mark.parametrize("own", ["c1", "07", "+7", "7.0", "-7", "\u0667", "1" * 19])
+def test_where_ids_are_numbers_a_customer_has_one(own: str) -> None:
+    """Nothing else can be written as a number and read back as the same id."""
+    given = replace(draft({}), form=PRESETS["drf"])
+    assert refused(BodyStamp(pointer="/customer"), given, Whose(own)) is Code.ACCESS_DENIED
 
 
 ids = st.sampled_from([OWN, FOREIGN, None, "", 1])

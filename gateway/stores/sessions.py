@@ -1,0 +1,203 @@
+"""What a store keeps of sessions: each customer's number and version, who is blocked, and the log-outs, in order.
+
+All numbers come from one counter: those of customers, of sessions and of log-outs. It is the store's time in
+microseconds, or more where that stood still or went back, so that no number is given twice even after a backup was put
+in the store's place. Who takes a number for a log-out holds the counter until that is on the disk: whoever has seen a
+log-out has seen all that are less.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Table, case, delete, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from gateway.stores.ports import Account, LogOut, News
+from gateway.stores.schema import Words, credentials, customers, log_outs, numbers
+
+_EVERYBODY: Final = 0
+_SECOND: Final = 1_000_000
+# So many rows are deleted at once: a second's work would hold up who writes.
+_AT_ONCE: Final = 5_000
+
+
+class SessionQueries:
+    """What a `SessionStore` asks and says, in words that every dialect has; kinds of stores lend the connections."""
+
+    # Each dialect has its own, with the same ways to meet a row that is there.
+    _insert: Callable[[Table], Any]
+    # The store's time in microseconds.
+    _time: ColumnElement[int]
+
+    def __init__(self) -> None:
+        """Make it, not yet open."""
+        self._engine: AsyncEngine | None = None
+
+    def _read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a connection for single SELECTs, which no writer holds up."""
+        raise NotImplementedError
+
+    def _write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Lend a transaction that is on the disk at the end of the block."""
+        raise NotImplementedError
+
+    async def _announce(self, connection: AsyncConnection) -> None:
+        """Have those told of a log-out who listen, once it is on the disk."""
+
+    async def take_numbers(self, count: int) -> int:
+        """Return the first of so many numbers that nobody else gets."""
+        async with self._write() as connection:
+            return await self._take(connection, count) - count + 1
+
+    async def account(self, customer_id: str) -> Account:
+        """Return what a login must know of a customer."""
+        _, account = await self.credential(customer_id)
+        return account
+
+    async def credential(self, customer_id: str) -> tuple[str | None, Account]:
+        """Return the customer's password hash, if any, and what `account` would, in one round trip."""
+        async with self._read() as connection:
+            return await self._looked_up(connection, customer_id)
+
+    async def _looked_up(self, connection: AsyncConnection, customer_id: str) -> tuple[str | None, Account]:
+        stored, *account = (await connection.execute(_credential(customer_id))).one()
+        number, version, is_blocked, everybody = account
+        return stored, Account(customer_id, number, max(version or 0, everybody or 0), bool(is_blocked))
+
+    async def enrol(self, customer_id: str, number: int) -> int:
+        """Give a customer a number, unless there is one already; returns the customer's."""
+        async with self._write() as connection:
+            await connection.execute(self._enrol(customer_id, number))
+            found = await connection.scalar(select(customers.c.number).where(customers.c.customer_id == customer_id))
+            return int(found or number)
+
+    async def latest(self) -> int:
+        """Return a number that no log-out exceeds which is on the disk by now, and every later one does."""
+        async with self._read() as connection:
+            return int(await connection.scalar(select(numbers.c.last)) or 0)
+
+    async def log_out(self, customer_id: str) -> None:
+        """End all sessions of a customer."""
+        async with self._write() as connection:
+            await self._log_out(connection, customer_id)
+
+    async def log_out_session(self, session: int) -> None:
+        """End the session of this number."""
+        async with self._write() as connection:
+            await self._record(connection, session, await self._take(connection, 1), None)
+
+    async def log_out_everybody(self) -> None:
+        """End all sessions of all customers."""
+        async with self._write() as connection:
+            await self._record(connection, _EVERYBODY, await self._take(connection, 1), None)
+
+    async def block(self, customer_id: str) -> None:
+        """End all sessions of a customer, and let none begin."""
+        async with self._write() as connection:
+            await self._log_out(connection, customer_id)
+            mine = customers.c.customer_id == customer_id
+            await connection.execute(update(customers).where(mine).values(is_blocked=True))
+
+    async def unblock(self, customer_id: str) -> None:
+        """Let sessions of a customer begin again; those that were ended stay so."""
+        async with self._write() as connection:
+            mine = customers.c.customer_id == customer_id
+            await connection.execute(update(customers).where(mine).values(is_blocked=False))
+
+    async def news(self, after: int, most: int) -> News:
+        """Return the log-outs after the version `after`, at most so many, the least version first."""
+        later = numbers.outerjoin(log_outs, log_outs.c.version > after)
+        columns = (numbers.c.last, log_outs.c.number, log_outs.c.version, log_outs.c.customer_id)
+        query = select(*columns).select_from(later).order_by(log_outs.c.version).limit(most)
+        async with self._read() as connection:
+            rows = (await connection.execute(query)).all()
+        found = [LogOut(number, version, name) for _, number, version, name in rows if number is not None]
+        return News(rows[0][0] if rows else 0, found)
+
+    async def log_outs(self, since: int, after: int, most: int) -> Sequence[tuple[int, int]]:
+        """Return number and version of log-outs with a version of `since` or more, in the order of their numbers.
+
+        Only numbers above `after`, and at most so many.
+        """
+        wanted = log_outs.c.version >= since, log_outs.c.number > max(after, _EVERYBODY)
+        query = select(log_outs.c.number, log_outs.c.version).where(*wanted).order_by(log_outs.c.number).limit(most)
+        async with self._read() as connection:
+            return [(number, version) for number, version in await connection.execute(query)]
+
+    async def names(self, since: int, most: int) -> Sequence[str]:
+        """Return the customers who were logged out everywhere in a version of `since` or more, at most so many."""
+        wanted = log_outs.c.version >= since, log_outs.c.customer_id.is_not(None)
+        async with self._read() as connection:
+            return [*await connection.scalars(select(log_outs.c.customer_id).where(*wanted).limit(most))]
+
+    async def everybody(self) -> int:
+        """Return the version of the last log-out of all customers; 0 where there was none."""
+        async with self._read() as connection:
+            return int(await connection.scalar(_everybody()) or 0)
+
+    async def version_before(self, seconds: float) -> int:
+        """Return the version that a log-out would have had so many seconds ago."""
+        async with self._read() as connection:
+            now = await connection.scalar(select(self._time))
+        return max(0, int(now or 0) - int(seconds * _SECOND))
+
+    async def drop_log_outs(self, before: int) -> None:
+        """Remove the log-outs with a version less than this, but for that of all customers, which is one."""
+        old = select(log_outs.c.number).where(log_outs.c.version < before, log_outs.c.number != _EVERYBODY)
+        statement = delete(log_outs).where(log_outs.c.number.in_(old.limit(_AT_ONCE)))
+        dropped = _AT_ONCE
+        while dropped == _AT_ONCE:
+            async with self._write() as connection:
+                dropped = (await connection.execute(statement)).rowcount
+
+    async def _take(self, connection: AsyncConnection, count: int) -> int:
+        """Return the last of so many numbers. The counter is held until the transaction ends."""
+        next_one = numbers.c.last + count
+        statement = (
+            self._insert(numbers)
+            .values(id=1, last=self._time + count)
+            .on_conflict_do_update(
+                index_elements=[numbers.c.id],
+                set_={"last": case((next_one > self._time, next_one), else_=self._time)},
+            )
+            .returning(numbers.c.last)
+        )
+        return int((await connection.execute(statement)).scalar_one())
+
+    async def _log_out(self, connection: AsyncConnection, customer_id: str) -> None:
+        version = await self._take(connection, 1)
+        # For a customer without a number it is one, too: nobody else has it.
+        statement = (
+            self._insert(customers)
+            .values(customer_id=customer_id, number=version, version=version, is_blocked=False)
+            .on_conflict_do_update(index_elements=[customers.c.customer_id], set_={"version": version})
+            .returning(customers.c.number)
+        )
+        number = (await connection.execute(statement)).scalar_one()
+        await self._record(connection, number, version, customer_id)
+
+    async def _record(self, connection: AsyncConnection, number: int, version: int, customer_id: str | None) -> None:
+        statement = (
+            self._insert(log_outs)
+            .values(number=number, version=version, customer_id=customer_id)
+            .on_conflict_do_update(index_elements=[log_outs.c.number], set_={"version": version})
+        )
+        await connection.execute(statement)
+        await self._announce(connection)
+
+    def _enrol(self, customer_id: str, number: int) -> Any:
+        fresh = self._insert(customers).values(customer_id=customer_id, number=number, version=0, is_blocked=False)
+        return fresh.on_conflict_do_nothing()
+
+
+def _everybody() -> Select[tuple[int]]:
+    return select(log_outs.c.version).where(log_outs.c.number == _EVERYBODY)
+
+
+def _credential(customer_id: str) -> Select[Any]:
+    asked = select(literal(customer_id, Words()).label("customer_id")).subquery()
+    places = asked.outerjoin(credentials, credentials.c.customer_id == asked.c.customer_id)
+    places = places.outerjoin(customers, customers.c.customer_id == asked.c.customer_id)
+    account = customers.c.number, customers.c.version, customers.c.is_blocked
+    return select(credentials.c.password_hash, *account, _everybody().scalar_subquery()).select_from(places)
