@@ -23,7 +23,7 @@ from gateway.carrying.shares import Factors
 from gateway.carrying.tunnel import Tunnel, tunnel
 from gateway.config.apiside import Proxy
 from gateway.config.compile import key_ring, snapshot
-from gateway.config.customers import Bucket
+from gateway.config.customers import Bucket, customer_form, login_form
 from gateway.config.effective import dump, insecure_settings
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
@@ -33,7 +33,6 @@ from gateway.ops.lag import LoopWatch
 from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
-from gateway.scope.filters import DIALECTS
 from gateway.server.admin import Handed, make_admin
 from gateway.server.descriptors import Exhaustion, share
 from gateway.server.edge import Edge
@@ -227,7 +226,8 @@ async def _passwords(
     pattern = compile_id_pattern(customers.id_pattern)
     if customers.verify == "upstream":
         public = public_lines(config.public_url)
-        verifier = UpstreamVerifier(backend, customers.login_path, customers.path, pattern.fullmatch, public)
+        how = customer_form(config.records, customers)
+        verifier = UpstreamVerifier(backend, login_form(customers, how), how, pattern.fullmatch, public)
         return None, None, None, verifier
     url, loop = config.store.url, asyncio.get_running_loop()
     thread = StoreThread()
@@ -250,8 +250,7 @@ async def _passwords(
         login_share=hashing.login_share,
     )
     stack.callback(hasher.close)
-    dialect = DIALECTS[customers.dialect]
-    directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
+    directory = Directory(backend, customer_form(config.records, customers), pattern)
     admission = Admission(_work_throttle(config), clock, emit)
     registrar = Registrar(directory, store, hasher, _throttle(config), now, Patience(customers.read_back))
     keeper = Keeper(store, hasher, registrar, admission, emit)

@@ -49,7 +49,7 @@ def coverage_table(config: Config, proof: Proof) -> Table:
         "route", "methods", "path", *CallerKind, "proof", title=f"{len(config.routes)} routes, no fault found"
     )
     for model in config.routes:
-        route = compile_route(model, config.records)
+        route = compile_route(config, model)
         cells = (describe(route.access.get(kind)) for kind in CallerKind)
         table.add_row(route.name, " ".join(model.methods), route.path, *cells, _proven(model, proof))
     return table

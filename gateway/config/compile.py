@@ -39,7 +39,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
     public = {(CallerKind.PUBLIC, client.id) for client in clients.implicit}
     trusted = {(CallerKind.TRUSTED, client.id) for client in clients.client_credentials}
     unproven = unproven_owners(config)
-    routes = [route(model, config.records, config.customers.verify, unproven) for model in config.routes]
+    routes = [route(config, model, unproven) for model in config.routes]
     return Snapshot(
         routes=RouteTable([*routes, *_endpoints(config)]),
         bearers=BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),

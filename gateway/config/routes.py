@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.config.evidence import knows_the_customer
-from gateway.config.model import Access, AccessPerCaller, Route, Rules
-from gateway.config.records import Records, form
+from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
+from gateway.config.records import form
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 
@@ -16,17 +16,15 @@ Unproven = Mapping[tuple[str, CallerKind], frozenset[str]]
 _NONE: Unproven = {}
 
 
-def route(
-    model: Route, records: Records | None = None, verify: str = "store", unproven: Unproven = _NONE
-) -> policy.Route:
-    """Compile one route; `records` is what the file says of all. Where the upstream verifies, passwords are fields."""
+def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Route:
+    """Compile one route of a file. Where the upstream verifies, passwords are fields of a body like any other."""
     return policy.Route(
         name=model.name,
         path=model.path.removesuffix("/"),
         methods=frozenset(model.methods),
         access=dict(_access(model, unproven)),
         query=frozenset(model.query),
-        passwords=None if verify == "upstream" else model.passwords,
+        passwords=None if config.customers.verify == "upstream" else model.passwords,
         body_limit=model.limits.body,
         answer_limit=model.limits.answer,
         stream_limit=model.limits.stream,
@@ -36,7 +34,7 @@ def route(
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
         idempotency_key=_idempotency_key(model),
-        form=form(records, model.records),
+        form=form(config.records, model.records),
     )
 
 

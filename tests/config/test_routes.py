@@ -2,18 +2,25 @@
 
 import pytest
 
-from gateway.config.model import Route
+from gateway.config.model import Config
 from gateway.config.routes import route
 from gateway.guard.rules.owner import Owner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
-from gateway.vocab.policy import Access, Passwords
+from gateway.vocab.policy import Access, Passwords, Route
+from tests.config.writing import minimal
 from tests.config.writing import route as written
+
+
+def compiled_route(verify: str = "store", **keys: object) -> Route:
+    """Compile the only route of a file."""
+    config = Config.model_validate(minimal(routes=[written(**keys)], customers={"verify": verify}))
+    return route(config, config.routes[0])
 
 
 def test_a_caller_that_is_not_named_has_no_access() -> None:
     """Closed unless opened: there is no entry to find."""
-    compiled = route(Route.model_validate(written(access={"trusted": "open"})))
+    compiled = compiled_route(access={"trusted": "open"})
     assert compiled.access == {CallerKind.TRUSTED: Access()}
     assert compiled.access[CallerKind.TRUSTED].is_open
 
@@ -21,7 +28,7 @@ def test_a_caller_that_is_not_named_has_no_access() -> None:
 def test_rules_keep_their_order_and_their_caller() -> None:
     """Scope and guard of one caller say nothing of another."""
     rules = {"scope": [{"path_owner": {}}], "guard": [{"owner": {"pointer": "/id"}}]}
-    compiled = route(Route.model_validate(written(access={"public": "open", "customer": rules})))
+    compiled = compiled_route(access={"public": "open", "customer": rules})
     assert compiled.access == {
         CallerKind.PUBLIC: Access(),
         CallerKind.CUSTOMER: Access((PathOwner(),), (Owner(pointer="/id"),)),
@@ -31,11 +38,7 @@ def test_rules_keep_their_order_and_their_caller() -> None:
 def test_limits_and_switches_are_kept() -> None:
     """Everything a route says arrives."""
     limits = {"body": "1KiB", "answer": "2KiB", "stream": "3KiB", "idle": "5m"}
-    compiled = route(
-        Route.model_validate(
-            written(limits=limits, set_cookie=True, query=["a"], methods=["GET", "POST"], passwords="show")
-        )
-    )
+    compiled = compiled_route(limits=limits, set_cookie=True, query=["a"], methods=["GET", "POST"], passwords="show")
     assert (compiled.body_limit, compiled.answer_limit, compiled.stream_limit) == (1024, 2048, 3072)
     assert compiled.idle_limit == 300
     assert (compiled.set_cookie, compiled.query, compiled.passwords) == (True, frozenset({"a"}), Passwords.SHOW)
@@ -44,12 +47,12 @@ def test_limits_and_switches_are_kept() -> None:
 
 def test_a_route_without_parameters_takes_none() -> None:
     """An absent list is an empty one, never `any`."""
-    assert route(Route.model_validate(written())).query == frozenset()
+    assert compiled_route().query == frozenset()
 
 
 def test_an_upstream_that_verifies_keeps_its_passwords() -> None:
     """There a password is a field like any other."""
-    assert route(Route.model_validate(written(passwords="show")), verify="upstream").passwords is None
+    assert compiled_route("upstream", passwords="show").passwords is None
 
 
 RULES = {"scope": [{"body_fields": {"forbid": ["customer"]}}]}
@@ -71,4 +74,4 @@ KNOWING = {"scope": [{"path_owner": {}}], "guard": [{"owner": {"pointer": "/id"}
 )
 def test_where_it_does_not_matter_who_is_logged_in(access: dict[str, object], *, expected: bool) -> None:
     """There, and only there, a dead customer token closes nothing."""
-    assert route(Route.model_validate(written(access=access))).is_alike is expected
+    assert compiled_route(access=access).is_alike is expected

@@ -35,10 +35,10 @@ ANSWERS = {
 # Workers that are watched, ports and files that are ours alone and connections within the limit of descriptors are 290.
 # A store that replicas share - PostgreSQL's URL, its connections, its schema, the copy to it - is 543.
 # How an API speaks of its records - forms, what a file says of them and what of it cannot be, paths and filters that
-# follow - is 550.
+# follow - is 550; of its customers and its login - where what stands in records and bodies - 270.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 13_700
+CORE = 13_850
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
-from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
 from gateway.upstream.backend import Backend
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords
+from gateway.vocab.record_form import MOLTIN
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
 from tests.tokens.accounts import admission, registrar
@@ -37,10 +38,14 @@ class Exchange:
         return self._answer
 
 
+# A look at records that are no customers.
+LOOK = Plan("GET", "/v2/orders")
+
+
 @pytest.fixture
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
-    directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
+    directory = Directory(backend, CustomerForm(), re.compile("[a-z-]+"))
     return Keeper(store, hasher, registrar(directory, store, hasher, now), admission(), lambda _: None)
 
 
@@ -189,7 +194,7 @@ async def test_customer_without_a_proper_id(keeper: Keeper, ident: object) -> No
 async def test_nothing_to_show_asks_nothing(keeper: Keeper, store: CredentialStore, document: object) -> None:
     """Without a customer in the document the store is not asked, and nothing has to be waited for."""
     await store.close()
-    assert keeper.showing(_copy(document), Whose(None), is_written=False) is None
+    assert keeper.showing(_copy(document), Whose(None), LOOK, MOLTIN) is None
 
 
 async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore) -> None:
@@ -210,7 +215,7 @@ async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore)
 
 
 async def _show(keeper: Keeper, document: Any, whose: Whose) -> Refusal | None:
-    showing = keeper.showing(document, whose, is_written=False)
+    showing = keeper.showing(document, whose, LOOK, MOLTIN)
     assert showing is not None
     return await showing()
 
