@@ -74,12 +74,10 @@ class ParentOwner(RuleOptions):
         segments = draft.target.segments
         if self._parts:
             segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
-        address = addressing.record(segments, (), draft.form)
-        if isinstance(address, Refusal):
-            return address
+        path, query = addressing.known(segments, draft.form)
         parent = Parent(
-            path=address[0],
-            query=address[1],
+            path=path,
+            query=query,
             record_id=segments[-1],
             form=draft.form,
             pointer=self.pointer,
