@@ -99,7 +99,7 @@ def _fetched(url: str) -> bytes:
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UnfitDocumentError(f"cannot be fetched: {error or type(error).__name__}") from None
+        raise UnfitDocumentError(f"cannot be fetched: {str(error) or type(error).__name__}") from None
 
 
 def _show(out: Path, config: Config, made: Plan) -> None:

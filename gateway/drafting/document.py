@@ -1,7 +1,7 @@
 """Reads an OpenAPI document to plain data: JSON, or YAML whose scalars stay text. Pure.
 
 It does not know what the keys mean. Nothing of a document is executed, looked up elsewhere, or read without a bound:
-PyYAML makes only its events, for its composers go as deep as a stranger wants.
+PyYAML makes its events only, for its composers follow a stranger as deep as the stack reaches, and beyond.
 """
 
 from typing import Any
@@ -60,71 +60,72 @@ def _json(text: str) -> Any:
 
 def _yaml(text: str) -> Any:
     try:
-        return _built(yaml.parse(text, Loader=_LOADER))
+        builder = _Builder()
+        for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+            if count > VALUE_LIMIT:
+                raise UnfitDocumentError(f"it has more than {VALUE_LIMIT} values")
+            builder.take(event)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""
         problem = getattr(error, "problem", None) or "a character that YAML does not have"
         raise UnfitDocumentError(f"it is broken YAML{place}: {' '.join(str(problem).split())}") from None
+    return builder.root[0] if builder.root else None
 
 
-def _built(events: Any) -> Any:
-    """Build plain data of YAML's events. Aliases share what they name."""
-    root: list[Any] = []
-    # Each open collection, the key that waits for its value, and the anchor.
-    open_ones: list[tuple[Any, str | None]] = [(root, None)]
-    keys: list[str | None] = [None]
-    anchors: dict[str, Any] = {}
-    for count, event in enumerate(events):
-        if count > VALUE_LIMIT:
-            raise UnfitDocumentError(f"it has more than {VALUE_LIMIT} values")
-        if isinstance(event, DocumentStartEvent) and root:
-            raise UnfitDocumentError("it holds more than one YAML document")
+class _Builder:
+    """Builds plain data of YAML's events; an alias shares what it names."""
+
+    def __init__(self) -> None:
+        self.root: list[Any] = []
+        # What is open, outermost first; in a mapping the key that waits for its value; and the anchor of each.
+        self._open: list[Any] = [self.root]
+        self._keys: list[str | None] = [None]
+        self._names: list[str | None] = [None]
+        self._anchors: dict[str, Any] = {}
+
+    def take(self, event: Event) -> None:
+        """Take the next event."""
         if isinstance(event, (MappingEndEvent, SequenceEndEvent)):
-            value, anchor = open_ones.pop()
-            keys.pop()
-            if anchor is not None:
-                anchors[anchor] = value
-            continue
-        value = _value(event, anchors)
-        if value is _NOTHING:
-            continue
-        holder = open_ones[-1][0]
+            value, name = self._open.pop(), self._names.pop()
+            self._keys.pop()
+            if name is not None:
+                self._anchors[name] = value
+        elif isinstance(event, DocumentStartEvent) and self.root:
+            raise UnfitDocumentError("it holds more than one YAML document")
+        elif isinstance(event, ScalarEvent):
+            self._put(event.value, event)
+            if event.anchor is not None:
+                self._anchors[event.anchor] = event.value
+        elif isinstance(event, AliasEvent):
+            # A name is known once what it names is closed: what stands in itself is circular.
+            if event.anchor not in self._anchors:
+                raise UnfitDocumentError(f"it is circular, or broken, at {_line(event)}: an unknown alias")
+            self._put(self._anchors[event.anchor], event)
+        elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+            value = {} if isinstance(event, MappingStartEvent) else []
+            self._put(value, event)
+            self._open.append(value)
+            self._keys.append(None)
+            self._names.append(event.anchor)
+            if len(self._open) > DEPTH_LIMIT:
+                raise UnfitDocumentError("it nests too deep")
+
+    def _put(self, value: Any, event: Event) -> None:
+        holder, key = self._open[-1], self._keys[-1]
         if isinstance(holder, list):
             holder.append(value)
-        elif keys[-1] is not None:
-            holder[keys[-1]] = value
-            keys[-1] = None
+        elif key is not None:
+            holder[key] = value
+            self._keys[-1] = None
         elif isinstance(value, str):
-            keys[-1] = value
+            self._keys[-1] = value
         else:
-            raise UnfitDocumentError(f"it is broken YAML at line {event.start_mark.line + 1}: a key that is no text")
-        if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
-            open_ones.append((value, event.anchor))
-            keys.append(None)
-            if len(open_ones) > DEPTH_LIMIT:
-                raise UnfitDocumentError("it nests too deep")
-        elif isinstance(event, ScalarEvent) and event.anchor is not None:
-            anchors[event.anchor] = value
-    return root[0] if root else None
+            raise UnfitDocumentError(f"it is broken YAML at {_line(event)}: a key that is no text")
 
 
-_NOTHING = object()
-
-
-def _value(event: Event, anchors: dict[str, Any]) -> Any:
-    if isinstance(event, MappingStartEvent):
-        return {}
-    if isinstance(event, SequenceStartEvent):
-        return []
-    if isinstance(event, ScalarEvent):
-        return event.value
-    if isinstance(event, AliasEvent):
-        # An anchor is known once it is closed: what stands in itself is circular.
-        if event.anchor not in anchors:
-            raise UnfitDocumentError(f"it is circular, or broken, at line {event.start_mark.line + 1}: an unknown alias")
-        return anchors[event.anchor]
-    return _NOTHING
+def _line(event: Event) -> str:
+    return f"line {event.start_mark.line + 1}" if event.start_mark is not None else "some line"
 
 
 def _bounded(document: dict[str, Any]) -> None:

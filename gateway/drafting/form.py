@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.config.records import Records, form
-from gateway.drafting.places import Places
+from gateway.drafting.places import HOLDERS, LISTS, Places
 from gateway.drafting.route import pointer
 from gateway.vocab.record_form import PRESETS, Ids, RecordForm, Tokens
 
@@ -31,8 +31,9 @@ def section(seen: Iterable[Seen], bodies: Iterable[Tokens], *, has_slash: bool) 
     preset = _most((one.preset for one in lists or all_seen), "rest", share=0)
     base = PRESETS[preset]
     made: dict[str, Any] = {"preset": preset}
-    list_at = _most((one.places.at for one in lists), base.list_at)
-    record_at = _most((one.places.at for one in all_seen if not one.places.is_list), base.record_at)
+    list_at = _most((one.places.at for one in lists if _is_general(one.places.at)), base.list_at)
+    singles = (one.places.at for one in all_seen if not one.places.is_list)
+    record_at = _most((at for at in singles if _is_general(at)), base.record_at)
     made |= places_apart(base, list_at=list_at, record_at=record_at, body_at=_most(bodies, base.body_at))
     total = _most((one.places.total_at for one in lists), None)
     if total is not None and list_at and total != base.total_at:
@@ -47,6 +48,11 @@ def section(seen: Iterable[Seen], bodies: Iterable[Tokens], *, has_slash: bool) 
     if has_slash != base.has_slash:
         made["trailing_slash"] = has_slash
     return made
+
+
+def _is_general(at: Tokens) -> bool:
+    """Tell whether a place can be that of any record: `/order` cannot."""
+    return not at or at[-1] in LISTS or at[-1] in HOLDERS
 
 
 def _most(values: Iterable[_T], otherwise: _T, share: float = 0.5) -> _T:

@@ -105,11 +105,10 @@ def _operation(
 
 
 def _success(document: Document, said: Mapping[str, Any]) -> dict[str, Any]:
-    responses = said.get("responses")
-    for status in _DONE if isinstance(responses, dict) else ():
-        if status in responses:
-            return document.resolved(responses[status])[0]
-    return {}
+    found = said.get("responses")
+    responses = found if isinstance(found, dict) else {}
+    status = next((status for status in _DONE if status in responses), None)
+    return {} if status is None else document.resolved(responses[status])[0]
 
 
 class _OpenApi:

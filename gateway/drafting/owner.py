@@ -1,6 +1,6 @@
 """Guesses whose a record is: who the customers of an API are, and which member of a record names one. Pure.
 
-A guess says why. A member that may name somebody else, such as a member of staff, is none: ids of two collections may be
+A guess says why. A member that may name somebody else, such as one of the staff, is none: ids of two collections may be
 equal, and customer 7 is not user 7.
 """
 
@@ -13,9 +13,11 @@ from gateway.vocab.record_form import OwnerShape, Tokens
 
 # Who a shop may call its customers, the surest first.
 _PEOPLE = ("customer", "user", "account", "member", "shopper", "buyer", "client")
-# Words that name a part somebody plays.
-_PARTS = ("owner", "buyer")
-_REFERENCE = ("relationships",)
+# What a record may call its owner besides. An account or a member may be a company's, and is taken only where the
+# customers are called so.
+_GUESSED = ("customer", "user", "shopper", "buyer", "owner")
+# JSON:API's parts of a record.
+_GROUPS = ("relationships", "attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,7 @@ class Owner:
     @property
     def field(self) -> str:
         """What a filter would call it."""
-        if self.at[0] == _REFERENCE[0]:
-            return self.at[1]
-        if self.at[0] == "attributes":
+        if self.at[0] in _GROUPS:
             return self.at[1]
         return ".".join(self.at) if self.shape is OwnerShape.OBJECT else self.at[-1]
 
@@ -59,7 +59,10 @@ class NoOwner:
 
 
 def people(paths: Iterable[str]) -> Mapping[str, str]:
-    """Return the collections of people: what one of them is called, and the shortest path without parameters."""
+    """Return the collections of people: what one of them is called, and the shortest of these paths.
+
+    `paths` are those that can be read; who cannot be looked up is no customer.
+    """
     found: dict[str, str] = {}
     for path in sorted(paths, key=len):
         segments = parts(path)
@@ -73,7 +76,8 @@ def _singular(word: str) -> str:
     return word.lower().removesuffix("s")
 
 
-def _spellings(word: str) -> Iterator[str]:
+def spellings(word: str) -> Iterator[str]:
+    """Yield the names of a member that holds who is called like this."""
     title = word.title()
     yield from (f"{word}_id", f"{word}Id", f"{title}Id", f"{word}ID", f"{word}_uuid", f"{word}Uuid", word, title)
 
@@ -97,16 +101,16 @@ def owner(document: Document, record: Schema, customers: Customers) -> Owner | N
 
 
 def _words(customers: Customers) -> Iterator[str]:
-    yield from dict.fromkeys((customers.word, *_PEOPLE, *_PARTS))
+    yield from dict.fromkeys((customers.word, *_GUESSED))
 
 
 def _members(document: Document, record: Schema, word: str) -> Iterator[tuple[Tokens, object]]:
     """Yield the members of a record that are called like this, those of JSON:API's groups first."""
-    for group in ("relationships", "attributes"):
+    for group in _GROUPS:
         inner = document.member(record, group)
-        if inner is not None and {"relationships", "attributes"} & set(record.members):
-            yield from (((group, name), inner.members[name]) for name in _spellings(word) if name in inner.members)
-    yield from (((name,), record.members[name]) for name in _spellings(word) if name in record.members)
+        if inner is not None:
+            yield from (((group, name), inner.members[name]) for name in spellings(word) if name in inner.members)
+    yield from (((name,), record.members[name]) for name in spellings(word) if name in record.members)
 
 
 def _owner(document: Document, at: Tokens, schema: Schema, reason: str) -> Owner | None:
@@ -118,12 +122,12 @@ def _owner(document: Document, at: Tokens, schema: Schema, reason: str) -> Owner
         inner = document.member(data, "id") if data is not None and not data.is_list else None
         made = (*at, "data", "id")
         return Owner(made, OwnerShape.REFERENCE, inner.id_kind, reason) if inner is not None else None
-    inner = document.member(schema, "id")
-    if inner is not None and inner.id_kind:
-        return Owner((*at, "id"), OwnerShape.OBJECT, inner.id_kind, reason)
-    scalar = next((kind for name, kind in (("string", "text"), ("integer", "number")) if name in schema.types), "")
-    # An id, or the record itself where it was asked for: we do not ask.
-    return Owner(at, OwnerShape.SCALAR, scalar, reason) if scalar and "array" not in schema.types else None
+    kinds = [kind for name, kind in (("string", "text"), ("integer", "number")) if name in schema.types]
+    if kinds and "array" not in schema.types:
+        # An id, or the record itself where it was asked for: we do not ask.
+        return Owner(at, OwnerShape.SCALAR, kinds[0] if len(kinds) == 1 else "", reason)
+    inner = document.member(schema, "id") if schema.is_object else None
+    return Owner((*at, "id"), OwnerShape.OBJECT, inner.id_kind, reason) if inner is not None and inner.id_kind else None
 
 
 def _not_customers(word: str, customers: Customers) -> str:
@@ -132,9 +136,14 @@ def _not_customers(word: str, customers: Customers) -> str:
     if word in customers.others:
         return f"names one of another collection of people than {customers.path}"
     own = customers.record.members if customers.record is not None else {}
-    if any(name in own for name in _spellings(word)):
+    if any(name in own for name in spellings(word)):
         return f"a record of {customers.path} has a {word} of its own, so that the two have different ids"
     return ""
+
+
+def names_somebody(name: str, customers: Customers) -> bool:
+    """Tell whether a member may name an owner, whoever that is."""
+    return any(name in spellings(word) for word in _words(customers))
 
 
 def _differs(made: Owner, customers: Customers) -> bool:
@@ -147,6 +156,4 @@ def _reason(word: str, at: Tokens, schema: Schema, customers: Customers) -> str:
         return f"{place} is a record of {customers.path}"
     if customers.path and word == customers.word:
         return f"{place} is called like the records of {customers.path}"
-    if word in _PARTS:
-        return f"{place} is called an owner; nothing says that those are the customers"
-    return f"{place} is called a {word}; nothing says that those are the customers"
+    return f"{place} is called {word}; that this is a customer is said nowhere, so look whether it is"

@@ -7,10 +7,11 @@ from gateway.drafting.schema import Document, Schema
 from gateway.vocab.record_form import Tokens
 
 # What lists call the array of their records, and what holds a single one, where several arrays or objects are there.
-_LISTS = ("data", "results", "items", "records", "content", "value", "values", "elements", "rows", "objects")
-_HOLDERS = ("data", "result", "item", "record", "attributes")
+LISTS = ("data", "results", "items", "records", "content", "value", "values", "elements", "rows", "objects")
+HOLDERS = ("data", "result", "item", "record", "attributes")
 _IDS = ("id", "_id", "uuid", "guid", "pk")
-_TOTALS = ("count", "total", "total_count", "totalCount", "totalElements", "total_results", "totalResults")
+# Where there is a count as well, that is of the page.
+_TOTALS = ("total", "total_count", "totalCount", "totalElements", "total_results", "totalResults", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,9 @@ def _array(document: Document, schema: Schema) -> tuple[str, Schema] | None:
             record = document.schema(member.items)
             if record.members:
                 found[name] = record
-    known = [name for name in _LISTS if name in found]
-    name = known[0] if known else next(iter(found)) if len(found) == 1 else None
-    return None if name is None else (name, found[name])
+    known = [name for name in LISTS if name in found]
+    chosen = known[0] if known else next(iter(found)) if len(found) == 1 else None
+    return None if chosen is None else (chosen, found[chosen])
 
 
 def _holder(document: Document, schema: Schema) -> tuple[str, Schema] | None:
@@ -82,9 +83,9 @@ def _holder(document: Document, schema: Schema) -> tuple[str, Schema] | None:
         if (member := document.member(schema, name)) is not None and member.members and not member.is_list
     }
     with_id = [name for name in found if _has_id(found[name])]
-    known = [name for name in _HOLDERS if name in with_id]
-    name = known[0] if known else with_id[0] if len(with_id) == 1 else None
-    return None if name is None else (name, found[name])
+    known = [name for name in HOLDERS if name in with_id]
+    chosen = known[0] if known else with_id[0] if len(with_id) == 1 else None
+    return None if chosen is None else (chosen, found[chosen])
 
 
 def _has_id(schema: Schema) -> bool:
@@ -108,5 +109,3 @@ def preset_of(document: Document, operation: Operation, found: Places) -> str:
     if found.at == ("data",) and meta is not None and "results" in meta.members:
         return "moltin"
     return "rest"
-
-

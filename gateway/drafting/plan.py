@@ -8,6 +8,7 @@ from typing import Any
 from gateway.drafting import places
 from gateway.drafting.binding import Binder
 from gateway.drafting.form import Seen, form_of, section
+from gateway.drafting.known import Known
 from gateway.drafting.operation import Api, Operation
 from gateway.drafting.owner import Customers, people
 from gateway.drafting.route import Drafted, LeftOut
@@ -20,7 +21,9 @@ TOKENS_PATH = "/oauth/access_token"
 LOGIN_PATH = "/v2/customers/tokens"
 _ANSWERED_HERE = {shape(path): path for path in (TOKENS_PATH, LOGIN_PATH, JWKS_PATH)}
 _NAME_LIMIT = 60
-_LOGIN_WORDS = frozenset({"login", "signin", "sign-in", "token", "tokens", "auth", "authenticate", "sessions", "session"})
+_LOGIN_WORDS = frozenset(
+    {"login", "signin", "sign-in", "token", "tokens", "auth", "authenticate", "sessions", "session"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def plan(api: Api, preset: str | None = None) -> Plan:
     if preset is not None:
         records = {"preset": preset}
     looks = {shape(path): operation for operation, path in kept if operation.method == "GET" and _is_by_id(path)}
-    binder = Binder(api.document, customers, form_of(records), looks)
+    binder = Binder(Known(api.document, customers, form_of(records), looks))
     names: Counter[str] = Counter()
     routes = []
     for operation, path in kept:
@@ -68,7 +71,7 @@ def plan(api: Api, preset: str | None = None) -> Plan:
         if path.endswith("/") != form_of(records).has_slash:
             made = replace(made, records={**made.records, "trailing_slash": path.endswith("/")})
         routes.append(made)
-    login = next((f"{op.method} {path}" for op, path in kept if _is_login(op, path)), "")
+    login = next((f"POST {path}" for operation, path in kept if _is_login(operation, path)), "")
     return Plan(api.title, api.url, prefix, records, customers, login, tuple(routes), tuple(left_out))
 
 
@@ -102,7 +105,8 @@ def _is_by_id(path: str) -> bool:
 
 
 def _customers(document: Document, kept: list[tuple[Operation, str]]) -> Customers:
-    found = people(path for _, path in kept)
+    reads = {shape(path) for operation, path in kept if operation.method == "GET"}
+    found = people(path for _, path in kept if {shape(path), f"{shape(path)}/{{}}"} & reads)
     if not found:
         return Customers()
     word, path = next(iter(found.items()))
@@ -150,7 +154,8 @@ def _name(operation: Operation, path: str, names: Counter[str]) -> str:
 
 def _is_login(operation: Operation, path: str) -> bool:
     is_named = any(part.text.lower() in _LOGIN_WORDS for part in parts(path) if not part.is_parameter)
-    return operation.method == "POST" and is_named
+    members = operation.body.members if operation.body is not None else {}
+    return operation.method == "POST" and is_named and "password" in members
 
 
 def closed(made: Plan, reasons: Mapping[int, str]) -> Plan:

@@ -7,6 +7,10 @@ from typing import Any
 from gateway.vocab.record_form import Tokens
 
 
+class Closed(Exception):  # noqa: N818 - says that a route stays closed, and why
+    """A route cannot be bound to a customer; the text is the reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule by its name in the routing file, its options, and what it is for."""

@@ -35,7 +35,9 @@ def _rest(collection: str, fields: dict[str, str], writes: bool) -> dict[str, An
     own = {f"{name}_id" if name == "customer" else name: kind for name, kind in fields.items()}
     record = _record(own, "string")
     listed = {"type": "array", "items": record}
-    return _paths(f"/{collection}", f"/{collection}/{{id}}", (listed, record, record), "PATCH" if writes else "", "page")
+    return _paths(
+        f"/{collection}", f"/{collection}/{{id}}", (listed, record, record), "PATCH" if writes else "", "page"
+    )
 
 
 def _postgrest(collection: str, fields: dict[str, str], writes: bool) -> dict[str, Any]:  # noqa: FBT001

@@ -1,7 +1,7 @@
 """What a schema of an OpenAPI document says of a value: what it is, and which members it has. Pure.
 
-Schemas are read where they are needed, never unrolled: most shops' refer to each other in circles, which is no fault. One
-that is nothing but itself is.
+Schemas are read where they are needed, never unrolled: most shops' refer to each other in circles, which is no fault.
+One that is nothing but itself is.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,17 @@ _VARIANTS = ("allOf", "oneOf", "anyOf")
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A value: the JSON types that it may have, its members, those of its items, and the components it is made of."""
+    """A value: the JSON types that it may have, its members, those of its items, and the components it is made of.
+
+    `is_open`: what else it may hold is told elsewhere, by a discriminator that lists no variants.
+    """
 
     types: frozenset[str] = frozenset()
     members: Mapping[str, Any] = field(default_factory=dict)
     items: Any = None
     names: frozenset[str] = frozenset()
     is_read_only: bool = False
+    is_open: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -99,7 +103,8 @@ class Document:
         is_read_only = said.get("readOnly") in {True, "true"} or (
             isinstance(node, dict) and node.get("readOnly") in {True, "true"}
         )
-        return Schema(frozenset(types), members, items, names, is_read_only)
+        is_open = isinstance(said.get("discriminator"), (dict, str)) and not said.get("oneOf") and not said.get("anyOf")
+        return Schema(frozenset(types), members, items, names, is_read_only, is_open)
 
     def member(self, schema: Schema, name: str) -> Schema | None:
         """Return what a member of a value is; None where it has none of this name."""

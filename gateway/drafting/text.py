@@ -60,9 +60,9 @@ def _head(made: Plan, source: str) -> Iterator[str]:
     yield "#   trusted   a server of yours, with a client secret: it sees every record"
     yield "# A caller that a route does not name gets 403."
     yield "#"
-    yield "# Whose a record is was guessed of names and schemas, and each guess says why. A guess opens nothing: its route"
-    yield "# is bound to the customer's own id, and an answer that does not carry that id is withheld. What names no owner"
-    yield "# is for trusted callers only, and says so. What is the same for everybody, such as products, is opened with"
+    yield "# Whose a record is was guessed, of names and schemas; each guess says why. A guess opens nothing: its route"
+    yield "# is bound to the customer's own id, and an answer without that id is withheld. What names no owner is for"
+    yield "# trusted callers only, and says so. What is the same for everybody, such as products, you open with"
     yield "#   access: {public: open, customer: open, trusted: open}"
     yield "# After each change: `gateway check`; with a running gateway: `gateway verify`."
     yield "version: 1"
@@ -93,7 +93,9 @@ def _api(made: Plan) -> Iterator[str]:
     yield f"  path: {_flow(made.customers.path or '/customers')}"
     yield f"  login_path: {LOGIN_PATH}  # answered by the gateway itself"
     if made.login:
-        yield _comment(f"The document has a login ({made.login}). If the API shall keep the passwords, write upstream.", "  ")
+        yield _comment(
+            f"The document has a login ({made.login}). If the API shall keep the passwords, write upstream.", "  "
+        )
     yield "  verify: store  # the gateway keeps the passwords, in its own store"
     yield f"  dialect: {_DIALECTS[made.records['preset']]}  # how the API spells the filter that finds an e-mail"
     yield ""
@@ -121,14 +123,7 @@ _DIALECTS = {"moltin": "epcc", "jsonapi": "jsonapi", "rest": "query", "drf": "qu
 
 
 def _route(route: Drafted) -> Iterator[str]:
-    summary = f" - {route.summary}" if route.summary else ""
-    yield _comment(f"{route.method} {route.path}{summary}", "  ")
-    if route.guess:
-        yield _comment(f"Guessed: {route.guess}.", "  ")
-    if route.closed:
-        yield _comment(f"Trusted only: {route.closed}.", "  ")
-    for told in route.told:
-        yield _comment(told, "  ", keeps_spaces=True)
+    yield from _remarks(route)
     yield f"  - name: {_flow(route.name)}"
     yield f"    path: {_flow(route.path)}"
     yield f"    methods: [{route.method}]"
@@ -149,6 +144,17 @@ def _route(route: Drafted) -> Iterator[str]:
             for rule in rules:
                 yield from _rule(rule)
     yield "      trusted: open"
+
+
+def _remarks(route: Drafted) -> Iterator[str]:
+    summary = f" - {route.summary}" if route.summary else ""
+    yield _comment(f"{route.method} {route.path}{summary}", "  ")
+    if route.guess:
+        yield _comment(f"Guessed: {route.guess}.", "  ")
+    if route.closed:
+        yield _comment(f"Trusted only: {route.closed}.", "  ")
+    for told in route.told:
+        yield _comment(told, "  ", keeps_spaces=True)
 
 
 def _rule(rule: Rule) -> Iterator[str]:
