@@ -14,7 +14,7 @@ from gateway.cli.fault import fail
 from gateway.cli.table import print_coverage
 from gateway.config.model import Config
 from gateway.config.proof import prove
-from gateway.drafting.document import LIMIT, UnfitDocumentError, parse
+from gateway.drafting.document import LIMIT, UnfitDocumentError, parse, plain_text
 from gateway.drafting.operation import read
 from gateway.drafting.plan import Plan, plan
 from gateway.drafting.sample import sample
@@ -22,6 +22,8 @@ from gateway.drafting.trial import tried
 
 _TIMEOUT = 30.0
 _OK = 200
+# What a server or a document says of itself may be long, and hold a line's end.
+_LINE = 1000
 PRODUCTION = "moltin"
 
 
@@ -31,7 +33,7 @@ def of_document(document: str, out: Path) -> None:
     try:
         _draft(plan(read(parse(_contents(document)))), document, out)
     except UnfitDocumentError as error:
-        fail(f"{document}: {error}; nothing was written")
+        fail(plain_text(f"{document}: {error}; nothing was written", _LINE))
 
 
 def of_preset(preset: str, out: Path) -> None:
@@ -92,10 +94,10 @@ def _fetched(url: str) -> bytes:
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             connection.request("GET", target, headers={"Accept": "application/json, application/yaml, */*"})
-            answer = connection.getresponse()
-            if answer.status != _OK:
-                raise UnfitDocumentError(f"the server answered {answer.status}, and no other address is asked")
-            return answer.read(LIMIT + 1)
+            with connection.getresponse() as answer:
+                if answer.status != _OK:
+                    raise UnfitDocumentError(f"the server answered {answer.status}, and no other address is asked")
+                return answer.read(LIMIT + 1)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -25,7 +25,7 @@ LIMIT = 16 * 1024 * 1024
 DEPTH_LIMIT = 200
 # About 30 s of PyYAML without libyaml.
 VALUE_LIMIT = 1_000_000
-_LOADER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
+LOADER = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 # Where a document shows what data look like; a `$ref` in there is data.
 _SHOWN = frozenset({"example", "examples", "default", "enum", "const"})
 SHOWN_REFERENCE = 80
@@ -35,7 +35,7 @@ class UnfitDocumentError(Exception):
     """No routing file can be made of a document; the text is one line that says why."""
 
 
-def parse(raw: bytes) -> dict[str, Any]:
+def parse(raw: bytes, loader: Any = LOADER) -> dict[str, Any]:
     """Return what a document says. Raises UnfitDocumentError where it is none, is too large, or refers elsewhere."""
     if len(raw) > LIMIT:
         raise UnfitDocumentError(f"it is larger than {LIMIT // 1024 // 1024} MiB")
@@ -43,7 +43,7 @@ def parse(raw: bytes) -> dict[str, Any]:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnfitDocumentError("it is not UTF-8 text") from None
-    document = _json(text) if text.lstrip()[:1] == "{" else _yaml(text)
+    document = _json(text) if text.lstrip()[:1] == "{" else _yaml(text, loader)
     if not isinstance(document, dict):
         raise UnfitDocumentError("it is not an OpenAPI document: there are no keys in it")
     _bounded(document)
@@ -58,10 +58,10 @@ def _json(text: str) -> Any:
         raise UnfitDocumentError(what) from None
 
 
-def _yaml(text: str) -> Any:
+def _yaml(text: str, loader: Any) -> Any:
     try:
         builder = _Builder()
-        for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        for count, event in enumerate(yaml.parse(text, Loader=loader)):
             if count > VALUE_LIMIT:
                 raise UnfitDocumentError(f"it has more than {VALUE_LIMIT} values")
             builder.take(event)

@@ -1,6 +1,5 @@
 """`gateway init`: what it writes, what it prints, and what it leaves alone."""
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -78,7 +77,7 @@ def test_it_needs_no_variable(run: Run, environ: dict[str, str], tmp_path: Path)
     (tmp_path / "signing.jwk").unlink()
     result = run("init", "--preset", "rest", "--out", tmp_path / "made.yaml", **dict.fromkeys(environ))
     assert (result.exit_code, result.stderr) == (0, "")
-    assert sorted(os.listdir(tmp_path)) == ["made.yaml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["made.yaml"]
 
 
 @pytest.mark.parametrize("preset", ["jsonapi", "rest", "drf", "postgrest"])

@@ -25,7 +25,7 @@ ANN, BOB = "1", "2"
 
 
 class BareShop(CanaryShop):
-    """An API of bare records and arrays: customers, orders with `customer_id`, products. `is_deaf`: it filters nothing."""
+    """An API of bare records: customers, orders with `customer_id`, products. `is_deaf`: it filters nothing."""
 
     def __init__(self) -> None:
         super().__init__("canary-upstream-id", UPSTREAM_SECRET)
@@ -114,7 +114,6 @@ async def test_writes_are_of_the_customers_own(site: Site, shop: BareShop) -> No
     assert (await ann(site, "PATCH", "/orders/10", json={"note": "changed"})).json()["note"] == "changed"
     assert (await ann(site, "PATCH", "/orders/20", json={"note": "stolen"})).status == 404
     assert (await ann(site, "DELETE", "/orders/20")).status == 404
-    assert (await ann(site, "PATCH", f"/customers/{ANN}", json={"name": "Anna"})).json()["name"] == "Anna"
     assert (await ann(site, "PATCH", f"/customers/{ANN}", json={"email": "x@y.example"})).status == 422
     assert (await ann(site, "PATCH", f"/customers/{BOB}", json={"name": "stolen"})).status == 404
     assert shop.records["orders"]["20"]["note"] == "of bob"

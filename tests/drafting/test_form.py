@@ -22,9 +22,15 @@ def seen(preset: str, *at: str, is_list: bool = True, kind: str = "text", name: 
         ([seen("drf", "results", kind="number")], {"preset": "drf"}),
         ([seen("drf", "results", kind="text", name="uuid")], {"preset": "drf", "id": "/uuid", "ids": "text"}),
         ([seen("rest"), seen("rest", kind="number")], {"preset": "rest"}),
-        ([seen("rest", "data"), seen("rest", "data", is_list=False)], {"preset": "rest", "list": "/data", "record": "/data", "ids": "text"}),
+        (
+            [seen("rest", "data"), seen("rest", "data", is_list=False)],
+            {"preset": "rest", "list": "/data", "record": "/data", "ids": "text"},
+        ),
         ([seen("drf", "a", kind="number"), seen("drf", "b", kind="number")], {"preset": "drf"}),
-        ([seen("rest", "orders"), seen("rest", "orders"), seen("rest", "order", is_list=False)], {"preset": "rest", "ids": "text"}),
+        (
+            [seen("rest", "orders"), seen("rest", "orders"), seen("rest", "order", is_list=False)],
+            {"preset": "rest", "ids": "text"},
+        ),
     ],
 )
 def test_what_most_have_in_common(found: list[Seen], made: dict[str, Any]) -> None:

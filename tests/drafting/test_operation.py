@@ -65,7 +65,16 @@ def test_swagger() -> None:
     assert made.answer is not None
     assert set(made.answer.members) == {"id"}
     assert swagger(item, definitions=definitions, produces=["application/xml"]).answer is None
-    api = read({"swagger": "2.0", "host": "a.example", "basePath": "/v1", "schemes": ["http"], "paths": {"/a": item}, "definitions": definitions})
+    api = read(
+        {
+            "swagger": "2.0",
+            "host": "a.example",
+            "basePath": "/v1",
+            "schemes": ["http"],
+            "paths": {"/a": item},
+            "definitions": definitions,
+        }
+    )
     assert api.url == "http://a.example/v1"
 
 

@@ -11,7 +11,9 @@ from gateway.vocab.record_form import OwnerShape
 DOCUMENT = Document({"components": {"schemas": {"Customer": {"properties": {"id": {"type": "integer"}}}}}})
 TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
 ONE = {"type": "object", "properties": {"id": NUMBER}}
-CUSTOMERS = Customers("/customers", "customer", DOCUMENT.schema({"$ref": "#/components/schemas/Customer"}), frozenset(), "number")
+CUSTOMERS = Customers(
+    "/customers", "customer", DOCUMENT.schema({"$ref": "#/components/schemas/Customer"}), frozenset(), "number"
+)
 
 
 def guess(customers: Customers = CUSTOMERS, /, **members: Any) -> Owner | NoOwner:
@@ -69,7 +71,9 @@ def test_nobody(members: dict[str, Any]) -> None:
 def test_other_people_are_no_customers() -> None:
     """A user is no customer where users are a collection of their own, or customers have a user."""
     others = Customers("/customers", "customer", None, frozenset({"user"}), "number")
-    assert guess(others, user_id=NUMBER) == NoOwner("user_id: names one of another collection of people than /customers")
+    assert guess(others, user_id=NUMBER) == NoOwner(
+        "user_id: names one of another collection of people than /customers"
+    )
     has_user = Customers("/customers", "customer", DOCUMENT.schema({"properties": {"user": NUMBER}}), frozenset(), "")
     made = guess(has_user, user=NUMBER)
     assert isinstance(made, NoOwner)

@@ -15,7 +15,12 @@ ORDERS = {"type": "array", "items": {"type": "object", "properties": {"id": TEXT
     ("name", "records", "customers", "counts"),
     [
         ("wrapped.yaml", {"preset": "rest", "ids": "text"}, "/admin/customers", (5, 11, 1)),
-        ("actions.yaml", {"preset": "rest", "list": "/results", "total": "/total", "ids": "text"}, "/customers", (7, 3, 3)),
+        (
+            "actions.yaml",
+            {"preset": "rest", "list": "/results", "total": "/total", "ids": "text"},
+            "/customers",
+            (7, 3, 3),
+        ),
         ("pets.json", {"preset": "rest", "ids": "number"}, "/user", (1, 8, 0)),
         ("pages.yaml", {"preset": "drf"}, "/api/customers", (8, 4, 0)),
         ("bare.yaml", {"preset": "rest", "ids": "text"}, "/users", (8, 2, 0)),

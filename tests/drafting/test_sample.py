@@ -27,7 +27,7 @@ def test_every_preset(preset: str, tmp_path: Path) -> None:
 
 
 def test_each_preset_is_recognised() -> None:
-    """The form that is read off the shop of a preset is the preset's own; PostgREST's document looks like another one."""
+    """The form that is read off the shop of a preset is the preset's own."""
     for preset in ("rest", "drf", "jsonapi"):
         made = plan(read(sample(preset)))
         assert made.records["preset"] == preset

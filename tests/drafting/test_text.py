@@ -1,11 +1,11 @@
 """Drafted files: what stands in them, in words for a newcomer, and nothing of a stranger that YAML would read."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from gateway.config.model import Config
 from gateway.drafting.route import Drafted, Rule
 from gateway.drafting.text import written
 from tests.drafting.drafts import answers, drafted, file_of, of
@@ -33,7 +33,10 @@ def test_what_a_reader_is_told() -> None:
     assert "# The document has a login (POST /api/login/)." in pages
     assert "  #   public: {scope: [body_fields: {allow: [name, email]}]}\n" in pages
     nobody = written(of({"/a": {"get": {}}}), "x")
-    assert "# Not found in the document: write the path of the API's collection of customers.\n  path: /customers" in nobody
+    assert (
+        "# Not found in the document: write the path of the API's collection of customers.\n  path: /customers"
+        in nobody
+    )
 
 
 def test_every_rule_has_its_comment() -> None:
@@ -47,7 +50,10 @@ def test_every_rule_has_its_comment() -> None:
 def test_a_hostile_document_writes_comments_only(tmp_path: Path) -> None:
     """Texts of a document break out of no comment and no value, and begin no interpolation."""
     evil = "x\n  - name: evil\r\u2028\u0085\x00access: open ${env:HOME}"
-    item = {"type": "object", "properties": {"id": TEXT, "customer_id": TEXT, f"customer\n{evil}": TEXT, "${env:A}": TEXT}}
+    item = {
+        "type": "object",
+        "properties": {"id": TEXT, "customer_id": TEXT, f"customer\n{evil}": TEXT, "${env:A}": TEXT},
+    }
     post = answers(item) | {"requestBody": {"content": {"application/json": {"schema": item}}}}
     operation = {"summary": evil, "operationId": evil, "parameters": [{"name": f"page\n{evil}", "in": "query"}]}
     made = of({"/orders": {"get": {**answers(item), **operation}, "post": {**post, **operation}}}, info={"title": evil})
@@ -65,9 +71,8 @@ def test_odd_values_are_quoted() -> None:
     plan = of({"/a": {"get": {}}})
     rule = Rule("filter", {"field": "on", "aliases": ["a$b", "1", "x y", "ok"]}, "is for trying")
     route = Drafted("no", "/a/{id}", "GET", scope=(rule,))
-    text = written(type(plan)(plan.title, plan.url, "", plan.records, plan.customers, "", (route,), ()), "x")
+    text = written(replace(plan, routes=(route,)), "x")
     (loaded,) = yaml.safe_load(text)["routes"]
     assert (loaded["name"], loaded["path"]) == ("no", "/a/{id}")
     # Two dollars are one, once the routing file has been read.
     assert loaded["access"]["customer"]["scope"] == [{"filter": {"field": "on", "aliases": ["a$$b", "1", "x y", "ok"]}}]
-    assert Config.model_fields["routes"]

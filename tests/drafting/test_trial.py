@@ -1,5 +1,6 @@
 """Drafts are checked before they are written: what is not proven is closed, what cannot be is left out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,19 +37,14 @@ def test_nothing_that_was_bound_is_lost(tmp_path: Path) -> None:
 
 
 def test_what_check_does_not_prove_is_closed(tmp_path: Path) -> None:
-    """An owner whose collection another route relays without rules is no proof; `check` says so, and it is closed."""
+    """A write without a look before it is no proof; `check` says so, and it is closed."""
     made = of({"/orders/{id}": {"get": answers(RECORD), "delete": answers(RECORD)}})
     # As if the binder had forgotten to look before the write.
-    routes = tuple(type(route)(**{**_fields(route), "scope": ()}) for route in made.routes)
-    forgetful = type(made)(**{**_fields(made), "routes": routes})
+    forgetful = replace(made, routes=tuple(replace(route, scope=()) for route in made.routes))
     _, config, less = tried(forgetful, "x", tmp_path)
     assert [bool(route.closed) for route in less.routes] == [False, True]
     assert "check says: DELETE: a write without a check of the owner before it" in less.routes[1].closed
     assert config.routes[1].access.customer is None
-
-
-def _fields(value: object) -> dict[str, object]:
-    return {name: getattr(value, name) for name in type(value).__dataclass_fields__}  # type: ignore[attr-defined]
 
 
 def test_what_overlaps_is_left_out(tmp_path: Path) -> None:
