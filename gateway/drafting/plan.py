@@ -105,8 +105,14 @@ def _is_by_id(path: str) -> bool:
 
 
 def _customers(document: Document, kept: list[tuple[Operation, str]]) -> Customers:
-    reads = {shape(path) for operation, path in kept if operation.method == "GET"}
-    found = people(path for _, path in kept if {shape(path), f"{shape(path)}/{{}}"} & reads)
+    reads = [path.rstrip("/") for operation, path in kept if operation.method == "GET"]
+    found = people(
+        [
+            path.rpartition("/")[0] if _is_by_id(path) else path
+            for path in reads
+            if path.count("/") > 1 or not _is_by_id(path)
+        ]
+    )
     if not found:
         return Customers()
     word, path = next(iter(found.items()))
