@@ -11,6 +11,7 @@ from gateway.authn.key import Algorithm, generate
 from gateway.config.check import findings
 from gateway.config.evidence import Finding
 from gateway.config.faults import ConfigError
+from gateway.config.files import Files
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.source import read
@@ -34,7 +35,7 @@ def tried(made: Plan, source: str, folder: Path) -> tuple[str, Config, Plan]:
         path.write_text(text, encoding="utf-8")
         environ = _stand_ins(text, folder)
         try:
-            found = [*findings(Config.model_validate(read(path, environ).data))]
+            found = [*findings(Config.model_validate(read(path, environ, Files()).data))]
             if not found:
                 return text, load(path, environ), made
         except ConfigError as error:

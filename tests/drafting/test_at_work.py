@@ -17,6 +17,7 @@ from gateway.drafting.operation import read
 from gateway.drafting.plan import plan
 from gateway.drafting.sample import sample
 from gateway.drafting.trial import tried
+from gateway.vocab.messages import Session
 from tests.fakes.commerce import Commerce
 from tests.gateways import UPSTREAM_SECRET, Answer, CanaryShop, Site
 from tests.gateways import site as run_site
@@ -78,7 +79,7 @@ def token(site: Site, customer: str) -> str:
     ring, pattern = KeyRing([load_key(key.get_secret_value())]), re.compile(site.config.customers.id_pattern)
     tokens = site.config.tokens
     verifier = CustomerVerifier(ring, tokens.issuer, tokens.audience, tokens.customer_life, pattern)
-    return verifier.mint(customer, datetime.now(UTC).timestamp(), 600)[0]
+    return verifier.mint(Session(customer, 1, 0, 2), datetime.now(UTC).timestamp(), 600)[0]
 
 
 async def ann(site: Site, method: str, target: str, **options: Any) -> Answer:
