@@ -32,7 +32,7 @@ def tried(made: Plan, source: str, folder: Path) -> tuple[str, Config, Plan]:
     for _ in range(_ROUNDS):
         text = written(made, source)
         path.write_text(text, encoding="utf-8")
-        environ = _stand_ins(text, folder)
+        environ = stand_ins(text, folder)
         try:
             found = [*findings(Config.model_validate(read(path, environ).data))]
             if not found:
@@ -58,7 +58,8 @@ def _less(made: Plan, found: list[Finding]) -> Plan:
     return without(made, leaving) if leaving else closed(made, closing)
 
 
-def _stand_ins(text: str, folder: Path) -> Mapping[str, str]:
+def stand_ins(text: str, folder: Path) -> Mapping[str, str]:
+    """Return an environment for a file, so that it can be read before anything is set up; the key lies in `folder`."""
     key = folder / "signing.jwk"
     if not key.exists():
         key.write_text(generate(Algorithm.EDDSA), encoding="utf-8")
