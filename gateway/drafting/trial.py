@@ -7,19 +7,21 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from gateway.authn.key import Algorithm, generate
 from gateway.config.check import findings
 from gateway.config.evidence import Finding
 from gateway.config.faults import ConfigError
-from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.source import read
-from gateway.drafting.document import UnfitDocumentError
+from gateway.drafting.document import UnfitDocumentError, plain_text
 from gateway.drafting.plan import Plan, closed, without
 from gateway.drafting.text import written
 
 # What a round closes may be what another route stood on; real documents need two.
 _ROUNDS = 8
+_LINE = 300
 _VARIABLE = re.compile(r"\$\{env:([A-Z_]+)\}")
 
 
@@ -34,11 +36,12 @@ def tried(made: Plan, source: str, folder: Path) -> tuple[str, Config, Plan]:
         path.write_text(text, encoding="utf-8")
         environ = stand_ins(text, folder)
         try:
-            found = [*findings(Config.model_validate(read(path, environ).data))]
-            if not found:
-                return text, load(path, environ), made
-        except ConfigError as error:
-            raise UnfitDocumentError(f"no file comes of it: {str(error).splitlines()[0]}") from None
+            config = Config.model_validate(read(path, environ).data)
+        except (ConfigError, ValidationError) as error:
+            raise UnfitDocumentError(f"no file comes of it: {plain_text(error, _LINE)}") from None
+        found = [*findings(config)]
+        if not found:
+            return text, config, made
         made = _less(made, found)
         if not made.routes:
             break

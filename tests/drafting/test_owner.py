@@ -104,4 +104,4 @@ def test_people() -> None:
     """Collections of people are found by their names, customers before users, the shortest path first."""
     paths = ["/admin/api/customers", "/users/", "/customers", "/customers/{id}/users", "/orders", "/Accounts"]
     assert people(paths) == {"customer": "/customers", "user": "/users/", "account": "/Accounts"}
-    assert people(["/orders"]) == {}
+    assert people(["/orders", "/@v1/customers"]) == {}
