@@ -138,6 +138,8 @@ def _not_customers(word: str, customers: Customers) -> str:
         return ""
     if word in customers.others:
         return f"names one of another collection of people than {customers.path}"
+    if word == "owner" and customers.others:
+        return f"may name one of another collection of people than {customers.path}"
     own = customers.record.members if customers.record is not None else {}
     if any(name in own for name in spellings(word)):
         return f"a record of {customers.path} has a {word} of its own, so that the two have different ids"

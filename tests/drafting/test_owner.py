@@ -74,6 +74,8 @@ def test_other_people_are_no_customers() -> None:
     assert guess(others, user_id=NUMBER) == NoOwner(
         "user_id: names one of another collection of people than /customers"
     )
+    owned = guess(others, owner_id=NUMBER)
+    assert owned == NoOwner("owner_id: may name one of another collection of people than /customers")
     has_user = Customers("/customers", "customer", DOCUMENT.schema({"properties": {"user": NUMBER}}), frozenset(), "")
     made = guess(has_user, user=NUMBER)
     assert isinstance(made, NoOwner)
