@@ -12,13 +12,14 @@ import typer
 from gateway.cli.demo import config_file
 from gateway.cli.fault import fail
 from gateway.cli.table import print_coverage
+from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.proof import prove
 from gateway.drafting.document import LIMIT, UnfitDocumentError, parse, plain_text
 from gateway.drafting.operation import read
 from gateway.drafting.plan import Plan, plan
 from gateway.drafting.sample import sample
-from gateway.drafting.trial import tried
+from gateway.drafting.trial import stand_ins, tried
 
 _TIMEOUT = 30.0
 _OK = 200
@@ -30,22 +31,27 @@ PRODUCTION = "moltin"
 def of_document(document: str, out: Path) -> None:
     """Draft a file of an OpenAPI document, which is a file or a URL."""
     _must_be_free(out)
+    shown = _shown(document)
     try:
-        _draft(plan(read(parse(_contents(document)))), document, out)
+        _draft(plan(read(parse(_contents(document)))), shown, out)
     except UnfitDocumentError as error:
-        fail(plain_text(f"{document}: {error}; nothing was written", _LINE))
+        fail(plain_text(f"{shown}: {error}; nothing was written", _LINE))
 
 
 def of_preset(preset: str, out: Path) -> None:
     """Draft a file of a small shop that speaks like a preset; that of `moltin` is the production file."""
     _must_be_free(out)
-    if preset == PRODUCTION:
-        text = config_file().with_name("moltin.yaml").read_text(encoding="utf-8")
-        # The schema lies beside the original.
-        _write(out, text.partition("\n#\n")[2])
-        typer.echo(f"{out}: the file for {PRODUCTION}; `gateway check {out}` names the variables that it reads")
+    if preset != PRODUCTION:
+        _draft(plan(read(sample(preset)), preset), f"--preset {preset}", out)
         return
-    _draft(plan(read(sample(preset)), preset), f"--preset {preset}", out)
+    source = config_file().with_name("moltin.yaml")
+    text = source.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="gateway-init-") as folder:
+        config = load(source, stand_ins(text, Path(folder)))
+    # The schema that the first line names lies beside the original.
+    _write(out, text.partition("\n#\n")[2])
+    print_coverage(config, prove(config))
+    typer.echo(f"{out}: the file for {PRODUCTION}; `gateway check {out}` names the variables that are missing")
 
 
 def _draft(made: Plan, source: str, out: Path) -> None:
@@ -53,6 +59,18 @@ def _draft(made: Plan, source: str, out: Path) -> None:
         text, config, made = tried(made, source, Path(folder))
     _write(out, text)
     _show(out, config, made)
+
+
+def _shown(document: str) -> str:
+    """Return what a document is called where others read it: no password and no key of a URL."""
+    if not _is_url(document):
+        return document
+    parts = urlsplit(document)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _is_url(document: str) -> bool:
+    return document.startswith(("http://", "https://"))
 
 
 def _must_be_free(out: Path) -> None:
@@ -72,7 +90,7 @@ def _write(out: Path, text: str) -> None:
 
 def _contents(document: str) -> bytes:
     """Return the bytes of a document, at most one more than may be."""
-    if document.startswith(("http://", "https://")):
+    if _is_url(document):
         return _fetched(document)
     try:
         with Path(document).open("rb") as file:
@@ -84,6 +102,8 @@ def _contents(document: str) -> bytes:
 def _fetched(url: str) -> bytes:
     """Ask for one URL, without a proxy, and follow nothing: a document decides on no further request."""
     parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise UnfitDocumentError("a URL with a password in it is not fetched: write --openapi FILE")
     try:
         host, port = parts.hostname or "", parts.port
         connection = (
@@ -108,9 +128,9 @@ def _show(out: Path, config: Config, made: Plan) -> None:
     """Show what `check` shows, and what could not be guessed."""
     print_coverage(config, prove(config))
     for route in made.closed:
-        typer.echo(f"trusted only: {route.name}: {route.method} {route.path}: {route.closed}")
+        typer.echo(plain_text(f"trusted only: {route.name}: {route.method} {route.path}: {route.closed}", _LINE))
     for left in made.left_out:
-        typer.echo(f"left out: {left.method} {left.path}: {left.reason}")
+        typer.echo(plain_text(f"left out: {left.method} {left.path}: {left.reason}", _LINE))
     if not made.customers.path:
         typer.echo("not found: the collection of customers; write customers.path")
     operations = len(made.routes) + len(made.left_out)

@@ -77,8 +77,8 @@ class Binder:
     def _collection_of_customers(self, operation: Operation, route: Drafted) -> Drafted:
         if operation.method == "POST":
             route = replace(route, passwords="register")
-            raise_closed = "everybody could register: decide that yourself, with the lines that stand below"
-            return replace(route, closed=raise_closed, told=self._registration(operation))
+            why = "everybody could register: decide that yourself, with the lines that stand below"
+            return replace(route, closed=why, told=self._registration(operation))
         if operation.method != "GET":
             raise Closed("it changes the whole collection")
         found = self.known.found(operation, expects_list=True)

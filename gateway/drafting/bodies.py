@@ -79,28 +79,36 @@ class Bodies:
         sent = places.body(self.document, operation)
         if sent is None:
             raise Closed("the document does not say what the body holds")
-        deep = self._deep(sent.record, "", 0)
+        deep = self._deep(sent.record)
         if deep:
             raise Closed(f"the body may name somebody else, or is not told, at {deep}")
         return sent
 
-    def _deep(self, schema: Schema, at: str, depth: int) -> str:
+    def _deep(self, record: Schema) -> str:
         """Return where, below its first members, a body may name somebody, or may hold what is not told."""
-        if schema.is_open:
-            return at or "its top"
-        for name, node in schema.members.items() if depth < _DEEPEST else ():
-            inner = self.document.schema(node)
-            place = f"{at}/{name}"
-            if depth and name not in {"attributes", "relationships"} and self._is_deep(name, at):
+        if record.is_open:
+            return "its top"
+        waiting = [(f"/{name}", node, names_somebody(name, self.customers)) for name, node in record.members.items()]
+        seen: set[tuple[str, ...]] = set()
+        while waiting:
+            place, node, is_owner = waiting.pop()
+            references = self.document.resolved(node)[1]
+            schema = self.document.schema(node)
+            inner = self.document.schema(schema.items) if schema.is_list else schema
+            if inner.is_open and not is_owner:
                 return place
-            below = self._deep(self.document.schema(inner.items) if inner.is_list else inner, place, depth + 1)
-            # What the first members hold of an owner is judged as that.
-            if below and not (depth == 0 and names_somebody(name, self.customers)):
-                return below
+            # An owner is judged as one; and who has been looked at once holds nobody the second time either.
+            if is_owner or references in seen or place.count("/") > _DEEPEST:
+                continue
+            seen |= {references} if references else set()
+            for name, below in inner.members.items():
+                if name in {"attributes", "relationships"} or place in {"/attributes", "/relationships"}:
+                    waiting.append((f"{place}/{name}", below, names_somebody(name, self.customers)))
+                elif names_somebody(name, self.customers):
+                    return f"{place}/{name}"
+                else:
+                    waiting.append((f"{place}/{name}", below, False))
         return ""
-
-    def _is_deep(self, name: str, at: str) -> bool:
-        return names_somebody(name, self.customers) and at not in {"/attributes", "/relationships"}
 
     def _named(self, sent: Places) -> Owner | None:
         named = owner(self.document, sent.record, self.customers)

@@ -1,7 +1,7 @@
 """The operations of an API as a document lists them: OpenAPI 3 and Swagger 2 alike. Pure."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ _DONE = ("200", "201", "202", "203", "2XX", "2xx", "default")
 class Operation:
     """One method of one path. `answer` is that of success, `body` what is sent; None where it is no JSON, or not told.
 
-    `has_body` tells whether anything is sent. `media` are the media types of the answer.
+    `has_body` tells whether anything is sent. `media` is the media type of the answer.
     """
 
     method: str
@@ -32,7 +32,7 @@ class Operation:
     body: Schema | None = None
     has_body: bool = False
     answer: Schema | None = None
-    media: frozenset[str] = frozenset()
+    media: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +127,21 @@ class _OpenApi:
         content = self._document.resolved(said.get("requestBody"))[0].get("content")
         return (_json_of(content)[0], bool(content)) if isinstance(content, dict) else (None, False)
 
-    def answer(self, said: Mapping[str, Any]) -> tuple[Any, frozenset[str]]:
+    def answer(self, said: Mapping[str, Any]) -> tuple[Any, str]:
         return _json_of(_success(self._document, said).get("content"))
 
 
-def _json_of(content: Any) -> tuple[Any, frozenset[str]]:
-    """Return the schema of the JSON among several media types, and the names of all of them."""
+def _json_of(content: Any) -> tuple[Any, str]:
+    """Return the schema of the JSON among several media types, and what it is called; plain JSON before its kin."""
     kinds = content if isinstance(content, dict) else {}
-    found = (kind.get("schema") for name, kind in kinds.items() if _JSON.match(name) and isinstance(kind, dict))
-    return next(found, None), frozenset(kinds)
+    found = [name for name, kind in kinds.items() if _JSON.match(name) and isinstance(kind, dict)]
+    name = _plainest(found)
+    return (kinds[name].get("schema"), name) if name else (None, "")
+
+
+def _plainest(kinds: Iterable[str]) -> str:
+    ordered = sorted(kinds, key=lambda kind: not kind.startswith("application/json"))
+    return ordered[0] if ordered else ""
 
 
 class _Swagger:
@@ -156,12 +162,11 @@ class _Swagger:
         schema = next((parameter.get("schema") for parameter in found if parameter.get("in") == "body"), None)
         return schema if any(map(_JSON.match, kinds)) else None, bool(found)
 
-    def answer(self, said: Mapping[str, Any]) -> tuple[Any, frozenset[str]]:
-        kinds = self._media(said, "produces")
-        schema = _success(self._document, said).get("schema")
-        return schema if any(map(_JSON.match, kinds)) else None, kinds
+    def answer(self, said: Mapping[str, Any]) -> tuple[Any, str]:
+        kind = _plainest(filter(_JSON.match, self._media(said, "produces")))
+        return _success(self._document, said).get("schema") if kind else None, kind
 
-    def _media(self, said: Mapping[str, Any], key: str) -> frozenset[str]:
+    def _media(self, said: Mapping[str, Any], key: str) -> tuple[str, ...]:
         # An operation's list stands in place of the file's; with neither, everybody means JSON.
         found = said.get(key, self._document.data.get(key))
-        return frozenset(map(str, found)) if isinstance(found, list) and found else frozenset({"application/json"})
+        return tuple(map(str, found)) if isinstance(found, list) and found else ("application/json",)

@@ -4,6 +4,7 @@ A guess says why. A member that may name somebody else, such as one of the staff
 equal, and customer 7 is not user 7.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ _PEOPLE = ("customer", "user", "account", "member", "shopper", "buyer", "client"
 # What a record may call its owner besides. An account or a member may be a company's, and is taken only where the
 # customers are called so.
 _GUESSED = ("customer", "user", "shopper", "buyer", "owner")
+# What `customers.path` may be made of.
+_LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
 # JSON:API's parts of a record.
 _GROUPS = ("relationships", "attributes")
 
@@ -67,7 +70,7 @@ def people(paths: Iterable[str]) -> Mapping[str, str]:
     for path in sorted(paths, key=len):
         segments = parts(path)
         word = _singular(segments[-1].text)
-        if word in _PEOPLE and not any(part.is_parameter for part in segments):
+        if word in _PEOPLE and all(_LITERAL.fullmatch(part.text) and not part.is_parameter for part in segments):
             found.setdefault(word, path)
     return {word: found[word] for word in _PEOPLE if word in found}
 
@@ -135,6 +138,8 @@ def _not_customers(word: str, customers: Customers) -> str:
         return ""
     if word in customers.others:
         return f"names one of another collection of people than {customers.path}"
+    if word == "owner" and customers.others:
+        return f"may name one of another collection of people than {customers.path}"
     own = customers.record.members if customers.record is not None else {}
     if any(name in own for name in spellings(word)):
         return f"a record of {customers.path} has a {word} of its own, so that the two have different ids"

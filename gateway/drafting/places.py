@@ -101,7 +101,7 @@ def preset_of(document: Document, operation: Operation, found: Places) -> str:
     """Return the preset that an answer speaks like."""
     schema = operation.answer or Schema()
     names = set(schema.members)
-    if JSON_API in operation.media or {"type", "attributes"} <= set(found.record.members):
+    if operation.media.startswith(JSON_API) or {"type", "attributes"} <= set(found.record.members):
         return "jsonapi"
     if {"count", "next", "previous", "results"} <= names:
         return "drf"

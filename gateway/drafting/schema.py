@@ -52,6 +52,8 @@ class Document:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
+        # Components are read once, however often and by however many ways they are referred to.
+        self._read: dict[str, Schema] = {}
 
     def resolved(self, node: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return what a node is, behind all references, and the references. Raises UnfitDocumentError in a circle."""
@@ -82,6 +84,10 @@ class Document:
 
     def _schema(self, node: Any, above: tuple[str, ...], depth: int) -> Schema:
         said, references = self.resolved(node)
+        # What stands beside a reference is of this place alone.
+        is_component = bool(references) and set(node) == {"$ref"}
+        if is_component and references[0] in self._read:
+            return self._read[references[0]]
         circle = [reference for reference in references if reference in above]
         if circle or depth > _DEEPEST:
             shown = plain_text(circle[0], SHOWN_REFERENCE) if circle else "a schema"
@@ -104,7 +110,10 @@ class Document:
             isinstance(node, dict) and node.get("readOnly") in {True, "true"}
         )
         is_open = isinstance(said.get("discriminator"), (dict, str)) and not said.get("oneOf") and not said.get("anyOf")
-        return Schema(frozenset(types), members, items, names, is_read_only, is_open)
+        made = Schema(frozenset(types), members, items, names, is_read_only, is_open)
+        if is_component:
+            self._read[references[0]] = made
+        return made
 
     def member(self, schema: Schema, name: str) -> Schema | None:
         """Return what a member of a value is; None where it has none of this name."""

@@ -7,20 +7,22 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from gateway.authn.key import Algorithm, generate
 from gateway.config.check import findings
 from gateway.config.evidence import Finding
 from gateway.config.faults import ConfigError
 from gateway.config.files import Files
-from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.config.source import read
-from gateway.drafting.document import UnfitDocumentError
+from gateway.drafting.document import UnfitDocumentError, plain_text
 from gateway.drafting.plan import Plan, closed, without
 from gateway.drafting.text import written
 
 # What a round closes may be what another route stood on; real documents need two.
 _ROUNDS = 8
+_LINE = 300
 _VARIABLE = re.compile(r"\$\{env:([A-Z_]+)\}")
 
 
@@ -33,13 +35,14 @@ def tried(made: Plan, source: str, folder: Path) -> tuple[str, Config, Plan]:
     for _ in range(_ROUNDS):
         text = written(made, source)
         path.write_text(text, encoding="utf-8")
-        environ = _stand_ins(text, folder)
+        environ = stand_ins(text, folder)
         try:
-            found = [*findings(Config.model_validate(read(path, environ, Files()).data))]
-            if not found:
-                return text, load(path, environ), made
-        except ConfigError as error:
-            raise UnfitDocumentError(f"no file comes of it: {str(error).splitlines()[0]}") from None
+            config = Config.model_validate(read(path, environ, Files()).data)
+        except (ConfigError, ValidationError) as error:
+            raise UnfitDocumentError(f"no file comes of it: {plain_text(error, _LINE)}") from None
+        found = [*findings(config)]
+        if not found:
+            return text, config, made
         made = _less(made, found)
         if not made.routes:
             break
@@ -59,7 +62,8 @@ def _less(made: Plan, found: list[Finding]) -> Plan:
     return without(made, leaving) if leaving else closed(made, closing)
 
 
-def _stand_ins(text: str, folder: Path) -> Mapping[str, str]:
+def stand_ins(text: str, folder: Path) -> Mapping[str, str]:
+    """Return an environment for a file, so that it can be read before anything is set up; the key lies in `folder`."""
     key = folder / "signing.jwk"
     if not key.exists():
         key.write_text(generate(Algorithm.EDDSA), encoding="utf-8")

@@ -95,6 +95,20 @@ def test_the_production_file(run: Run, environ: dict[str, str], tmp_path: Path) 
     assert yaml.safe_load(out.read_text()) == yaml.safe_load(MOLTIN.read_text())
     assert load(out, environ).routes == load(MOLTIN, environ).routes
     assert out.read_text().startswith("# The gateway in front of Moltin")
+    assert "routes, no fault found" in result.stdout
+
+
+def test_a_secret_of_a_url_is_not_shown(run: Run, tmp_path: Path) -> None:
+    """A key in the query goes to its server and nowhere else; a password in the URL goes nowhere."""
+    out = tmp_path / "made.yaml"
+    with serving(sending(PAGES.read_bytes())) as (url, asked):
+        result = run("init", "--openapi", f"{url}/schema?key=canary-key", "--out", out)
+        assert asked == ["/schema?key=canary-key"]
+        assert "canary" not in result.output + out.read_text()
+        refused = run("init", "--openapi", url.replace("//", "//me:canary-word@"), "--out", tmp_path / "other.yaml")
+    assert (refused.exit_code, len(asked)) == (1, 1)
+    assert "canary" not in refused.output
+    assert "a URL with a password in it is not fetched" in refused.stderr
 
 
 def test_the_usual_name(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,3 +47,14 @@ def test_nobody_is_named_deep_in_a_body(deep: dict[str, Any], is_closed: bool) -
     post = answers(ORDER) | {"requestBody": {"content": {"application/json": {"schema": body}}}}
     (made,) = of({"/orders": {"post": post}}).routes
     assert bool(made.closed) is is_closed
+
+
+def test_a_dense_body_is_searched_once() -> None:
+    """Components that all hold each other are each looked at once."""
+    count = 60
+    members: dict[str, Any] = {f"m{n}": {"$ref": f"#/components/schemas/C{n}"} for n in range(count)}
+    one = {"type": "object", "properties": members}
+    body = {"type": "object", "properties": {"customer_id": TEXT, **members}}
+    post = answers(ORDER) | {"requestBody": {"content": {"application/json": {"schema": body}}}}
+    (made,) = of({"/orders": {"post": post}}, components={"schemas": {f"C{n}": one for n in range(count)}}).routes
+    assert made.closed == ""

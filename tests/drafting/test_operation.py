@@ -44,6 +44,15 @@ def test_openapi() -> None:
     assert (made.body, made.has_body) == (None, False)
 
 
+def test_plain_json_comes_first() -> None:
+    """Where an API speaks several kinds of JSON, it is asked for the plain one."""
+    kinds = ("application/vnd.api+json", "application/json")
+    content = {kind: {"schema": {"properties": {kind: TEXT}}} for kind in kinds}
+    made = operation({"get": {"responses": {"200": {"content": content}}}})
+    assert made.answer is not None
+    assert (made.media, set(made.answer.members)) == ("application/json", {"application/json"})
+
+
 def test_a_body_that_is_no_json() -> None:
     """An upload has a body, and nothing is known of it."""
     made = operation({"post": {"requestBody": {"content": {"multipart/form-data": {}}}, "responses": {}}})

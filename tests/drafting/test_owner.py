@@ -74,6 +74,8 @@ def test_other_people_are_no_customers() -> None:
     assert guess(others, user_id=NUMBER) == NoOwner(
         "user_id: names one of another collection of people than /customers"
     )
+    owned = guess(others, owner_id=NUMBER)
+    assert owned == NoOwner("owner_id: may name one of another collection of people than /customers")
     has_user = Customers("/customers", "customer", DOCUMENT.schema({"properties": {"user": NUMBER}}), frozenset(), "")
     made = guess(has_user, user=NUMBER)
     assert isinstance(made, NoOwner)
@@ -104,4 +106,4 @@ def test_people() -> None:
     """Collections of people are found by their names, customers before users, the shortest path first."""
     paths = ["/admin/api/customers", "/users/", "/customers", "/customers/{id}/users", "/orders", "/Accounts"]
     assert people(paths) == {"customer": "/customers", "user": "/users/", "account": "/Accounts"}
-    assert people(["/orders"]) == {}
+    assert people(["/orders", "/@v1/customers"]) == {}

@@ -90,3 +90,13 @@ def test_read_only_and_open() -> None:
     assert made.schema({"discriminator": {"propertyName": "action"}}).is_open
     assert not made.schema({"discriminator": {"propertyName": "a"}, "oneOf": [ref("A")]}).is_open
     assert Schema() == made.schema("nonsense")
+
+
+def test_components_are_read_once() -> None:
+    """A ladder of components, each made of the next one twice, takes no longer than it is long."""
+    rungs = {f"R{n}": {"allOf": [ref(f"R{n + 1}"), ref(f"R{n + 1}")]} for n in range(30)}
+    made = document(**rungs, R30={"properties": {"id": TEXT}})
+    assert set(made.schema(ref("R0")).members) == {"id"}
+    # What stands beside a reference holds for that place.
+    assert made.schema({**ref("R30"), "readOnly": True}).is_read_only
+    assert not made.schema(ref("R30")).is_read_only
