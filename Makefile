@@ -1,7 +1,7 @@
 # All there is to know: `make run` starts the demonstration, `make test` runs every check. Nothing else is needed first.
 SHELL := /bin/sh
 BIN := .venv/bin
-CLIENTS := tests/clients/node_modules/.installed
+CLIENTS := $(patsubst %,tests/%/node_modules/.installed,clients backends)
 
 # PYTHON=... names a Python; else it is the one that .venv was made with, or the first of these that is new enough.
 PYTHON ?=
@@ -71,9 +71,9 @@ quick: setup ## after an edit: lint of what has changed since the last commit, d
 	  --deselect tests/wire/test_owners.py::test_plainly_own_is_own $(DECIDERS) $(HABITS)
 
 .PHONY: clients
-clients: ## install the real SDKs for tests/clients, where there is a Node to run them
+clients: ## install the real SDKs and API servers for the tests, where there is a Node to run them
 	@if command -v npm >/dev/null 2>&1; then $(MAKE) -s $(CLIENTS); \
-	else echo "no npm on this machine: the tests with the real SDKs will be skipped"; fi
+	else echo "no npm on this machine: the tests with real SDKs and API servers will be skipped"; fi
 
 # npm says what went wrong in twenty lines, and waits a minute before it tries again.
 define npm-ci
@@ -84,8 +84,8 @@ define npm-ci
 @touch $(2)
 endef
 
-$(CLIENTS): tests/clients/package-lock.json
-	$(call npm-ci,tests/clients,$@)
+$(CLIENTS): %/node_modules/.installed: %/package-lock.json
+	$(call npm-ci,$*,$@)
 
 verify: setup ## attack the demonstration as one customer, and look for anything of another: build/verify.html, build/verify.json
 	$(BIN)/gateway verify --demo --report build/verify.html --report build/verify.json
@@ -178,4 +178,4 @@ lock: ## renew requirements/*.txt (needs uv)
 	$(LOCK) --group peers -o requirements/peers.txt
 
 clean: ## remove what the targets made
-	rm -rf .venv build tests/clients/node_modules bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build tests/clients/node_modules tests/backends/node_modules bench/peers/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -45,6 +45,7 @@ from gateway.vocab.messages import (
     Whose,
 )
 from gateway.vocab.policy import Endpoint, Passwords, Perform, Route
+from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.api import address
 from gateway.wire.body import encode
@@ -72,7 +73,7 @@ class PasswordKeeper(Protocol):
         """Take the password out of `plan`, `perform` the rest, and keep the password."""
 
     def showing(
-        self, document: Any, whose: Whose, *, is_written: bool
+        self, document: Any, whose: Whose, plan: Plan, form: RecordForm
     ) -> Callable[[], Awaitable[Refusal | None]] | None:
         """Return what sets `password` to a boolean on every customer in `document`; None where there is none."""
 
@@ -257,7 +258,7 @@ class Flow:
             named = self._creations.named(snapshot, ready, judged, location, trace)
             if isinstance(named, str):
                 judged = replace(judged, headers=(*judged.headers, ("location", named)))
-        showing = None if admission.route.passwords is None else self._showing(judged, admission.whose, plan)
+        showing = None if admission.route.passwords is None else self._showing(judged, admission, plan)
         if showing is None and not callable(named) and not asks:
             return self._judged(judged, admission.route, trace, plan)
 
@@ -309,18 +310,18 @@ class Flow:
         checked = await keeper.carry(mode, planned, admission.whose, perform, trace)
         return self._judged(await self._shown(checked, admission, planned), admission.route, trace, planned)
 
-    def _showing(self, checked: Checked, whose: Whose, plan: Plan) -> Callable[[], Awaitable[Refusal | None]] | None:
-        return (
-            None
-            if self._keeper is None
-            else self._keeper.showing(checked.document, whose, is_written=plan.method not in READS)
-        )
+    def _showing(
+        self, checked: Checked, admission: Admission, plan: Plan
+    ) -> Callable[[], Awaitable[Refusal | None]] | None:
+        if self._keeper is None:
+            return None
+        return self._keeper.showing(checked.document, admission.whose, plan, admission.route.form)
 
     async def _shown(self, checked: Checked | Refusal, admission: Admission, plan: Plan) -> Checked | Refusal:
         """Return an answer whose customers show who has a password, on routes that keep them."""
         if isinstance(checked, Refusal) or admission.route.passwords is None:
             return checked
-        showing = self._showing(checked, admission.whose, plan)
+        showing = self._showing(checked, admission, plan)
         return checked if showing is None else await showing() or checked
 
     def _judged(self, checked: Checked | Refusal, route: Route, trace: Trace, plan: Plan) -> Reply | Refusal:

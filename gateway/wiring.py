@@ -18,7 +18,7 @@ from gateway import __version__
 from gateway.authn.keyring import KeyRing
 from gateway.carrying.outbox import Outbox
 from gateway.config.compile import key_ring, snapshot
-from gateway.config.customers import Bucket
+from gateway.config.customers import Bucket, customer_form, login_form
 from gateway.config.effective import dump, insecure_settings, version
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.load import Loaded
@@ -31,7 +31,6 @@ from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
 from gateway.reaching import Means, reach_all
 from gateway.reload import InForce, Made, Throttles
-from gateway.scope.filters import DIALECTS
 from gateway.server.admin import Handed, make_admin
 from gateway.server.descriptors import Exhaustion, share
 from gateway.server.edge import Edge, Serving
@@ -323,12 +322,12 @@ def _passwords(
     customers = config.customers
     pattern = compile_id_pattern(customers.id_pattern)
     store, hasher, live, emit = kept.store, kept.hasher, kept.live, kept.emit
+    how = customer_form(config.records, customers)
     if hasher is None:
         public = public_lines(config.public_url)
-        verifier = UpstreamVerifier(backend, store, customers.login_path, customers.path, pattern.fullmatch, public)
+        verifier = UpstreamVerifier(backend, store, login_form(customers, how), how, pattern.fullmatch, public)
         return SessionEnder(store, live, emit), verifier, None
-    dialect = DIALECTS[customers.dialect]
-    directory = Directory(backend, customers.path, dialect, customers.filter_parameter, pattern)
+    directory = Directory(backend, how, pattern)
     admission = Admission(throttles.work, clock, emit)
     registrar = Registrar(directory, store, hasher, throttles.registered, now, Patience(customers.read_back))
     consent = Consent(directory, store, hasher, is_required=customers.change_requires == "password")

@@ -105,6 +105,7 @@ async def test_another_secret_of_the_gateway_is_tried_first(upstream: Commerce, 
         async with Commerce(CanaryShop("canary-upstream-id", UPSTREAM_SECRET)) as other:
             loaded = read(site, tmp_path, "", UPSTREAM_URL=other.url)
             await swapped(site, loaded)
+            # One for each of the gateway's credentials.
             assert len(other.token_requests) == 2
             assert (await site.public("GET", "/v2/products")).status == 200
             assert len(other.token_requests) == 2

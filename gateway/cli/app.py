@@ -25,6 +25,7 @@ from gateway.cli.keys import keys
 from gateway.cli.options import (
     ADMIN,
     PUBLIC,
+    USUAL,
     Admin,
     Config,
     File,
@@ -33,6 +34,7 @@ from gateway.cli.options import (
     LogForm,
     Method,
     Misuse,
+    Preset,
     Target,
     question,
     routing_file,
@@ -64,6 +66,7 @@ _WORKERS = (
     "Processes that share the ports. Each has its own cache of tokens, login throttle, password pool and closed routes."
 )
 
+_DOCUMENT = "An OpenAPI 3 or Swagger 2 document, in JSON or YAML: one route for each operation."
 _SAVED = "A saved answer of the API, as JSON or as `curl -i` prints it: say what would become of it."
 
 
@@ -120,6 +123,24 @@ def serve(
     from gateway.cli.serve import serve as run
 
     _end(run(path, listen, admin, workers))
+
+
+@app.command(short_help="Write a first routing file, of an OpenAPI document or a preset.")
+def init(
+    context: typer.Context,
+    preset: Annotated[Preset | None, typer.Option(help="Write the file of a small shop that speaks like this.")] = None,
+    document: Annotated[str | None, typer.Option("--openapi", metavar="FILE|URL", help=_DOCUMENT)] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write it; it must not exist.")] = USUAL,
+) -> None:
+    """Write a routing file to begin with: what is guessed is bound to the customer, what is not known stays closed."""
+    if (preset is None) == (document is None):
+        raise Misuse("write --preset NAME or --openapi FILE|URL, one of them", context)
+    from gateway.cli import init as drafting
+
+    if document is not None:
+        drafting.of_document(document, out)
+    elif preset is not None:
+        drafting.of_preset(preset, out)
 
 
 @app.command(short_help="Find every fault of a routing file, or prove it.")

@@ -11,7 +11,7 @@ from gateway.vocab.address import Address
 
 PUBLIC = Address("127.0.0.1", 8080)
 ADMIN = Address("127.0.0.1", 9901)
-_USUAL = Path("gateway.yaml")
+USUAL = Path("gateway.yaml")
 # A file's name is told from a method by its dot or slash.
 _METHOD = re.compile("[A-Za-z-]+")
 
@@ -22,6 +22,16 @@ class Misuse(typer.BadParameter):
     def format_message(self) -> str:
         """Return the sentence."""
         return self.message
+
+
+class Preset(StrEnum):
+    """How an API may speak of its records."""
+
+    MOLTIN = "moltin"
+    JSONAPI = "jsonapi"
+    REST = "rest"
+    DRF = "drf"
+    POSTGREST = "postgrest"
 
 
 class LogForm(StrEnum):
@@ -66,13 +76,13 @@ def routing_file(context: typer.Context, file: Path | None, config: Path | None)
     if file is not None and config is not None and file.absolute() != config.absolute():
         raise Misuse(f"two routing files are given, {file} and --config {config}: write one of them", context)
     given = file or config
-    if given is None and not _USUAL.is_file():
+    if given is None and not USUAL.is_file():
         raise Misuse(
-            f"no routing file: write its name after `{context.command_path}`, or call it {_USUAL} and work in its"
+            f"no routing file: write its name after `{context.command_path}`, or call it {USUAL} and work in its"
             " folder; `gateway demo` needs none",
             context,
         )
-    return given or _USUAL
+    return given or USUAL
 
 
 def question(

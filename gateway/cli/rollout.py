@@ -87,12 +87,9 @@ class Rollout:
 
     def __init__(self, reading: Reading, chance: Chance, workers: Workers) -> None:
         self.settled = chance.settle(reading.in_force)
-        self._reading = reading
-        self._chance: Final = chance
-        self._workers: Final = workers
+        self._reading, self._chance, self._workers = reading, chance, workers
         # By SIGHUP, and because a file may have changed.
-        self._is_told = False
-        self._is_stirred = False
+        self._is_told = self._is_stirred = False
         self._again_at: float | None = None
         self._child: _Child | None = None
         self._trial: _Trial | None = None
@@ -116,14 +113,15 @@ class Rollout:
         now = time.monotonic()
         if self._child is not None:
             if now >= self._child.until:
-                os.kill(self._child.pid, signal.SIGKILL)
+                _kill(self._child.pid, signal.SIGKILL)
         elif self._trial is not None:
-            # Nobody waits for one that is gone, or hangs: it hears of it when it goes on.
-            late = self._trial.waiting.intersection(worker.pid for worker in self._workers.serving())
-            if not late:
+            # Nobody waits for one that is gone, or hangs; but where none is left nobody has prepared it.
+            serving = {worker.pid for worker in self._workers.serving()}
+            late = self._trial.waiting & serving
+            if serving and not late:
                 self._swap(self._trial)
             elif now >= self._trial.until:
-                self._give_up(f"{len(late)} workers did not prepare it within {_PREPARED_WITHIN:.0f} s")
+                self._give_up(f"not every worker has prepared it within {_PREPARED_WITHIN:.0f} s")
         elif self._is_due(now) and self._workers.serving():
             self._again_at, self._is_told, self._is_stirred = None, False, False
             self._read()
@@ -166,7 +164,7 @@ class Rollout:
         if self._trial is not None and self._trial.settled.version == version:
             self._give_up(why)
         elif version == self.settled.version:
-            # All others serve by it: this one shall not serve by another. Its successor begins with it.
+            # All others serve by it, and so will its successor.
             _kill(worker.pid, signal.SIGTERM)
 
     def close(self) -> None:
@@ -296,5 +294,6 @@ def _give(worker: Follower, number: int, content: int) -> None:
 
 
 def _kill(pid: int, number: int) -> None:
+    # What it said last may be heard when it is gone.
     with suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -13,7 +13,7 @@ from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
 from gateway.config.records import form
 from gateway.config.routes import endpoints
-from gateway.config.upstreams import knows_all, upstream_findings, upstream_places, upstream_secrets
+from gateway.config.upstreams import knows_all, upstream_findings, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.identity import Identity
 from gateway.guard.rules.owner import Owner
@@ -158,10 +158,6 @@ def _token_header(config: Config) -> Iterator[Finding]:
     if header == AUTHORIZATION and config.clients.require:
         what = "Authorization carries the bearers of clients, which clients.require asks for"
         yield ("tokens", "header"), what, "choose another header, or write clients: {require: false}"
-    for place, upstream in upstream_places(config):
-        if header in upstream.forward_headers:
-            what = "this header carries customer tokens (tokens.header), which never go upstream"
-            yield (*place, "forward_headers"), what, f"take {header} from the list"
 
 
 def _routes(config: Config) -> Iterator[Finding]:

@@ -1,11 +1,17 @@
 """What a routing file may say of customers: how they log in, how passwords are kept, how much work that may be."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from gateway.config.texts import Closed, Path, id_pattern_text
+from gateway.config.records import Records, form
+from gateway.config.texts import Closed, Collection, Path, id_pattern_text
 from gateway.config.units import Duration, Size
+from gateway.tokens.login_form import LoginForm
+from gateway.vocab.customer_form import CustomerForm
+from gateway.vocab.record_form import Ids
+from gateway.wire.pointer import Pointer, split
 
 
 class Bucket(Closed):
@@ -88,10 +94,53 @@ class Revocation(Closed):
     )
 
 
+class UpstreamLogin(Closed):
+    """The login of an API that keeps the passwords itself (`verify: upstream`)."""
+
+    path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+/?$")] | None = Field(
+        default=None, description="Where it is, with the slash at its end if it has one; without it `login_path`."
+    )
+    body: Mapping[str, Any] = Field(
+        default={"data": {"type": "token", "email": "{email}", "password": "{password}"}},
+        description="What is sent, as JSON: a text that is {email} or {password} becomes what the customer typed.",
+    )
+    customer_id: Pointer = Field(
+        default="/data/customer_id", description="JSON pointer, from its answer, to the customer's id."
+    )
+    token: Pointer | None = Field(
+        default=None,
+        description="JSON pointer to a JWT in its answer, where the id is a claim of it: then `customer_id` points into"
+        " its claims. The API is believed: its signature is not checked.",
+    )
+    wrong: tuple[Annotated[int, Field(ge=400, le=499)], ...] = Field(
+        default=(400, 401, 403, 404, 422), description="Statuses that mean a wrong e-mail or password."
+    )
+
+
 class Customers(Closed):
     """Who customers are and how they log in."""
 
-    path: Path = Field(default="/v2/customers", description="The upstream's collection of customers.")
+    path: Collection = Field(default="/v2/customers", description="The upstream's collection of customers.")
+    records: Records | None = Field(
+        default=None, description="How the API speaks of customers, where `records` of the file is not right."
+    )
+    email: Pointer | None = Field(
+        default=None,
+        description="JSON pointer, from a customer's record, to the e-mail. Without it /email, in JSON:API"
+        " /attributes/email. A password stands beside it in a body, and in a reply whether there is one.",
+    )
+    name: Pointer | None = Field(
+        default=None, description="The same for the name; without it `name`, beside the e-mail."
+    )
+    created: Pointer = Field(
+        default="/meta/timestamps/created_at",
+        description="JSON pointer to when the API made a customer, if it says so: seconds, milliseconds or ISO 8601.",
+    )
+    members: Mapping[Pointer, str | int | bool] = Field(
+        default_factory=dict,
+        description="What every new record has besides what a client sends, by JSON pointers from the record, such as"
+        " {/type: customers}.",
+    )
     login_path: Path = Field(default="/v2/customers/tokens", description="Where customers log in.")
     verify: Literal["store", "upstream"] = Field(
         default="store", description="Who keeps the passwords: the gateway's store, or the upstream itself."
@@ -100,10 +149,21 @@ class Customers(Closed):
         default="[A-Za-z0-9_-]{1,64}",
         description="What a whole customer id looks like: a regular expression whose matching ends soon on every text.",
     )
-    dialect: Literal["epcc", "query", "jsonapi", "postgrest"] = Field(
-        default="epcc", description="How the upstream spells the filter that finds a customer by e-mail."
+    dialect: Literal["epcc", "query", "jsonapi", "postgrest"] | None = Field(
+        default=None,
+        description="How the upstream spells the filter that finds a customer by e-mail. Without it as `records.filter`"
+        " says.",
     )
-    filter_parameter: str = Field(default="filter", description="Name of that query parameter.")
+    filter_parameter: str | None = Field(
+        default=None, description="Name of that query parameter. Without it as `records.filter_parameter` says."
+    )
+    filter_field: str | None = Field(
+        default=None, description="The upstream's name of the e-mail in that filter. Without it that of `email`."
+    )
+    login: UpstreamLogin = Field(
+        default_factory=UpstreamLogin,
+        description="The API's own login, where `verify` is upstream.",
+    )
     read_back: Annotated[Duration, Field(ge=0.1, le=5)] = Field(
         default="5s",
         validate_default=True,
@@ -118,3 +178,34 @@ class Customers(Closed):
     )
     throttle: Throttle = Field(default_factory=Throttle, description="Limits of logins, registrations and changes.")
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
+
+
+def login_form(customers: Customers, how: CustomerForm) -> LoginForm:
+    """Return the login of an API that keeps the passwords itself."""
+    login = customers.login
+    return LoginForm(
+        path=login.path or customers.login_path,
+        body=login.body,
+        id_at=split(login.customer_id),
+        token_at=None if login.token is None else split(login.token),
+        # A claim, as `sub` is, may be a text where ids are numbers (RFC 7519 section 4.1.2).
+        ids=Ids.EITHER if login.token is not None else how.form.ids,
+        wrong=frozenset(login.wrong),
+    )
+
+
+def customer_form(records: Records, customers: Customers) -> CustomerForm:
+    """Return how the API describes customers; `records` is what the file says of all records."""
+    made = form(records, customers.records)
+    email = (*made.fields_at, "email") if customers.email is None else split(customers.email)
+    return CustomerForm(
+        path=customers.path,
+        form=made,
+        email_at=email,
+        name_at=(*email[:-1], "name") if customers.name is None else split(customers.name),
+        created_at=split(customers.created),
+        filter_field=customers.filter_field or email[-1],
+        dialect=customers.dialect or made.dialect,
+        filter_parameter=customers.filter_parameter or made.filter_parameter,
+        constants=tuple((split(place), value) for place, value in customers.members.items()),
+    )

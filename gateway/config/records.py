@@ -38,6 +38,11 @@ class Records(Closed):
         default=None, description="JSON pointer to the record in the body of a request; empty for the body itself."
     )
     id: Pointer | None = Field(default=None, description="JSON pointer, from a record, to its id.")
+    fields: Place | None = Field(
+        default=None,
+        description="JSON pointer, from a record, to the object with its fields; empty for the record itself. There are"
+        " a customer's e-mail and name.",
+    )
     ids: Ids | None = Field(
         default=None,
         description="What ids are in JSON: text, number or either. What is none of that kind belongs to nobody.",
@@ -50,8 +55,7 @@ class Records(Closed):
     )
     page_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         default=None,
-        description="How many records a page has where neither the request nor the answer says it. Without it the total"
-        " does not leave with the last of several pages.",
+        description="How many records a page has where neither the request nor the answer says it.",
     )
     links: Place | Nowhere | None = Field(
         default=None, description="JSON pointer to the object that holds links to pages of a list, or none."
@@ -93,6 +97,7 @@ _FORM_NAMES = {
     "record": "record_at",
     "body": "body_at",
     "id": "id_at",
+    "fields": "fields_at",
     "total": "total_at",
     "page": "page_at",
     "links": "links_at",
@@ -103,7 +108,7 @@ _FORM_NAMES = {
     "trailing_slash": "has_slash",
     "paged_by_range": "is_paged_by_range",
 }
-_PLACES = frozenset({"list", "record", "body", "id", "total", "page", "links", "errors"})
+_PLACES = frozenset({"list", "record", "body", "id", "fields", "total", "page", "links", "errors"})
 
 
 def form(*sections: Records | None) -> RecordForm:

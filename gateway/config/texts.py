@@ -87,6 +87,14 @@ def reason_text(text: str) -> str:
 
 
 Template = Annotated[str, AfterValidator(template)]
+
+
+def collection(path: str) -> str:
+    """Check the path of a collection, and take its slash at the end away: `records` say whether there is one."""
+    return template(path).removesuffix("/")
+
+
+Collection = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+/?$"), AfterValidator(collection)]
 Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(template)]
 Flag = Annotated[bool, Field(strict=True)]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -34,6 +34,9 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
         yield ("upstreams", DEFAULT_UPSTREAM), what, "that of `upstream` is default; choose another"
     for place, upstream in upstream_places(config):
         yield from ((place + where, what, hint) for where, what, hint in _upstream(upstream))
+        if config.tokens.header in upstream.forward_headers:
+            what = "this header carries customer tokens (tokens.header), which never go upstream"
+            yield (*place, "forward_headers"), what, f"take {config.tokens.header} from the list"
     first: dict[str, Route] = {}
     for index, route in enumerate(config.routes):
         here: Location = ("routes", index)

@@ -26,23 +26,20 @@ async def changed(files: Files) -> None:
     then = files.then()
     folders = await asyncio.to_thread(files.folders)
     async with aclosing(_stirrings(folders)) as stirrings:
-        async for _ in stirrings:
+        async for is_over in stirrings:
             found = await asyncio.to_thread(files.now)
             if found == then:
                 continue
             # Whoever writes in place may be half-way.
-            while found != (found := await _a_moment_later(files)):
-                pass
+            while not is_over:
+                await asyncio.sleep(_STEP)
+                before, found = found, await asyncio.to_thread(files.now)
+                is_over = found == before  # noqa: PLW2901 - the same question, asked again
             return
 
 
-async def _a_moment_later(files: Files) -> tuple[str, ...]:
-    await asyncio.sleep(_STEP)
-    return await asyncio.to_thread(files.now)
-
-
-async def _stirrings(folders: Iterable[Path]) -> AsyncGenerator[None]:
-    """Yield when something happens in any of the folders, and from time to time."""
+async def _stirrings(folders: Iterable[Path]) -> AsyncGenerator[bool]:
+    """Yield when something has happened in any of the folders and is over, and False from time to time."""
     try:
         watching = awatch(
             *folders,
@@ -54,11 +51,11 @@ async def _stirrings(folders: Iterable[Path]) -> AsyncGenerator[None]:
             rust_timeout=int(LOOK_EVERY * 1000),
         )
         async with aclosing(watching):
-            async for _ in watching:
-                yield
+            async for changes in watching:
+                yield bool(changes)
     except Exception:  # noqa: BLE001, S110 - whatever keeps the system from telling
         # A folder has gone, or there are too many watches already (inotify(7)): then there is only looking.
         pass
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        yield
+        yield False

@@ -189,10 +189,12 @@ def _shows_nothing(document: Any, route: Route, plan: Plan) -> bool:
     """Tell whether a write answered no record; what holds anything else is no such answer, but for a deletion."""
     if document is None:
         return True
-    form = route.form
-    if not form.record_at or not isinstance(document, dict):
+    form, is_deletion = route.form, plan.method == "DELETE"
+    if not isinstance(document, dict):
         return False
-    is_deletion = plan.method == "DELETE"
+    if not form.record_at:
+        # Where a record is the answer itself, what has no id is none, and says of a deletion only that it is done.
+        return not document or (is_deletion and resolve(document, form.id_at) is MISSING)
     data = resolve(document, form.record_at)
     shows_none = data is MISSING or data is None or (data == [] and route.names_a_record)
     return shows_none and (is_deletion or document.keys() <= beside(form))

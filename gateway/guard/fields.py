@@ -101,7 +101,7 @@ class Fields(Struct, frozen=True):
     def _total(self, text: str, start: int | None, count: int) -> int | None:
         if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
             return None
-        limit, offset = page_asked(self.plan.asked, self.route.form.page_size)
+        limit, offset = page_asked(self.plan.asked, self.route.form.page_size, int(text), count)
         pages = [link for line in values(self.answer.headers, "link") for link in self._links(line)]
         has_more = any(link.endswith(_MORE) for link in pages)
         return bounded(int(text), limit, offset if start is None else start, count, has_more=has_more)

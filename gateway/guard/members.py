@@ -79,7 +79,7 @@ def _count(document: Any, judged: Json, shown: Shown, asked: Query, *, has_more:
         total = None
     limit, offset = page.get("limit"), page.get("offset")
     if not limit or offset is None:
-        asked_limit, asked_offset = page_asked(asked, form.page_size)
+        asked_limit, asked_offset = page_asked(asked, form.page_size, total, len(shown.records))
         limit, offset = limit or asked_limit, asked_offset if offset is None else offset
     if total is not None:
         total = bounded(total, limit, offset, len(shown.records), has_more=has_more)
@@ -97,10 +97,13 @@ def _count(document: Any, judged: Json, shown: Shown, asked: Query, *, has_more:
         _merge(judged, form.total_at[:-1], {form.total_at[-1]: total})
 
 
-def page_asked(asked: Query, page_size: int | None = None) -> tuple[int | None, int | None]:
+def page_asked(
+    asked: Query, page_size: int | None = None, total: int | None = None, count: int = 0
+) -> tuple[int | None, int | None]:
     """Return how many records a page has and which is its first, as the client asked; None where nobody knows.
 
-    `page_size` is how many there are where a client does not say.
+    `page_size` is how many there are where a client does not say. Without it the size of a page behind the first is the
+    one that fits a `total`, of whose records the last `count` are on this page.
     """
     said = dict(asked)
     if not said:
@@ -110,9 +113,13 @@ def page_asked(asked: Query, page_size: int | None = None) -> tuple[int | None, 
         for names in (_SIZES, _OFFSETS, _NUMBERS)
     )
     limit = limit or page_size
-    if offset is None:
-        offset = 0 if not number or number == 1 else (number - 1) * limit if limit else None
-    return limit, offset
+    if offset is not None:
+        return limit, offset
+    before = (number or 1) - 1
+    if limit or not before:
+        return limit, before * (limit or 0)
+    size, rest = divmod((total or 0) - count, before)
+    return limit, before * size if not rest and size >= count else None
 
 
 def bounded(

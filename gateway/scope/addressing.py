@@ -18,6 +18,14 @@ def collection(segments: tuple[str, ...], form: RecordForm) -> str:
     return with_slash(encode_path(segments), form)
 
 
+def known(segments: tuple[str, ...], form: RecordForm) -> tuple[str, Query]:
+    """Return path and query of a record that the gateway itself asks for, named by the last segment."""
+    if not form.is_found_by_filter:
+        return collection(segments, form), ()
+    query = DIALECTS[form.dialect].equals(form.id_at[-1], segments[-1], form.filter_parameter)
+    return collection(segments[:-1], form), query
+
+
 def record(segments: tuple[str, ...], query: Query, form: RecordForm) -> tuple[str, Query] | Refusal:
     """Return path and query of the record that the last segment names.
 

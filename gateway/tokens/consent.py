@@ -4,11 +4,11 @@ A new password, or a new e-mail, by which the password could be made another, as
 """
 
 from gateway.stores.ports import CredentialStore
+from gateway.tokens.customer import Submitted, current_password_at
 from gateway.tokens.directory import Directory
 from gateway.tokens.email import canonical_record
 from gateway.tokens.passwords import PasswordHasher, check_length
-from gateway.vocab.messages import Json, Trace, Whose
-from gateway.vocab.policy import CURRENT_PASSWORD
+from gateway.vocab.messages import Trace, Whose
 from gateway.vocab.refusals import Code, Refusal
 
 
@@ -23,19 +23,19 @@ class Consent:
         self._hasher = hasher
         self._is_required = is_required
 
-    async def is_asked(self, fields: Json, whose: Whose, customer_id: str, trace: Trace) -> bool | Refusal:
+    async def is_asked(self, one: Submitted, whose: Whose, customer_id: str, trace: Trace) -> bool | Refusal:
         """Say whether a change needs the current password; a profile that is sent back as it was shown does not."""
         if not self._is_required or whose.customer_id is None:
             # Whoever is trusted may set any password.
             return False
-        if "password" in fields or "email" not in fields:
-            return "password" in fields
+        if one.password is not None or one.email is None:
+            return one.password is not None
         address = await self._directory.email_of(customer_id, trace)
-        return address if isinstance(address, Refusal) else canonical_record(address) != fields["email"]
+        return address if isinstance(address, Refusal) else canonical_record(address) != one.email
 
     async def refusal(self, current: object, customer_id: str) -> Refusal | None:
         """Refuse unless this is the customer's password. Raises StoreUnavailable."""
-        source = f"data.{CURRENT_PASSWORD}"
+        source = ".".join(current_password_at(self._directory.how))
         if current is None:
             return Refusal(Code.PASSWORD_REQUIRED, "not there", source=source)
         if not isinstance(current, str) or not check_length(current):

@@ -2,10 +2,11 @@
 
 from msgspec import structs
 
-from gateway.tokens.directory import is_somebody
+from gateway.tokens.customer import email_of, holds_somebody, id_of, record_in
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Checked
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import id_text
+from gateway.wire.records import alone
 
 ACCEPTED = Checked(
     202,
@@ -36,14 +37,14 @@ def is_not_there(refusal: Refusal) -> bool:
     return refusal.code is Code.RECORD_NOT_FOUND and not refusal.violation
 
 
-def only(checked: Checked, email: str, customer_id: str | None = None) -> Checked | Refusal:
+def only(checked: Checked, how: CustomerForm, email: str, customer_id: str | None = None) -> Checked | Refusal:
     """Return an answer with nothing in it but the customer it must be about, whom no guard of the route can know."""
-    record = checked.document.get("data") if isinstance(checked.document, dict) else None
+    record = record_in(checked.document, how.form)
     if (
-        not isinstance(record, dict)
-        or record.get("email") != email
-        or (customer_id is not None and id_text(record.get("id")) != customer_id)
+        record is None
+        or email_of(record, how) != email
+        or (customer_id is not None and id_of(record, how) != customer_id)
     ):
         why = "registration answered another customer"
-        return Refusal(Code.UPSTREAM_INVALID, why, violation=is_somebody(record))
-    return structs.replace(checked, document={"data": record})
+        return Refusal(Code.UPSTREAM_INVALID, why, violation=holds_somebody(checked.document, how))
+    return structs.replace(checked, document=alone(record, how.form))

@@ -8,19 +8,20 @@ import asyncio
 import re
 from dataclasses import dataclass
 
-from gateway.scope.filters.dialect import Dialect
+from gateway.scope import addressing
+from gateway.scope.filters import DIALECTS
+from gateway.tokens.customer import address_of, email_of, holds_somebody, id_of, record_in
 from gateway.tokens.email import canonical_record, readable, trimmed
 from gateway.upstream.backend import Backend
-from gateway.vocab.messages import Json, Trace
-from gateway.vocab.record_form import MOLTIN, RecordForm
+from gateway.vocab.customer_form import CustomerForm
+from gateway.vocab.messages import Json, Query, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.nothing import tells_nothing, with_list
-from gateway.wire.pointer import id_text
+from gateway.wire.records import shown
 
 NOBODYS_ID = "0"
 """No customer has this id, and it fits every pattern of ids: asking for it costs what asking for somebody's does."""
 
-_EMAIL = "email"
 # The lists decide whether anybody can be found; what only adds to them may not take longer.
 _KNOWN_SECONDS = 5.0
 
@@ -39,43 +40,17 @@ class Found:
     holders: frozenset[str]
     is_proven: bool
     confirmed: frozenset[str] = frozenset()
-
-    @property
-    def customer_id(self) -> str | None:
-        """The customer's id, which fits the configured pattern."""
-        return id_text(self.record.get("id")) if self.record else None
-
-
-def record_in(document: object) -> object:
-    """Return the one record of a document, with or without an envelope."""
-    return document.get("data", document) if isinstance(document, dict) else document
-
-
-def is_somebody(record: object) -> bool:
-    """Tell whether this is a record that says whose it is, or holds one, so that it may be a stranger's."""
-    if isinstance(record, list):
-        return any(map(is_somebody, record))
-    return isinstance(record, dict) and (record.get("id") is not None or record.get(_EMAIL) is not None)
+    customer_id: str | None = None
 
 
 class Directory:
-    """The customers of the upstream below `path`, each with an `id` that fits `pattern`, an `email` and a `name`."""
+    """The customers of the upstream, as `how` says; each has an id that fits `pattern`."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        path: str,
-        dialect: Dialect,
-        parameter: str,
-        pattern: re.Pattern[str],
-        form: RecordForm = MOLTIN,
-    ) -> None:
+    def __init__(self, backend: Backend, how: CustomerForm, pattern: re.Pattern[str]) -> None:
         self._backend = backend
-        self._path = path
-        self._dialect = dialect
-        self._parameter = parameter
+        self.how = how
+        self._dialect = DIALECTS[how.dialect]
         self._pattern = pattern
-        self._form = form
 
     async def find(self, email: str, typed: str, trace: Trace, known: str | None = None) -> Found | Refusal:
         """Find the customer whose e-mail is `email` (canonical); `known` is an id who may be it, or NOBODYS_ID.
@@ -93,7 +68,7 @@ class Directory:
             if isinstance(answer, Refusal):
                 return answer
             for record in answer:
-                if not isinstance(record, dict) or canonical_record(record.get(_EMAIL)) != email:
+                if not isinstance(record, dict) or canonical_record(email_of(record, self.how)) != email:
                     is_proven = False
                     continue
                 customer_id = self.read_id(record)
@@ -108,8 +83,11 @@ class Directory:
         holders = frozenset(records)
         if len(records) > 1:
             # Two customers whose addresses differ in spelling only: each is reached by its own, or not at all.
-            records = {key: record for key, record in records.items() if record[_EMAIL] == typed}
-        return Found(next(iter(records.values())) if len(records) == 1 else None, holders, is_proven, confirmed)
+            records = {key: record for key, record in records.items() if email_of(record, self.how) == typed}
+        if len(records) != 1:
+            return Found(None, holders, is_proven, confirmed)
+        ((meant, shown_by_it),) = records.items()
+        return Found(shown_by_it, holders, is_proven, confirmed, meant)
 
     async def confirm(self, customer_id: str, email: str, trace: Trace) -> Refusal | None:
         """Refuse unless the customer's own record, asked for by its id, has exactly this e-mail.
@@ -117,56 +95,59 @@ class Directory:
         What names an id beside an e-mail, as the answer to a creation does, may name somebody else's.
         REGISTRATION_PENDING while nobody is there by the id: the upstream may not show yet what it has made.
         """
-        answer = await self._backend.look_up(self.path_of(customer_id), (), trace)
+        answer = await self._backend.look_up(*self.address_of(customer_id), trace)
         if isinstance(answer, Refusal):
             return answer
         if answer.status == 404:  # noqa: PLR2004 - HTTP's own number
             return Refusal(Code.REGISTRATION_PENDING, "the customer is not there by the id yet", retry_after=1)
         if answer.status != 200:  # noqa: PLR2004
             return Refusal(Code.UPSTREAM_INVALID, f"look-up by id answered {answer.status}")
-        if tells_nothing(answer.status, answer.document, self._form):
+        if tells_nothing(answer.status, answer.document, self.how.form):
             return Refusal(Code.UPSTREAM_INVALID, "look-up by id answered no record")
-        record = record_in(answer.document)
-        if isinstance(record, dict) and id_text(record.get("id")) == customer_id and record.get(_EMAIL) == email:
+        record = record_in(answer.document, self.how.form)
+        if record is not None and id_of(record, self.how) == customer_id and email_of(record, self.how) == email:
             return None
         why = "the customer of this id is not who was said to be"
-        return Refusal(Code.UPSTREAM_INVALID, why, violation=is_somebody(record))
+        return Refusal(Code.UPSTREAM_INVALID, why, violation=holds_somebody(answer.document, self.how))
 
     async def email_of(self, customer_id: str, trace: Trace) -> str | Refusal | None:
         """Return the e-mail in the customer's own record, asked for by its id, as it stands there.
 
         None where nobody is there by the id, or somebody else, or nobody could write to the customer.
         """
-        answer = await self._backend.look_up(self.path_of(customer_id), (), trace)
+        answer = await self._backend.look_up(*self.address_of(customer_id), trace)
         if isinstance(answer, Refusal):
             return answer
-        record = record_in(answer.document)
-        if answer.status != 200 or not isinstance(record, dict) or id_text(record.get("id")) != customer_id:  # noqa: PLR2004
+        record = record_in(answer.document, self.how.form)
+        if answer.status != 200 or record is None or id_of(record, self.how) != customer_id:  # noqa: PLR2004
             return None
-        email = record.get(_EMAIL)
+        email = email_of(record, self.how)
         return email if isinstance(email, str) else None
 
-    def path_of(self, customer_id: str) -> str:
-        """Return where a customer's own record is."""
-        return f"{self._path}/{customer_id}"
+    def address_of(self, customer_id: str) -> tuple[str, Query]:
+        """Return path and query of a customer's own record."""
+        return address_of(customer_id, self.how)
 
-    def read_id(self, record: Json) -> str | Refusal:
+    def read_id(self, record: Json | None) -> str | Refusal:
         """Return a customer record's id; it ends up in paths, filters and tokens, so it must fit the pattern."""
-        customer_id = id_text(record.get("id"))
+        customer_id = id_of(record, self.how)
         if customer_id is not None and self._pattern.fullmatch(customer_id):
             return customer_id
         return Refusal(Code.UPSTREAM_INVALID, "a customer id does not fit the configured pattern")
 
     async def _ask(self, spelling: str, trace: Trace) -> list[object] | Refusal:
-        query = self._dialect.equals(_EMAIL, spelling, self._parameter)
-        answer = await self._backend.look_up(self._path, query, trace)
+        how = self.how
+        query = self._dialect.equals(how.filter_field, spelling, how.filter_parameter)
+        answer = await self._backend.look_up(addressing.with_slash(how.path, how.form), query, trace)
         if isinstance(answer, Refusal):
             return answer
-        document = with_list(answer.status, answer.document, self._form)
-        data = document.get("data") if isinstance(document, dict) else document
-        if not isinstance(data, list):
-            return Refusal(Code.UPSTREAM_INVALID, f"look-up by e-mail answered {answer.status} without a list")
-        return data
+        found = shown(with_list(answer.status, answer.document, how.form), how.form)
+        if isinstance(found, Refusal) or not found.is_list:
+            what = "" if not isinstance(found, Refusal) else f": {found.detail}"
+            return Refusal(
+                Code.UPSTREAM_INVALID, f"look-up by e-mail answered {answer.status} without a list{what}", unfit=True
+            )
+        return found.records
 
     async def _show(self, known: str | None, email: str, trace: Trace) -> Json | None:
         """Return the record of who is known, if it has this e-mail.
@@ -177,10 +158,10 @@ class Directory:
             return None
         try:
             async with asyncio.timeout(_KNOWN_SECONDS):
-                answer = await self._backend.look_up(self.path_of(known), (), trace)
+                answer = await self._backend.look_up(*self.address_of(known), trace)
         except TimeoutError:
             return None
-        record = None if isinstance(answer, Refusal) else record_in(answer.document)
-        if not isinstance(record, dict) or id_text(record.get("id")) != known:
+        record = None if isinstance(answer, Refusal) else record_in(answer.document, self.how.form)
+        if record is None or id_of(record, self.how) != known:
             return None
-        return record if canonical_record(record.get(_EMAIL)) == email else None
+        return record if canonical_record(email_of(record, self.how)) == email else None

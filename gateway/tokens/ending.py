@@ -9,6 +9,7 @@ from gateway.tokens.whole import Whole
 from gateway.vocab.events import Emit
 from gateway.vocab.messages import Checked, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
+from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Code, Refusal
 
 # A customer who is not there any more was deleted by a request that broke off before it came to the store.
@@ -51,10 +52,10 @@ class SessionEnder:
         return checked
 
     def showing(
-        self, document: Any, whose: Whose, *, is_written: bool
+        self, document: Any, whose: Whose, plan: Plan, form: RecordForm
     ) -> Callable[[], Awaitable[Refusal | None]] | None:
         """Show nothing: the upstream's own answer says who has a password."""
-        del document, whose, is_written
+        del document, whose, plan, form
         return None
 
 

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.stores.ports import Registration
+from gateway.tokens.customer import email_of, name_of
 from gateway.tokens.directory import Found
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Json
 from gateway.wire.pointer import MISSING, resolve
 
@@ -21,17 +23,17 @@ _MADE_WITHIN = 2 * UNDER_WAY
 _MILLISECONDS = 1e11
 
 
-def is_recoverable(intent: Registration | None, found: Found, now: float) -> bool:
+def is_recoverable(intent: Registration | None, found: Found, now: float, how: CustomerForm) -> bool:
     """Tell whether `intent` is what made the customer that was found."""
     return (
         intent is not None
         and found.record is not None
         # The customer of an intent was made with the canonical spelling; another spelling is somebody who was there.
-        and found.record.get("email") == intent.email
+        and email_of(found.record, how) == intent.email
         # Of the same name, unless the upstream itself has said that it made this one; it may spell names its own way.
-        and ((found.record.get("name") or "") == intent.name or found.customer_id == intent.customer_id)
+        and (name_of(found.record, how) == intent.name or found.customer_id == intent.customer_id)
         and -1 <= now - intent.started_at <= RECOVERABLE  # a clock may be set back a little
-        and made_within(found.record, intent.started_at)
+        and made_within(found.record, intent.started_at, how)
     )
 
 
@@ -40,12 +42,12 @@ def is_awaited(intent: Registration, now: float) -> bool:
     return intent.customer_id is not None and -1 <= now - intent.started_at < UNDER_WAY
 
 
-def made_within(record: Json, at: float) -> bool:
+def made_within(record: Json | None, at: float, how: CustomerForm) -> bool:
     """Tell whether the upstream made a customer around `at` (epoch seconds), as far as it says when.
 
     A record without the time passes; a time that cannot be read proves nothing and does not.
     """
-    value = resolve(record, ("meta", "timestamps", "created_at"))
+    value = resolve(record, how.created_at)
     if value is MISSING or value is None:
         return True
     moment = None if isinstance(value, bool) else _epoch(value)

@@ -11,22 +11,33 @@ from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.admission import Admission
 from gateway.tokens.consent import Consent
 from gateway.tokens.creation import ACCEPTED
-from gateway.tokens.directory import is_somebody, record_in
+from gateway.tokens.customer import (
+    Submitted,
+    address_of,
+    current_password_at,
+    customers_in,
+    email_of,
+    holds_somebody,
+    id_of,
+    password_source,
+    record_in,
+    said,
+    submitted,
+    without,
+)
 from gateway.tokens.email import canonical_record
 from gateway.tokens.passwords import PasswordHasher
-from gateway.tokens.registration import Registrar, customer_fields
+from gateway.tokens.registration import Registrar
 from gateway.tokens.silence import reading, shows_nobody, unconfirmed
 from gateway.tokens.throttle import Work
 from gateway.tokens.whole import Whole
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import Emit
-from gateway.vocab.messages import READS, Checked, Json, Plan, Trace, Whose
-from gateway.vocab.policy import CURRENT_PASSWORD, Passwords, Perform
+from gateway.vocab.messages import READS, Checked, Json, Plan, Query, Trace, Whose
+from gateway.vocab.policy import Passwords, Perform
+from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import id_text
-
-_CUSTOMER = "customer"
-# Fields that say which customer is meant and change nothing about it.
-_NO_CHANGE = frozenset({"type", "id"})
+from gateway.wire.pointer import MISSING, resolve
 
 
 class Keeper:
@@ -53,6 +64,7 @@ class Keeper:
         self._consent = consent
         self._catch_up = catch_up
         self._whole = Whole("keeping a password", emit)
+        self._how = registrar.how
 
     async def carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
@@ -94,46 +106,44 @@ class Keeper:
 
     def _too_many(self, plan: Plan, trace: Trace) -> Refusal | None:
         """Count a registration, before anybody is asked whether its e-mail is known: the answer is the same."""
-        fields = customer_fields(plan)
-        if isinstance(fields, Refusal) or "email" not in fields:
+        one = submitted(plan, self._how)
+        if isinstance(one, Refusal) or one.email is None:
             # It is refused without any work.
             return None
-        if "password" in fields and (crowded := self._hasher.crowded()) is not None:
+        if one.password is not None and (crowded := self._hasher.crowded()) is not None:
             # At once: a look-up for each of a flood would be the API's share in it.
             return crowded
-        keys = {"address": trace.counts_for, "email": fields["email"]}
+        keys = {"address": trace.counts_for, "email": one.email}
         return self._admission.refusal(Work.REGISTRATION, keys)
 
     async def _change(self, plan: Plan, whose: Whose, perform: Perform, trace: Trace) -> Checked | Refusal:
-        plan, current = _without_current(_without_unchanged(plan))
-        fields = customer_fields(plan)
-        if isinstance(fields, Refusal):
-            return fields
+        plan, current = _without_current(_without_unchanged(plan, self._how), self._how)
+        one = submitted(plan, self._how)
+        if isinstance(one, Refusal):
+            return one
         # Whoever sends the current password is held to it, also where it is not asked for.
-        asks = current is not None or await self._consent.is_asked(fields, whose, _customer_id(whose), trace)
+        asks = current is not None or await self._consent.is_asked(one, whose, _customer_id(whose), trace)
         if isinstance(asks, Refusal):
             return asks
-        has_password = "password" in fields
-        if asks or has_password:
+        if asks or one.password is not None:
             refusal = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
             if asks and refusal is None:
                 refusal = await self._consent.refusal(current, _customer_id(whose))
             if refusal is not None:
                 return refusal
-        if "email" not in fields:
-            checked = await self._change_fields(fields, plan, whose, perform)
-            if has_password:
+        if one.email is None:
+            checked = await self._change_fields(one, plan, whose, perform)
+            if one.password is not None:
                 await self._remember(checked, _customer_id(whose))
             return checked
-        async with self._registrar.alone(fields["email"]) as busy:
+        async with self._registrar.alone(one.email) as busy:
             if busy is not None:
                 # Whoever has it in hand gets it, or frees it: for this customer it is somebody else's now.
                 return Refusal(Code.EMAIL_TAKEN, busy.detail)
-            typed = (plan.document or {})["data"]["email"]
-            refusal = await self._check_email(fields["email"], typed, _customer_id(whose), trace)
+            refusal = await self._check_email(one.email, one.typed, _customer_id(whose), trace)
             if refusal is not None:
                 return refusal
-            checked = await self._change_fields(fields, plan, whose, perform)
+            checked = await self._change_fields(one, plan, whose, perform)
             await self._remember(checked, _customer_id(whose))
             return checked
 
@@ -153,45 +163,48 @@ class Keeper:
     async def _remember(self, checked: Checked | Refusal, customer_id: str) -> None:
         """Keep whose an e-mail is that a change has shown, for the time in which lists do not show it."""
         if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004 - HTTP's own number
-            email = canonical_record(_record(checked.document).get("email"))
-            if email is not None and _shows(checked.document, customer_id):
+            email = canonical_record(self._email(checked.document))
+            if email is not None and self._shows(checked.document, customer_id):
                 # The change is made, and this only helps: a store that is down now is no reason to say otherwise.
                 with suppress(StoreUnavailable):
                     await self._store.remember(email, customer_id)
 
-    async def _change_fields(self, fields: Json, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
-        password = fields.pop("password", None)
-        if password is None:
-            return await perform(replace(plan, document={"data": fields}))
-        hashed = await self._hasher.hash(password)
+    async def _change_fields(self, one: Submitted, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
+        if one.password is None:
+            return await perform(replace(plan, document=one.document))
+        hashed = await self._hasher.hash(one.password)
         if isinstance(hashed, Refusal):
             return hashed
         # A store that is down is noticed before the upstream changes anything.
         await self._store.ping()
         customer_id = _customer_id(whose)
-        is_change = not fields.keys() <= _NO_CHANGE
         checked: Checked | Refusal = Checked(200)
         # Who asks with a customer token has logged in with the e-mail that is kept: nobody else is known to be able to.
-        if not is_change or (whose.customer_id is None and "email" not in fields):
+        if not one.changes or (whose.customer_id is None and one.email is None):
             # Where nothing is written upstream, it is the reading that the condition is held to.
-            looked = reading(plan, plan.path)
-            checked = await perform(looked if is_change else replace(looked, conditions=plan.conditions))
+            looked = reading(plan, plan.path, self._query(whose))
+            checked = await perform(looked if one.changes else replace(looked, conditions=plan.conditions))
             if not isinstance(checked, Checked) or checked.status >= 300:  # noqa: PLR2004 - HTTP's own number
                 return checked
-            if _shows(checked.document, customer_id) and not _can_log_in(checked.document):
+            if self._shows(checked.document, customer_id) and canonical_record(self._email(checked.document)) is None:
                 why = "nobody could log in with the customer's e-mail address"
-                return Refusal(Code.BODY_FIELD_INVALID, why, source="data.password")
-        if is_change:
-            checked = await perform(replace(plan, document={"data": fields}))
-            if isinstance(checked, Checked) and checked.status < 300 and shows_nobody(checked):  # noqa: PLR2004
-                checked = unconfirmed(await perform(reading(plan, plan.path)))
+                return Refusal(Code.BODY_FIELD_INVALID, why, source=password_source(self._how))
+        if one.changes:
+            checked = await self._written(one, plan, whose, perform)
         if isinstance(checked, Checked) and checked.status < 300:  # noqa: PLR2004
-            if not _shows(checked.document, customer_id):
-                why, is_foreign = "the change answered another customer", is_somebody(record_in(checked.document))
+            if not self._shows(checked.document, customer_id):
+                why, is_foreign = "the change answered another customer", holds_somebody(checked.document, self._how)
                 return Refusal(Code.UPSTREAM_INVALID, why, violation=is_foreign)
             await self._store.set_password(customer_id, hashed)
             await self._catch_up()
         return checked
+
+    async def _written(self, one: Submitted, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
+        """Return the customer as the change left it, read once more where the API's answer shows nobody."""
+        checked = await perform(replace(plan, document=one.document))
+        if not isinstance(checked, Checked) or checked.status >= 300 or not shows_nobody(checked, self._how.form):  # noqa: PLR2004
+            return checked
+        return unconfirmed(await perform(reading(plan, plan.path, self._query(whose))))
 
     async def _forget(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
         await self._store.ping()
@@ -207,19 +220,30 @@ class Keeper:
             await self._catch_up()
         return checked
 
+    def _query(self, whose: Whose) -> Query:
+        """Return the query of the customer's own record; none where it has a path of its own."""
+        return address_of(_customer_id(whose), self._how)[1]
+
+    def _shows(self, document: Any, customer_id: str) -> bool:
+        return id_of(record_in(document, self._how.form), self._how) == customer_id
+
+    def _email(self, document: Any) -> Any:
+        return email_of(record_in(document, self._how.form), self._how)
+
     def showing(
-        self, document: Any, whose: Whose, *, is_written: bool
+        self, document: Any, whose: Whose, plan: Plan, form: RecordForm
     ) -> Callable[[], Awaitable[Refusal | None]] | None:
         """Return what sets `password` on every customer in `document`, with one query; None where there is none.
 
         A customer who asks for the own record has a password, or there would be no token: that much is known even
         while the store is down. Of others nothing is said then where they were written, and they are not read.
         """
-        customers = _customers(document)
+        customers = customers_in(document, plan.path, form, self._how)
+        is_written = plan.method not in READS
         return partial(self._show, customers, whose, is_written=is_written) if customers else None
 
     async def _show(self, customers: list[Json], whose: Whose, *, is_written: bool) -> Refusal | None:
-        ids = {customer_id for record in customers if (customer_id := id_text(record.get("id"))) is not None}
+        ids = {customer_id for record in customers if (customer_id := id_of(record, self._how)) is not None}
         try:
             known = await self._store.with_password(ids)
         except StoreUnavailable as error:
@@ -227,12 +251,12 @@ class Keeper:
                 known = frozenset(ids)
             elif is_written:
                 for record in customers:
-                    record.pop("password", None)
+                    said(record, self._how, has_password=None)
                 return None
             else:
                 return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
         for record in customers:
-            record["password"] = id_text(record.get("id")) in known
+            said(record, self._how, has_password=id_of(record, self._how) in known)
         return None
 
 
@@ -240,50 +264,17 @@ def _customer_id(whose: Whose) -> str:
     return list(whose.parameters.values())[-1]
 
 
-def _without_unchanged(plan: Plan) -> Plan:
+def _without_unchanged(plan: Plan, how: CustomerForm) -> Plan:
     """Return a change without a password that is none: the boolean that was shown, or a field left empty."""
-    data = (plan.document or {}).get("data")
-    if not isinstance(data, dict) or "password" not in data:
+    place = (*how.form.body_at, *how.password_at)
+    password = resolve(plan.document, place)
+    if password is MISSING or (password is not None and password != "" and not isinstance(password, bool)):
         return plan
-    password = data["password"]
-    if password is not None and password != "" and not isinstance(password, bool):
-        return plan
-    fields = {name: value for name, value in data.items() if name != "password"}
-    return replace(plan, document={**(plan.document or {}), "data": fields})
+    return replace(plan, document=without(plan.document, place))
 
 
-def _without_current(plan: Plan) -> tuple[Plan, object]:
+def _without_current(plan: Plan, how: CustomerForm) -> tuple[Plan, object]:
     """Return a change without the customer's current password, and that."""
-    data = (plan.document or {}).get("data")
-    if not isinstance(data, dict) or CURRENT_PASSWORD not in data:
-        return plan, None
-    fields = {name: value for name, value in data.items() if name != CURRENT_PASSWORD}
-    return replace(plan, document={**(plan.document or {}), "data": fields}), data[CURRENT_PASSWORD]
-
-
-def _record(document: Any) -> Json:
-    record = document.get("data") if isinstance(document, dict) else None
-    return record if isinstance(record, dict) else {}
-
-
-def _shows(document: Any, customer_id: str) -> bool:
-    return id_text(_record(document).get("id")) == customer_id
-
-
-def _can_log_in(document: Any) -> bool:
-    return canonical_record(_record(document).get("email")) is not None
-
-
-def _customers(document: Any) -> list[Json]:
-    """Return the customers among the records and included records of a document."""
-    if not isinstance(document, dict):
-        return []
-    groups = [document.get("data")]
-    if included := document.get("included"):
-        groups += included.values() if isinstance(included, dict) else [included]
-    return [
-        record
-        for group in groups
-        for record in (group if isinstance(group, list) else [group])
-        if isinstance(record, dict) and record.get("type") == _CUSTOMER
-    ]
+    place = current_password_at(how)
+    current = resolve(plan.document, place)
+    return (plan, None) if current is MISSING else (replace(plan, document=without(plan.document, place)), current)

@@ -14,25 +14,26 @@ from typing import Protocol
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
 from gateway.stores.ports import Account, CredentialStore, Registration, SessionStore, StoreUnavailable
+from gateway.tokens.customer import address_of
 from gateway.tokens.directory import NOBODYS_ID, Directory, Found
 from gateway.tokens.email import canonical, trimmed
 from gateway.tokens.intents import is_awaited, is_recoverable
+from gateway.tokens.login_form import LoginForm
 from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.tokens.sessions import Sessions
 from gateway.tokens.throttle import Throttle
 from gateway.upstream.backend import Backend
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
 from gateway.vocab.messages import Answer, CallerKind, Headers, Session, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode, read_answer
 from gateway.wire.client_address import forwarding_lines
-from gateway.wire.pointer import id_text
 
 # No customer has it, so that asking for it costs what asking for a real one costs.
 _NOBODY = ""
 _MAX_ANSWER = 64 * 1024
 _OPENED = frozenset({200, 201})
-_REFUSED = frozenset({400, 401, 403, 404, 422})
 
 
 class Verifier(Protocol):
@@ -108,7 +109,7 @@ class StoreVerifier:
         if intent is None or stored is not None:
             return False
         if found.holders:
-            return is_recoverable(intent, found, self._now())
+            return is_recoverable(intent, found, self._now(), self._directory.how)
         return is_awaited(intent, self._now())
 
     async def _settle(self, intent: Registration, found: Found, trace: Trace) -> Refusal | None:
@@ -131,24 +132,25 @@ class StoreVerifier:
 
 
 class UpstreamVerifier:
-    """Passes the login on to an upstream that keeps the passwords itself, at `path`; `customers` is its collection.
+    """Passes the login on to an upstream that keeps the passwords itself, in the `form` of its own login.
 
-    The store says who was logged out and who is blocked. `public` says under which URL clients ask.
+    The store says who was logged out and who is blocked. `how` is its collection of customers; `public` says under
+    which URL clients ask.
     """
 
     def __init__(
         self,
         backend: Backend,
         store: SessionStore,
-        path: str,
-        customers: str,
+        form: LoginForm,
+        how: CustomerForm,
         is_customer_id: Callable[[str], object],
         public: Headers = (),
     ) -> None:
         self._backend = backend
         self._store = store
-        self._path = path
-        self._customers = customers
+        self._form = form
+        self._how = how
         self._is_customer_id = is_customer_id
         self._public = public
 
@@ -173,15 +175,14 @@ class UpstreamVerifier:
         answer = await self._ask(trimmed(typed), password, address, trace)
         if isinstance(answer, Refusal):
             return answer
-        if answer.status in _REFUSED:
+        if answer.status in self._form.wrong:
             return Refusal(Code.LOGIN_FAILED, f"upstream answered {answer.status}")
         if answer.status not in _OPENED:
             return unable(answer.status, answer.headers) or Refusal(
                 Code.UPSTREAM_FAILED, f"upstream login answered {answer.status}"
             )
         document = read_answer(answer, _MAX_ANSWER)
-        data = document.get("data") if isinstance(document, dict) else None
-        customer_id = id_text(data.get("customer_id")) if isinstance(data, dict) else None
+        customer_id = None if isinstance(document, Refusal) else self._form.customer_id(document)
         if customer_id is None or not self._is_customer_id(customer_id):
             return Refusal(Code.UPSTREAM_INVALID, "upstream login answered no customer id")
         return customer_id
@@ -192,7 +193,7 @@ class UpstreamVerifier:
         A look-up tells them apart: it renews a bearer that is not accepted, and then the login is sent once more. A
         wrong password never costs a bearer that is good, or guessing would stop everybody's traffic.
         """
-        body = encode({"data": {"type": "token", "email": typed, "password": password}})
+        body = encode(self._form.filled(typed, password))
         headers = (
             ("content-type", "application/json"),
             ("accept", "application/json"),
@@ -200,11 +201,11 @@ class UpstreamVerifier:
             # The upstream may count attempts by address, too, and ours would be everybody's.
             *forwarding_lines(address, self._public),
         )
-        call = Call("POST", self._path, headers, body)
+        call = Call("POST", self._form.path, headers, body)
         answer = await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
         if isinstance(answer, Refusal) or answer.status != 401:  # noqa: PLR2004
             return answer
-        probe = await self._backend.look_up(f"{self._customers}/{NOBODYS_ID}", (), trace)
+        probe = await self._backend.look_up(*address_of(NOBODYS_ID, self._how), trace)
         if isinstance(probe, Refusal) and probe.code is Code.CREDENTIAL_UNAVAILABLE:
             return probe
         return await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)

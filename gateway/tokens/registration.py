@@ -33,36 +33,19 @@ from msgspec import structs
 from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
 from gateway.tokens.claims import Claims
 from gateway.tokens.creation import ACCEPTED, is_not_there, only, proves_no_creation
+from gateway.tokens.customer import email_source, made, record_in, submitted
 from gateway.tokens.directory import Directory, Found
-from gateway.tokens.email import canonical
 from gateway.tokens.intents import RECOVERABLE, UNDER_WAY, is_recoverable, made_within
-from gateway.tokens.passwords import PasswordHasher, check_length
+from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.silence import reading, shows_nobody
 from gateway.tokens.throttle import Throttle
-from gateway.vocab.messages import Checked, Json, Plan, Trace
+from gateway.vocab.messages import Checked, Plan, Trace
 from gateway.vocab.policy import Perform
 from gateway.vocab.refusals import Code, Refusal
 
 # Where a guess comes from does not matter here: the account's own bucket is what it empties.
 _ANY_ADDRESS = "-"
-
-
-def customer_fields(plan: Plan) -> Json | Refusal:
-    """Return the fields of the customer in a plan's body, with a canonical e-mail if there is one."""
-    fields = (plan.document or {}).get("data")
-    if not isinstance(fields, dict):
-        return Refusal(Code.BODY_FIELD_INVALID, "not an object", source="data")
-    if "password" in fields and not check_length(fields["password"]):
-        return Refusal(Code.BODY_FIELD_INVALID, "not 1 to 1024 bytes of text", source="data.password")
-    if not isinstance(fields.get("name", ""), str):
-        return Refusal(Code.BODY_FIELD_INVALID, "not text", source="data.name")
-    if "email" not in fields:
-        return fields
-    email = canonical(fields["email"])
-    if email is None:
-        return Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source="data.email")
-    return fields | {"email": email}
 
 
 class Registrar:
@@ -78,6 +61,7 @@ class Registrar:
         patience: Patience,
     ) -> None:
         self._directory = directory
+        self.how = self._how = directory.how
         self._store = store
         self._hasher = hasher
         self._throttle = throttle
@@ -104,34 +88,31 @@ class Registrar:
         return await self._directory.find(email, typed, trace, await self._store.known(email))
 
     async def register(self, plan: Plan, perform: Perform, trace: Trace) -> Checked | Refusal:
-        """Carry `POST /v2/customers`: 409 for an e-mail that is taken, 422 for a field that is not valid."""
-        fields = customer_fields(plan)
-        if isinstance(fields, Refusal):
-            return fields
-        if "email" not in fields:
-            return Refusal(Code.BODY_FIELD_INVALID, "missing", source="data.email")
-        if "name" in fields:
-            # As a customer would read it: an intent and its customer are compared by it.
-            fields["name"] = fields["name"].strip()
-        name = fields.get("name", "")
-        typed = (plan.document or {})["data"]["email"]
-        async with self.alone(fields["email"]) as busy:
+        """Carry the creation of a customer: 409 for an e-mail that is taken, 422 for a field that is not valid."""
+        one = submitted(plan, self._how)
+        if isinstance(one, Refusal):
+            return one
+        if one.email is None:
+            return Refusal(Code.BODY_FIELD_INVALID, "missing", source=email_source(self._how))
+        # Its name as a customer would read it: an intent and its customer are compared by it.
+        one = made(one, self._how)
+        email, password = one.email or "", one.password
+        async with self.alone(email) as busy:
             if busy is not None:
                 return busy
-            found = await self.find(fields["email"], typed, trace)
+            found = await self.find(email, one.typed, trace)
             if isinstance(found, Refusal):
                 return found
-            password = fields.pop("password", None)
-            plan = structs.replace(plan, document={"data": fields})
+            plan = structs.replace(plan, document=one.document)
             if found.record is not None:
-                return await self._repeat(plan, found, password, perform)
+                return await self._repeat(plan, found, email, password, perform)
             if found.holders:
                 return Refusal(Code.EMAIL_TAKEN)
             if not found.is_proven:
                 return Refusal(Code.UPSTREAM_INVALID, "the upstream ignored the filter by e-mail")
             if password is None:
-                return await self._without_password(plan, fields["email"], perform)
-            return await self._with_password(plan, fields["email"], name, password, perform, trace)
+                return await self._without_password(plan, email, perform)
+            return await self._with_password(plan, email, one.name, password, perform, trace)
 
     async def _with_password(
         self, plan: Plan, email: str, name: str, password: str, perform: Perform, trace: Trace
@@ -195,16 +176,17 @@ class Registrar:
             if is_first:
                 await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN) if checked.status == 409 else checked  # noqa: PLR2004
-        if shows_nobody(checked):
+        if shows_nobody(checked, self._how.form):
             return await self._look(plan, intent, perform, trace)
-        shown = only(checked, intent.email)
+        shown = only(checked, self._how, intent.email)
         if isinstance(shown, Refusal):
             return shown
         # An upstream that answers "here it is" instead of "created" may mean a customer who was there before.
-        if checked.status != 201 and not made_within(shown.document["data"], self._now()):  # noqa: PLR2004
+        record = record_in(shown.document, self._how.form)
+        if checked.status != 201 and not made_within(record, self._now(), self._how):  # noqa: PLR2004
             await self._store.abandon(intent.id)
             return Refusal(Code.EMAIL_TAKEN, "creation answered a customer who may have been there before")
-        customer_id = self._directory.read_id(shown.document["data"])
+        customer_id = self._directory.read_id(record)
         if isinstance(customer_id, Refusal):
             return customer_id
         await self._store.made(intent.id, customer_id)
@@ -220,7 +202,7 @@ class Registrar:
             found = await self._directory.find(intent.email, intent.email, trace)
             if isinstance(found, Refusal):
                 return found
-            customer_id = found.customer_id if is_recoverable(intent, found, self._now()) else None
+            customer_id = found.customer_id if is_recoverable(intent, found, self._now(), self._how) else None
             return customer_id or Refusal(Code.REGISTRATION_PENDING, "nobody has the e-mail yet", retry_after=1)
 
         customer_id = await self._patience.until(look, lambda _: True)
@@ -257,22 +239,26 @@ class Registrar:
             return checked
         if checked.status == 409:  # noqa: PLR2004
             return Refusal(Code.EMAIL_TAKEN)
-        if shows_nobody(checked):
+        if shows_nobody(checked, self._how.form):
             return ACCEPTED
-        shown = only(checked, email)
-        customer_id = shown if isinstance(shown, Refusal) else self._directory.read_id(shown.document["data"])
+        shown = only(checked, self._how, email)
+        customer_id = (
+            shown if isinstance(shown, Refusal) else self._directory.read_id(record_in(shown.document, self._how.form))
+        )
         if not isinstance(customer_id, Refusal):
             # Lists may show the customer later: whoever registers the e-mail meanwhile is told that it is taken.
             with suppress(StoreUnavailable):
                 await self._store.remember(email, customer_id)
         return shown
 
-    async def _repeat(self, plan: Plan, found: Found, password: str | None, perform: Perform) -> Checked | Refusal:
+    async def _repeat(
+        self, plan: Plan, found: Found, email: str, password: str | None, perform: Perform
+    ) -> Checked | Refusal:
         """Answer a registration for an e-mail that exists: finished here if it is the repeat of one that broke off."""
         taken = Refusal(Code.EMAIL_TAKEN)
         customer_id = str(found.customer_id)
-        intent = await self._store.pending((plan.document or {})["data"]["email"])
-        if intent is None or password is None or not is_recoverable(intent, found, self._now()):
+        intent = await self._store.pending(email)
+        if intent is None or password is None or not is_recoverable(intent, found, self._now(), self._how):
             return taken
         if await self._store.password_hash(customer_id) is not None:
             return taken
@@ -283,13 +269,13 @@ class Registrar:
 
     async def _finish(self, plan: Plan, intent: Registration, customer_id: str, perform: Perform) -> Checked | Refusal:
         """Settle a registration that broke off: what the client will see is the proof as well of whose the id is."""
-        plan = reading(plan, self._directory.path_of(customer_id))
+        plan = reading(plan, *self._directory.address_of(customer_id))
 
         async def show() -> Checked | Refusal:
             shown = await perform(plan)
             if isinstance(shown, Refusal) or shown.status != 200:  # noqa: PLR2004
                 return shown
-            return only(structs.replace(shown, status=201), intent.email, customer_id)
+            return only(structs.replace(shown, status=201), self._how, intent.email, customer_id)
 
         shown = await self._patience.until(show, is_not_there)
         if isinstance(shown, Refusal) and not shown.violation:

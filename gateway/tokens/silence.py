@@ -5,24 +5,31 @@ Nothing in the store changes on a word that names nobody.
 
 from msgspec import structs
 
-from gateway.vocab.messages import Checked, Plan
+from gateway.vocab.messages import Checked, Plan, Query
+from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.nothing import is_nothing
+from gateway.wire.pointer import MISSING, resolve
 
 # They speak of the look alone, and would be taken for the write's.
 _OF_THE_LOOK = frozenset({Code.THROTTLED, Code.UPSTREAM_UNAVAILABLE, Code.RECORD_NOT_FOUND})
 
 
-def shows_nobody(checked: Checked) -> bool:
+def shows_nobody(checked: Checked, form: RecordForm) -> bool:
     """Tell whether a success has no record in it."""
     document = checked.document
-    return document is None or (isinstance(document, dict) and is_nothing(document.get("data")))
+    place = form.list_at if form.is_only_of_list else form.record_at
+    # A write without an answer is shown as an empty object where a record is the answer itself.
+    if document is None or document == {}:
+        return True
+    value = resolve(document, place)
+    return is_nothing(value) or (value is MISSING and isinstance(document, dict))
 
 
-def reading(plan: Plan, path: str) -> Plan:
+def reading(plan: Plan, path: str, query: Query = ()) -> Plan:
     """Return the plan that reads the record at `path`, whole, with what else a write said."""
     headers = tuple(line for line in plan.headers if line[0] != "content-type")
-    return structs.replace(plan, method="GET", path=path, document=None, headers=headers, conditions=())
+    return structs.replace(plan, method="GET", path=path, query=query, document=None, headers=headers, conditions=())
 
 
 def unconfirmed(looked: Checked | Refusal) -> Checked | Refusal:

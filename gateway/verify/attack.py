@@ -126,7 +126,8 @@ class Attack:
             shot.says,
         )
         key = unquote(message.target) if trial.is_key else ""
-        evidence = self._judge.judge(sent, reply, key=key, said=frozenset(self._said))
+        answered = self._answered(trial.cell, message).route
+        evidence = self._judge.judge(sent, reply, key=key, said=frozenset(self._said), route=answered)
         if shot.twin is not None:
             twin = await gate.client.send(replace(message, target=shot.twin))
             evidence += _differences(message, reply, shot.twin, twin)
@@ -136,7 +137,8 @@ class Attack:
             told = spoken(message.target, (message.body or b"").decode("utf-8", "replace"), shot.says).lower()
             self._said |= {one.text for one in self._judge.secrets if one.kind is Kind.ID and one.text in told}
         if trial.route is not None and trial.route.registers and reply.is_success and trial.cell.method == "POST":
-            self.outcome.made_customers |= {record_id(record) for record in records(parse(reply.body))} - {""}
+            form = trial.route.form
+            self.outcome.made_customers |= {record_id(one, form) for one in records(parse(reply.body), form)} - {""}
 
     async def _primed(self, message: Message, priming: Priming | None) -> Reply:
         """Send a request, with the same of B before it or beside it."""

@@ -5,8 +5,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from gateway.vocab.record_form import MOLTIN, RecordForm
+from gateway.vocab.refusals import Refusal
+from gateway.wire.pointer import id_text, resolve
+from gateway.wire.records import shown
+
 # Times change by themselves, and two records of one moment share them.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
+# APIs that count their records have numbers shorter than this.
+_COUNTED = 8
 
 
 def parse(body: bytes) -> Any:
@@ -17,11 +24,14 @@ def parse(body: bytes) -> Any:
         return None
 
 
-def records(document: Any) -> list[dict[str, Any]]:
-    """Return the records of an answer: under `data`, or bare; one or many."""
+def records(document: Any, form: RecordForm | None = None) -> list[dict[str, Any]]:
+    """Return the records of an answer, one or many: where the form of its API says, else under `data`, or bare."""
+    if form is not None:
+        found = shown(document, form)
+        return [] if isinstance(found, Refusal) else [one for one in found.records if isinstance(one, dict)]
     data = document["data"] if isinstance(document, dict) and "data" in document else document
-    found = data if isinstance(data, list) else [data]
-    return [record for record in found if isinstance(record, dict) and "errors" not in record]
+    listed = data if isinstance(data, list) else [data]
+    return [record for record in listed if isinstance(record, dict) and "errors" not in record]
 
 
 def included(document: Any) -> list[dict[str, Any]]:
@@ -31,15 +41,14 @@ def included(document: Any) -> list[dict[str, Any]]:
     return [record for group in groups if isinstance(group, list) for record in group if isinstance(record, dict)]
 
 
-def is_bare(document: Any) -> bool:
-    """Tell whether an answer holds its records without `data` around them."""
-    return not (isinstance(document, dict) and "data" in document)
-
-
-def record_id(record: dict[str, Any]) -> str:
+def record_id(record: dict[str, Any], form: RecordForm = MOLTIN) -> str:
     """Return the id of a record, empty where it has none."""
-    found = record.get("id")
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    return id_text(resolve(record, form.id_at)) or ""
+
+
+def is_counted(ident: str) -> bool:
+    """Tell whether an id is a small number: others have it too, in other collections, and it stands in many a text."""
+    return ident.isdecimal() and len(ident) < _COUNTED
 
 
 def texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:

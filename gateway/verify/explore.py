@@ -6,18 +6,20 @@ from typing import Any
 
 from gateway.scope.filters import DIALECTS
 from gateway.verify import recipes
-from gateway.verify.documents import holds, is_moment, parse, record_id, records, texts
+from gateway.verify.documents import holds, is_counted, is_moment, parse, record_id, records, texts
 from gateway.verify.facts import RouteFacts, fill
 from gateway.verify.gate import Gate
 from gateway.verify.model import Kind, Person
 from gateway.verify.snapshot import Snapshot, taken
 from gateway.vocab.messages import CallerKind
-from gateway.wire.pointer import resolve, split
+from gateway.vocab.record_form import MOLTIN
+from gateway.wire.pointer import owner_at, resolve, split
 from gateway.wire.target import encode_path, encode_query
 
 # So many ids of one collection are followed; more would repeat the same proof.
 IDS = 3
 _ROUNDS = 4
+_GUESSES = 12
 
 
 @dataclass(slots=True)
@@ -34,7 +36,8 @@ class View:
 
     def shown(self, path: str) -> set[str]:
         """Return the ids that were shown at a path."""
-        return {record_id(record) for record in self.records.get(path, ())}
+        form = self.paths[path].form if path in self.paths else MOLTIN
+        return {record_id(record, form) for record in self.records.get(path, ())}
 
 
 class Explorer:
@@ -77,9 +80,35 @@ class Explorer:
             for name, pointer in request.saves.items():
                 variables[name] = str(resolve(answer, split(pointer)))
             place = recipes.expand(request.under or path.partition("?")[0], variables)
-            for record in records(answer):
-                self._learn(person, place, record_id(record), first=True)
-                self.made |= {record_id(record)} - {""}
+            self._made(person, place, route, answer)
+        await self._guess(person, variables)
+
+    async def _guess(self, person: Person, variables: dict[str, str]) -> None:
+        """Make a record where a customer may and none is known: its fields are those that a body may have."""
+        for route in self._gate.routes:
+            if "POST" not in route.methods or not route.stamps or CallerKind.CUSTOMER not in route.access:
+                continue
+            for path in self.paths(route, person):
+                if person.records.get(path):
+                    continue
+                await self._guess_one(person, route, path, variables["canary"])
+
+    async def _guess_one(self, person: Person, route: RouteFacts, path: str, mark: str) -> None:
+        """Send what a body may be, and what the API then says is missing or of another kind, a few times."""
+        guess = recipes.Guess(route, mark)
+        for _ in range(_GUESSES):
+            reply = await self._gate.ask(CallerKind.CUSTOMER, person, "POST", path, guess.document())
+            answer = parse(reply.body)
+            if reply.is_success:
+                self._made(person, path, route, answer)
+                return
+            if not guess.learn(answer):
+                return
+
+    def _made(self, person: Person, place: str, route: RouteFacts, answer: Any) -> None:
+        for record in records(answer, route.form):
+            self._learn(person, place, record_id(record, route.form), first=True)
+            self.made |= {record_id(record, route.form)} - {""}
 
     async def public(self) -> View:
         """Read as the storefront alone."""
@@ -94,9 +123,9 @@ class Explorer:
         seen = list(others)
 
         def is_own(route: RouteFacts, path: str, record: dict[str, Any]) -> bool:
-            if self.names(person, record):
+            if self.names(person, record, route):
                 return True
-            ident = record_id(record)
+            ident = record_id(record, route.form)
             if any(ident in other.shown(path) for other in seen):
                 return False
             # Below a record of the customer's own, or on a path where nobody else saw it.
@@ -110,13 +139,21 @@ class Explorer:
         if self._gate.trusted:
             apart = View()
             await self._walk(
-                apart, person, CallerKind.TRUSTED, CallerKind.TRUSTED, lambda _, __, one: self.names(person, one)
+                apart,
+                person,
+                CallerKind.TRUSTED,
+                CallerKind.TRUSTED,
+                lambda route, _, one: self.names(person, one, route),
             )
             view.own += apart.own
 
-    def names(self, person: Person, record: Any) -> bool:
-        """Tell whether a record says whose it is."""
-        return any(holds(record, text) for text in (person.id, person.canary) if len(text) > 1) and bool(person.id)
+    def names(self, person: Person, record: Any, route: RouteFacts) -> bool:
+        """Tell whether a record says whose it is: anywhere, or by a small number where the route has owners."""
+        if not person.id:
+            return False
+        if any(holds(record, text) for text in (person.id, person.canary) if len(text) > 1 and not is_counted(text)):
+            return True
+        return any(owner_at(record, place) == person.id for place in route.owners)
 
     async def _walk(self, view: View, person: Person, kind: CallerKind, access: CallerKind, is_own: Any) -> None:
         for _ in range(_ROUNDS):
@@ -141,13 +178,13 @@ class Explorer:
         reply = await self._gate.ask(kind, person if kind is CallerKind.CUSTOMER else None, "GET", path + query)
         if reply.status != 200:  # noqa: PLR2004 - HTTP's own number
             return 0
-        found = records(parse(reply.body))
+        found = records(parse(reply.body), route.form)
         view.records[path] = found
         for record in found:
             if is_own(route, path, record):
                 view.own.append((route, record))
                 if kind is not CallerKind.PUBLIC:
-                    self._learn(person, path, record_id(record))
+                    self._learn(person, path, record_id(record, route.form))
         return 1
 
     def paths(self, route: RouteFacts, person: Person, view: View | None = None) -> list[str]:
@@ -155,7 +192,8 @@ class Explorer:
 
         def values(prefix: str, parameter: str) -> list[str]:
             if view is not None:
-                return list(dict.fromkeys(one for one in map(record_id, view.records.get(prefix, ())) if one))[:1]
+                shown = (record_id(one, route.form) for one in view.records.get(prefix, ()))
+                return list(dict.fromkeys(one for one in shown if one))[:1]
             if parameter in route.own_parameters or prefix == self._gate.config.customers.path:
                 return [person.id]
             return person.records.get(prefix, [])[:IDS]
@@ -172,7 +210,7 @@ class Explorer:
         """Write down what a customer has now; also the paths that answered at all. What everybody sees is left out."""
         found: dict[tuple[str, str], str] = {}
         read = set()
-        baseline = {record_id(record) for _, record in view.own}
+        baseline = {(route.name, record_id(record, route.form)) for route, record in view.own}
         for path in view.records:
             if path in public.records:
                 continue
@@ -180,13 +218,17 @@ class Explorer:
             if 0 < reply.status < 500 and reply.status != 429:  # noqa: PLR2004 - HTTP's own numbers
                 read.add(path)
             if reply.status == 200:  # noqa: PLR2004
-                is_whole = path != view.paths[path].path
+                route = view.paths[path]
+                is_whole = path != route.path
                 found |= taken(
                     path,
-                    records(parse(reply.body)),
-                    lambda record, whole=is_whole: (  # type: ignore[misc]
-                        whole or self.names(person, record) or record_id(record) in baseline
+                    records(parse(reply.body), route.form),
+                    lambda record, whole=is_whole, route=route: (  # type: ignore[misc]
+                        whole
+                        or self.names(person, record, route)
+                        or (route.name, record_id(record, route.form)) in baseline
                     ),
+                    route.form,
                 )
         return found, read
 
@@ -202,8 +244,8 @@ def hard_facts(person: Person, view: View, explorer: Explorer) -> list[tuple[str
     if person.key:
         found.append((person.key, f"the key of {who} cart", Kind.ID))
     for route, record in view.own:
-        ident = record_id(record)
-        if ident and (ident in explorer.made or explorer.names(person, record)):
+        ident = record_id(record, route.form)
+        if ident and (ident in explorer.made or explorer.names(person, record, route)):
             found.append((ident, f"the id of {who} record on {route.name}", Kind.ID))
     return [fact for fact in found if fact[0]]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gateway.config.model import Config
 from gateway.config.routes import route as compile_route
 from gateway.routing import Part, parse_template, shape
+from gateway.scope.rules.body_fields import BodyFields
 from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.path_owner import PathOwner
@@ -32,8 +33,8 @@ class FilterFacts:
 class RouteFacts:
     """One route, as an attacker with the routing file in hand sees it.
 
-    `owners` are the places of an owner's id in a record. `is_key` says that who knows the path may use it: B's is
-    never handed to A, but may not be found either.
+    `fields` are those that a customer's body may have. `owners` are the places of an owner's id in a record. `is_key`
+    says that who knows the path may use it: B's is never handed to A, but may not be found either.
     """
 
     name: str
@@ -46,6 +47,7 @@ class RouteFacts:
     filter: FilterFacts | None
     owners: tuple[Pointer, ...]
     stamps: tuple[BodyStamp, ...]
+    fields: tuple[str, ...]
     own_parameters: frozenset[str]
     is_key: bool
     registers: bool
@@ -67,6 +69,7 @@ def read(config: Config, keys: Collection[str] = ()) -> tuple[RouteFacts, ...]:
 
 def _facts(route: Route, keys: Iterable[str], *, registers: bool) -> RouteFacts:
     form = route.form
+    own = route.access.get(CallerKind.CUSTOMER, Access())
     rules = [rule for access in route.access.values() for rule in (*access.scope, *access.guards)]
     # Whatever names a place by `pointer` and asks for no body names an owner: guards, and the parents of requests.
     owners = {
@@ -98,6 +101,7 @@ def _facts(route: Route, keys: Iterable[str], *, registers: bool) -> RouteFacts:
         ),
         owners=tuple(sorted(owners)),
         stamps=tuple({rule.pointer: rule for rule in rules if isinstance(rule, BodyStamp)}.values()),
+        fields=next((rule.allow or () for rule in own.scope if isinstance(rule, BodyFields)), ()),
         own_parameters=frozenset(rule.parameter for rule in rules if isinstance(rule, PathOwner)),
         is_key=any(here == key or here.startswith(key + "/") for key in keys),
         registers=registers,

@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+from gateway.config.customers import customer_form
 from gateway.config.model import Config
 from gateway.verify import recipes
 from gateway.verify.client import Client
 from gateway.verify.documents import encode, parse, record_id, records
 from gateway.verify.facts import RouteFacts
 from gateway.verify.model import Caller, CannotRunError, HeaderLines, Message, Person, Reply, Shot
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import CallerKind
+from gateway.vocab.record_form import MOLTIN
 from gateway.wire.headers import AUTHORIZATION
+from gateway.wire.pointer import placed
 
 _MAIL_DOMAIN = "example.com"
 _INSISTING = ("X-Customer-Id", "X-User-Id", "X-Moltin-Customer-Id", "X-Authenticated-User")
@@ -124,12 +128,14 @@ class Gate:
         kind = next((one for one in (CallerKind.PUBLIC, CallerKind.TRUSTED) if route and one in route.access), None)
         if route is None or kind is None:
             raise CannotRunError("the routing file has no route to register customers: give --customer twice")
-        template = self.seeds.body("POST", route) or {
-            "data": {"type": "customer", "name": "${canary}", "email": "${fresh_email}", "password": "${password}"}
-        }
+        how = customer_form(self.config.records, self.config.customers)
+        template = _registration(how)
+        if how.form == MOLTIN:
+            template = self.seeds.body("POST", route) or template
         variables = {"canary": person.canary, "fresh_email": person.email, "password": person.password}
         reply = await self.ask(kind, None, "POST", route.path, recipes.expand(template, variables))
-        made = next((record_id(record) for record in records(parse(reply.body)) if record_id(record)), "")
+        shown = (record_id(record, how.form) for record in records(parse(reply.body), how.form))
+        made = next((ident for ident in shown if ident), "")
         if not reply.is_success or not made:
             raise CannotRunError(f"registering customer {person.letter} failed: the gateway answered {reply.status}")
         person.id, person.is_made = made, True
@@ -170,6 +176,14 @@ class Gate:
         document = parse((await self.ask(CallerKind.PUBLIC, None, "GET", path)).body)
         keys = document.get("keys") if isinstance(document, dict) else None
         return encode(keys[0]).decode() if isinstance(keys, list) and keys else ""
+
+
+def _registration(how: CustomerForm) -> Any:
+    """Return the body that registers a customer, with variables for what is made up."""
+    record: Any = {"type": how.form.owner_type} if how.form.body_at else {}
+    for place, text in ((how.name_at, "${canary}"), (how.email_at, "${fresh_email}"), (how.password_at, "${password}")):
+        record = placed(record, place, text)
+    return placed({}, how.form.body_at, record)
 
 
 def stranger(letter: str, run: str) -> Person:

@@ -7,12 +7,15 @@ import base64
 import binascii
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote_plus
 
-from gateway.verify.documents import included, parse, record_id, records
+from gateway.verify.documents import included, is_counted, parse, record_id, records
 from gateway.verify.model import Kind, Reply, Secret
+from gateway.vocab.record_form import RecordForm
 from gateway.wire.pointer import owner_at
 
 # Shorter texts stand in replies by chance.
@@ -22,19 +25,52 @@ _TOKEN_PART = re.compile(r"[A-Za-z0-9_-]{16,}={0,2}")
 _DECODINGS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What is B's on one route: the ids of records there, and B's own id where the records name their owners."""
+
+    customer_id: str
+    ids: frozenset[str]
+    owners: tuple[tuple[str, ...], ...]
+    form: RecordForm
+
+    def owned(self, document: Any) -> set[str]:
+        """Return what makes records of a successful answer B's."""
+        found = set()
+        for record in records(document, self.form):
+            if record_id(record, self.form) in self.ids:
+                found.add("a record with an id of B's")
+            if any(owner_at(record, place) == self.customer_id for place in self.owners):
+                found.add("a record that names B as its owner")
+        return found
+
+
 class Judge:
-    """Knows what is B's: `secrets` to look for in bytes, `ids` and `owners` to look for in records."""
+    """Knows what is B's: `secrets` to look for in bytes, `ids` and `owners` to look for in records.
 
-    def __init__(self, secrets: Iterable[Secret], ids: Iterable[str], owners: Iterable[tuple[str, ...]]) -> None:
+    Ids of an API that counts its records are those of many things: what of them is B's on which route `local` says.
+    """
+
+    def __init__(
+        self,
+        secrets: Iterable[Secret],
+        ids: Iterable[str],
+        owners: Iterable[tuple[str, ...]],
+        local: Mapping[str, Local] = MappingProxyType({}),
+    ) -> None:
         self.secrets = tuple(secret for secret in secrets if len(secret.text) >= SHORTEST)
-        self._ids = frozenset(ids)
+        self._ids = frozenset(ident for ident in ids if not is_counted(ident))
         self._owners = tuple({*owners, ("customer_id",)})
+        self._local = local
 
-    def judge(self, sent: str, reply: Reply, *, key: str = "", said: frozenset[str] = frozenset()) -> list[str]:
+    def judge(
+        self, sent: str, reply: Reply, *, key: str = "", said: frozenset[str] = frozenset(), route: str = ""
+    ) -> list[str]:
         """Return what of B the reply holds, nothing where it holds nothing.
 
         `sent` is all that the request said. `said` are ids that A has stored with earlier requests and may read again.
-        A record may carry an id that stands in `key`: who makes up a key makes a thing of that name.
+        A record may carry an id that stands in `key`: who makes up a key makes a thing of that name. `route` is the one
+        that answered.
         """
         text = "\n".join(readings(reply.head) | readings(reply.body.decode("utf-8", "replace")))
         told = "\n".join(readings(sent))
@@ -45,7 +81,10 @@ class Judge:
         }
         if reply.is_success:
             ids = {ident for ident in self._ids if ident not in key}
-            found |= self._owned(parse(reply.body), ids)
+            document = parse(reply.body)
+            found |= self._owned(document, ids)
+            if (local := self._local.get(route)) is not None:
+                found |= local.owned(document)
         return sorted(found)
 
     def _owned(self, document: Any, ids: set[str]) -> set[str]:

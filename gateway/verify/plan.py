@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.verify import recipes
-from gateway.verify.documents import is_bare, is_moment, record_id
+from gateway.verify.documents import is_moment, record_id
 from gateway.verify.facts import LOGIN_ROUTE, RouteFacts
 from gateway.verify.model import BODY_METHODS, Caller, Cell, Group, Person, Shot
 from gateway.verify.vectors import LOGIN_VECTORS, ROUTE_VECTORS, Setting, Vector
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.record_form import MOLTIN
+from gateway.wire.pointer import placed, resolve
 from gateway.wire.target import encode_path
 
 # How many requests of a vector a caller sends: the customer's vary most, and matter most.
@@ -228,17 +229,18 @@ def _guess(ground: Ground, route: RouteFacts, mark: str) -> Any:
     """Write a body like the records that are already there, with a mark in its first text."""
     words = [part.text for part in route.parts if not part.is_parameter]
     sample = next((found for path, found in ground.samples.items() if path.rpartition("/")[2] == words[-1]), None)
+    form = route.form
     if sample is None:
-        return {"data": {"type": words[-1].removesuffix("s"), "name": mark}}
-    record = sample if is_bare(sample) else sample["data"]
+        return recipes.Guess(route, mark).document()
+    record = resolve(sample, form.body_at)
     kept = {key: text for key, text in record.items() if isinstance(text, str) and not is_moment(text)}
-    ident = record_id(record)
+    ident = record_id(record, form)
     changed = {key: text for key, text in kept.items() if text != ident and key not in {"type", "id"}}
     document = {**{key: text for key, text in kept.items() if key == "type"}, **changed}
     # Every text that is no reference may carry the mark; the first will do.
     first = next((key for key, text in changed.items() if text not in {ground.attacker.id, ground.victim.id}), "name")
     document[first] = mark
-    return document if is_bare(sample) else {"data": document}
+    return placed({}, form.body_at, document)
 
 
 def _logins(ground: Ground, cells: list[Cell]) -> Iterator[Trial]:
@@ -251,6 +253,7 @@ def _logins(ground: Ground, cells: list[Cell]) -> Iterator[Trial]:
         (),
         MOLTIN,
         None,
+        (),
         (),
         (),
         frozenset(),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gateway.routing import shape
 from gateway.verify.facts import RouteFacts
 from gateway.vocab.messages import CallerKind
-from gateway.wire.pointer import Pointer
+from gateway.wire.pointer import Pointer, placed
 
 _VARIABLE = re.compile(r"\$\{([a-z_]+)\}")
 
@@ -110,6 +110,51 @@ def find(request: SeedRequest, routes: tuple[RouteFacts, ...]) -> RouteFacts | N
         if request.method in route.methods and kind in route.access and matches(request.path, route)
     ]
     return min(found, key=lambda route: sum(part.is_parameter for part in route.parts), default=None)
+
+
+class Guess:
+    """A body for a route that nobody wrote one down for: `mark` in all the fields that it lets pass.
+
+    What the API says is wrong of a field it gets as something else: a number, a date, true. Where it names none, it
+    gets one field alone, then none.
+    """
+
+    def __init__(self, route: RouteFacts, mark: str) -> None:
+        self._route = route
+        words = [part.text for part in route.parts if not part.is_parameter] or [""]
+        kind = words[-1] if route.form.owner_type.endswith("s") else words[-1].removesuffix("s")
+        self._kinds = (mark, 1, "2030-01-01", True)
+        fields = route.fields or ((*route.form.fields_at, "name"), (*route.form.fields_at, "note"))
+        places = [tuple(field.split("/")) if isinstance(field, str) else field for field in fields]
+        self._fixed: dict[tuple[str, ...], Any] = {("type",): kind} if route.form.body_at else {}
+        self._tried = {place: 0 for place in places if place not in self._fixed}
+        self._fewer = [*({place: 0} for place in self._tried), dict[tuple[str, ...], int]()]
+
+    def document(self) -> Any:
+        """Return the body as it is guessed by now."""
+        record: Any = {}
+        for place, value in self._fixed.items():
+            record = placed(record, place, value)
+        for place, tried in self._tried.items():
+            record = placed(record, place, self._kinds[tried])
+        return placed({}, self._route.form.body_at, record)
+
+    def learn(self, answer: Any) -> bool:
+        """Change the fields that an error names, or leave some out; False where all was tried."""
+        errors = answer.get("errors") if isinstance(answer, dict) else None
+        changed = False
+        for error in errors if isinstance(errors, list) else []:
+            source = error.get("source") if isinstance(error, dict) else None
+            source = source.get("pointer") if isinstance(source, dict) else source
+            place = tuple(re.split(r"[./]", source.strip("/"))) if isinstance(source, str) else ()
+            place = place[len(self._route.form.body_at) :] if place[:1] == self._route.form.body_at[:1] else place
+            tried = self._tried.get(place, -1) + 1
+            if place and tried < len(self._kinds):
+                self._tried[place] = tried
+                changed = True
+        if not changed and self._fewer:
+            self._tried, changed = self._fewer.pop(0), True
+        return changed
 
 
 def expand(value: Any, variables: Mapping[str, str]) -> Any:

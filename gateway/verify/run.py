@@ -12,16 +12,17 @@ from gateway.config.model import Config
 from gateway.verify import recipes
 from gateway.verify.attack import BROKEN, Attack, Outcome
 from gateway.verify.client import Client
-from gateway.verify.documents import parse, record_id
+from gateway.verify.documents import record_id
 from gateway.verify.explore import Explorer, View, hard_facts, soft_facts
 from gateway.verify.facts import RouteFacts, read
 from gateway.verify.gate import Access, Gate, stranger
-from gateway.verify.judge import Judge, secrets_of
+from gateway.verify.judge import Judge, Local, secrets_of
 from gateway.verify.lending import Lending, apis
 from gateway.verify.model import Caller, CannotRunError, Cell, Leak, Person
 from gateway.verify.plan import Ground, Trial, batches, plan
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.policy import JWKS_PATH
+from gateway.wire.pointer import placed
 
 # From this share on, replies that prove nothing are the result.
 _TOO_MANY = 0.5
@@ -153,7 +154,7 @@ async def _explore(explorer: Explorer, people: tuple[Person, Person]) -> tuple[V
     own = await explorer.customer(attacker, [public])
     theirs = await explorer.customer(victim, [public, own])
     await explorer.trusted(victim, theirs)
-    if not any(explorer.names(attacker, record) for found in own.records.values() for record in found):
+    if not any(explorer.names(attacker, record, route) for route, record in own.own):
         raise CannotRunError("customer A cannot read a single record of its own: nothing would be proven by refusals")
     if not theirs.own:
         raise CannotRunError(
@@ -175,10 +176,22 @@ async def _judge(
     hard = hard_facts(people[1], theirs, explorer)
     found = secrets_of(hard, soft_facts(people[1], theirs), harmless)
     ids = {people[1].id, *(text for text, what, _ in hard if "record" in what)}
-    judge = Judge(found, ids, {place for route in gate.routes for place in route.owners})
+    judge = Judge(found, ids, {place for route in gate.routes for place in route.owners}, _local(gate, people, theirs))
     if not judge.secrets or not judge.sees_itself():
         raise CannotRunError("the judge would not see a leak of B's records: nothing would be proven")
     return judge
+
+
+def _local(gate: Gate, people: tuple[Person, Person], theirs: View) -> dict[str, Local]:
+    """Return what is B's on each route whose records have owners."""
+    ids: dict[str, set[str]] = {}
+    for route, record in theirs.own:
+        ids.setdefault(route.name, set()).add(record_id(record, route.form))
+    return {
+        route.name: Local(people[1].id, frozenset(ids.get(route.name, ())) - {""}, route.owners, route.form)
+        for route in gate.routes
+        if route.owners and not route.is_key
+    }
 
 
 async def _ground(gate: Gate, people: tuple[Person, Person], views: tuple[View, View, View]) -> Ground:
@@ -186,10 +199,7 @@ async def _ground(gate: Gate, people: tuple[Person, Person], views: tuple[View, 
     samples = {}
     for path, found in own.records.items():
         if found:
-            reply = await gate.ask(CallerKind.CUSTOMER, people[0], "GET", path)
-            document = parse(reply.body)
-            bare = not (isinstance(document, dict) and "data" in document)
-            samples[path] = found[0] if bare else {"data": found[0]}
+            samples[path] = placed({}, own.paths[path].form.body_at, found[0])
     return Ground(
         routes=gate.routes,
         seeds=gate.seeds,
@@ -199,7 +209,7 @@ async def _ground(gate: Gate, people: tuple[Person, Person], views: tuple[View, 
         login_path=gate.config.customers.login_path,
         origin=gate.client.origin,
         callers=_callers(gate),
-        catalogue={path: [record_id(one) for one in found if record_id(one)] for path, found in public.records.items()},
+        catalogue={path: sorted(public.shown(path) - {""}) for path in public.records},
         samples=samples,
         public_key=await gate.public_key(JWKS_PATH),
     )
@@ -259,7 +269,7 @@ def _protected(view: View) -> tuple[tuple[str, int], ...]:
     """Return how many records of B stood behind each route."""
     found: dict[str, set[str]] = {}
     for route, record in view.own:
-        found.setdefault(route.name, set()).add(record_id(record))
+        found.setdefault(route.name, set()).add(record_id(record, route.form))
     return tuple(sorted((name, len(ids)) for name, ids in found.items()))
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.verify.documents import record_id, written
+from gateway.vocab.record_form import MOLTIN, RecordForm
 
 Snapshot = Mapping[tuple[str, str], str]
 """Every record of B by (path it was read at, id), in one spelling."""
@@ -30,12 +31,14 @@ class Change:
 
 
 def taken(
-    path: str, found: Iterable[dict[str, Any]], is_own: Callable[[dict[str, Any]], bool]
+    path: str,
+    found: Iterable[dict[str, Any]],
+    is_own: Callable[[dict[str, Any]], bool],
+    form: RecordForm = MOLTIN,
 ) -> dict[tuple[str, str], str]:
     """Write down those records of one answer that are B's."""
-    return {
-        (path, record_id(record) or str(place)): written(record) for place, record in enumerate(found) if is_own(record)
-    }
+    own = ((place, record) for place, record in enumerate(found) if is_own(record))
+    return {(path, record_id(record, form) or str(place)): written(record) for place, record in own}
 
 
 def compare(before: Snapshot, after: Snapshot, read: Iterable[str]) -> list[Change]:

@@ -36,7 +36,8 @@ class RecordForm(Struct, frozen=True, kw_only=True, cache_hash=True):
     """How an API speaks.
 
     `list_at` is where the array of a list stands, `record_at` a single record, `body_at` the record of a body. A
-    `record_at` one step below `list_at`, named 0, is the only record of such an array. `total_at` holds the number of
+    `record_at` one step below `list_at`, named 0, is the only record of such an array. A record has its fields at
+    `fields_at`. `total_at` holds the number of
     records, `page_at` an object of `limit`, `offset`, `current` and `total` (pages); a page whose size nobody says has
     `page_size` records. Of the object at `links_at` `link_names` are links to pages of the same list. `errors_at` holds
     errors, one or many, each with its text under the first of `messages` that is there.
@@ -49,6 +50,7 @@ class RecordForm(Struct, frozen=True, kw_only=True, cache_hash=True):
     record_at: Tokens
     body_at: Tokens
     id_at: Tokens = ("id",)
+    fields_at: Tokens = ()
     ids: Ids = Ids.TEXT
     total_at: Tokens | None = None
     page_at: Tokens | None = None
@@ -108,8 +110,9 @@ PRESETS: Final[Mapping[str, RecordForm]] = MappingProxyType(
             list_at=("data",),
             record_at=("data",),
             body_at=("data",),
-            total_at=("meta", "total"),
+            total_at=("meta", "page", "total"),
             page_at=("meta", "page"),
+            fields_at=("attributes",),
             links_at=("links",),
             link_names=("first", "last", "next", "prev", "self"),
             has_included=True,

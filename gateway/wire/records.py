@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from gateway.vocab.record_form import Ids, RecordForm, Shown, Tokens
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import id_text, resolve
+from gateway.wire.pointer import id_text, placed, resolve
 
 
 def shown(document: Any, form: RecordForm, *, expects_one: bool = False) -> Shown | Refusal:
@@ -36,6 +36,11 @@ def _single(document: Any, data: Any, form: RecordForm) -> dict[str, Any] | None
         if id_text(resolve(record, form.id_at), form.ids) is None:
             return None
     return record if isinstance(record, dict) else None
+
+
+def alone(record: Any, form: RecordForm) -> Any:
+    """Return a document that shows one record and nothing else."""
+    return placed(None, form.list_at, [record]) if form.is_only_of_list else placed(None, form.record_at, record)
 
 
 def ids_in(document: Any, form: RecordForm) -> frozenset[str]:

@@ -1,14 +1,17 @@
-"""The lock of the SDKs: exact, and of no registry in particular."""
+"""The locks of the SDKs and API servers: exact, and of no registry in particular."""
 
 import json
 from pathlib import Path
 
+import pytest
+
 FOLDER = Path(__file__).parent
 
 
-def test_the_lock_names_no_registry() -> None:
+@pytest.mark.parametrize("folder", ["clients", "backends"])
+def test_the_lock_names_no_registry(folder: str) -> None:
     """Every package is locked by version and hash, and where it is fetched from is npm's own setting."""
-    packages = json.loads((FOLDER / "package-lock.json").read_text())["packages"]
+    packages = json.loads((FOLDER.parent / folder / "package-lock.json").read_text())["packages"]
     for name, package in packages.items():
         if name:
             assert "resolved" not in package, name

@@ -44,14 +44,14 @@ def test_nothing_changes() -> None:
     """Every method of every path, for each kind of caller: the gateway's own paths are among them."""
     found = compare(config(), config(), now())
     assert found.is_empty
-    assert found.summary() == "18 unchanged, 0 differ, 0 new, 0 gone; 0 settings"
+    assert found.summary() == "36 unchanged, 0 differ, 0 new, 0 gone; 0 settings"
 
 
 def test_another_filter_is_seen_in_the_plan() -> None:
     """The sentence names route and caller, and what is asked before and after."""
     other = rules(ORDERS, scope=[{"filter": {"field": "owner"}}])
     found = compare(config(), config(other, ORDER, PROFILE), now())
-    assert found.summary() == "17 unchanged, 1 differs, 0 new, 0 gone; 0 settings"
+    assert found.summary() == "35 unchanged, 1 differs, 0 new, 0 gone; 0 settings"
     (line,) = [*found.lines()][1:]
     assert line == (
         "differs: orders, customer, GET /v2/orders: asks: GET /v2/orders?filter=eq(customer_id,CUSTOMER) -> GET"

@@ -26,8 +26,8 @@ def test_a_preset_gives_the_whole(name: str) -> None:
 def test_every_key_says_something() -> None:
     """A key that the form does not know would be lost."""
     section = written(
-        preset="rest", list="/a", record="/b", body="/c", id="/d", ids="number", total="/e", page="/f", links="/g",
-        page_size=20, link_names=["next"], included=True, errors="/h", messages=["text"], filter="jsonapi",
+        preset="rest", list="/a", record="/b", body="/c", id="/d", fields="/i", ids="number", total="/e", page="/f",
+        links="/g", page_size=20, link_names=["next"], included=True, errors="/h", messages=["text"], filter="jsonapi",
         filter_parameter="q", owner="reference", owner_type="people", trailing_slash=True,
         found_by="filter", paged_by_range=True,
     )  # fmt: skip
@@ -38,7 +38,7 @@ def test_every_key_says_something() -> None:
     assert (made.link_names, made.messages, made.dialect, made.filter_parameter) == (
         ("next",), ("text",), "jsonapi", "q",
     )  # fmt: skip
-    assert made.page_size == 20
+    assert (made.fields_at, made.page_size) == (("i",), 20)
     assert made.has_included
     assert made.has_slash
     assert made.is_found_by_filter

@@ -105,7 +105,9 @@ def test_links_lead_to_this_list_or_nowhere(link: Any, kept: str | None) -> None
         pytest.param(2, "/v2/customers?page=2", (), 2, id="a link to elsewhere is none"),
         pytest.param(2, None, (("limit", "2"),), 5000, id="a full page, whatever is said of another"),
         pytest.param(0, None, (("offset", "9"),), None, id="behind the end"),
-        pytest.param(2, None, (("page", "3"),), None, id="the last of pages of a size that nobody knows"),
+        pytest.param(2, None, (("page", "3"),), 5000, id="the last page, and a size that fits the total"),
+        pytest.param(1, None, (("page", "3"),), None, id="the last page, and no size that fits"),
+        pytest.param(2500, None, (("page", "3"),), None, id="a last page that is longer than those before"),
         pytest.param(2, None, (("page", "3"), ("limit", "10")), 22, id="the last of pages of a known size"),
     ],
 )

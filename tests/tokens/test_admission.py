@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore
 from gateway.tokens.admission import Admission
 from gateway.tokens.consent import Consent
@@ -17,6 +16,7 @@ from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.throttle import Denied, Limit, Work, WorkThrottle
 from gateway.upstream.backend import Backend
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import Event, Throttled
 from gateway.vocab.messages import Checked, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords
@@ -106,7 +106,7 @@ async def nothing() -> None:
 
 def made(backend: Backend, store: CredentialStore, hasher: PasswordHasher, events: list[Event]) -> Keeper:
     """Make one."""
-    directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[A-Za-z0-9-]+"))
+    directory = Directory(backend, CustomerForm(), re.compile("[A-Za-z0-9-]+"))
     admission = Admission(throttle(), lambda: 0.0, events.append)
     consent = Consent(directory, store, hasher, is_required=False)
     registers = registrar(directory, store, hasher, now)

@@ -4,17 +4,19 @@ import pytest
 
 from gateway.tokens.creation import ACCEPTED, is_not_there, only, proves_no_creation
 from gateway.tokens.silence import shows_nobody
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Checked
 from gateway.vocab.refusals import Code, Refusal
 
 ANN = "ann@x.example"
+HOW = CustomerForm()
 RECORD = {"type": "customer", "id": 17, "email": ANN}
 
 
 def test_nothing_but_the_customer_is_shown() -> None:
     """What stands beside the record does not leave; an id may be a number."""
     noisy = Checked(201, {"data": RECORD, "included": [1], "meta": {}})
-    assert only(noisy, ANN) == only(noisy, ANN, "17") == Checked(201, {"data": RECORD})
+    assert only(noisy, HOW, ANN) == only(noisy, HOW, ANN, "17") == Checked(201, {"data": RECORD})
 
 
 @pytest.mark.parametrize(
@@ -33,16 +35,16 @@ def test_nothing_but_the_customer_is_shown() -> None:
 )
 def test_another_customer_is_a_violation_and_nobody_is_not(document: object, *, is_foreign: bool) -> None:
     """Only what held a record of somebody else may have been foreign."""
-    refusal = only(Checked(201, document), ANN, "17")
+    refusal = only(Checked(201, document), HOW, ANN, "17")
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.violation) == (Code.UPSTREAM_INVALID, is_foreign)
 
 
 def test_what_shows_nobody() -> None:
     """A success without a body, or with null for the record, says that somebody was made."""
-    assert shows_nobody(Checked(204))
-    assert shows_nobody(Checked(201, {"data": None}))
-    assert not shows_nobody(Checked(201, {"data": RECORD}))
+    assert shows_nobody(Checked(204), HOW.form)
+    assert shows_nobody(Checked(201, {"data": None}), HOW.form)
+    assert not shows_nobody(Checked(201, {"data": RECORD}), HOW.form)
     assert ACCEPTED.document["data"] is None
 
 

@@ -6,10 +6,11 @@ import re
 import pytest
 
 from gateway.demo.data import LESLIE, LESLIE_ID, RON, RON_ID
-from gateway.scope.filters import DIALECTS
 from gateway.tokens.directory import NOBODYS_ID, Directory, Found
 from gateway.upstream.backend import Backend
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Json, Trace
+from gateway.vocab.record_form import MOLTIN, PRESETS, RecordForm
 from gateway.vocab.refusals import Code, Refusal
 from tests.fakes.commerce import Commerce, Fault, at
 
@@ -18,9 +19,12 @@ LOOK_UP = at(PATH, "GET")
 PATTERN = re.compile("[A-Za-z0-9_-]{1,64}")
 
 
-def directory(backend: Backend, dialect: str = "epcc", parameter: str = "filter") -> Directory:
+def directory(
+    backend: Backend, dialect: str = "epcc", parameter: str = "filter", form: RecordForm = MOLTIN
+) -> Directory:
     """Make a directory of the upstream's customers."""
-    return Directory(backend, PATH, DIALECTS[dialect], parameter, PATTERN)
+    how = CustomerForm(path=PATH, dialect=dialect, filter_parameter=parameter, form=form)
+    return Directory(backend, how, PATTERN)
 
 
 async def find(backend: Backend, email: str, typed: str | None = None) -> Found:
@@ -145,9 +149,15 @@ async def test_an_id_that_nobody_has_proves_nothing(backend: Backend, upstream: 
 
 
 async def test_bare_list_is_read(backend: Backend, upstream: Commerce) -> None:
-    """A backend that answers a list without an envelope is read too."""
+    """A backend that answers a list without an envelope is read where its form says so."""
     upstream.script(LOOK_UP, answer([{"id": "ron", "email": RON.email}]))
-    assert (await find(backend, RON.email)).customer_id == "ron"
+    found = await directory(backend, form=PRESETS["rest"]).find(RON.email, RON.email, Trace())
+    assert isinstance(found, Found)
+    assert found.customer_id == "ron"
+    refusal = await directory(backend).find(RON.email, RON.email, Trace())
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.unfit) == (Code.UPSTREAM_INVALID, True)
+    assert refusal.detail == "look-up by e-mail answered 200 without a list: no array of records at /data"
 
 
 async def test_failure_of_one_question_is_the_failure_of_all(backend: Backend, upstream: Commerce) -> None:
@@ -165,9 +175,10 @@ async def test_id_is_confirmed_by_its_own_record(backend: Backend, upstream: Com
 
 
 async def test_bare_record_confirms_too(backend: Backend, upstream: Commerce) -> None:
-    """A backend that answers a record without an envelope is read too, as its lists are."""
+    """A record without an envelope is read where the form says so, as lists are."""
     upstream.script(at(f"{PATH}/{RON_ID}"), answer({"id": RON_ID, "email": RON.email}))
-    assert await directory(backend).confirm(RON_ID, RON.email, Trace()) is None
+    assert await directory(backend, form=PRESETS["rest"]).confirm(RON_ID, RON.email, Trace()) is None
+    assert await directory(backend).confirm(RON_ID, RON.email, Trace()) is not None
 
 
 OWN: Json = {"id": RON_ID, "email": RON.email}
@@ -183,7 +194,6 @@ OWN: Json = {"id": RON_ID, "email": RON.email}
         {"data": OWN | {"email": None}},
         {"data": {"id": RON_ID}},
         {"data": [OWN]},
-        [OWN | {"id": LESLIE_ID}],
     ],
     ids=str,
 )

@@ -8,9 +8,11 @@ import pytest
 from gateway.stores import Registration
 from gateway.tokens.directory import Found
 from gateway.tokens.intents import is_awaited, is_recoverable
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Json
 
 ANN = "ann@x.example"
+HOW = CustomerForm()
 START = 1_800_000_000.0
 INTENT = Registration("a" * 32, ANN, "Ann", "hash", START)
 
@@ -68,17 +70,17 @@ def made_at(seconds: float, suffix: str = "Z") -> Json:
 def test_whom_an_intent_made(fields: Json, after: float, *, good: bool) -> None:
     """An intent made a customer of its e-mail and name, made when it was carried out, within a day."""
     shown = record(**fields)
-    found = Found(shown, frozenset({"ann-id"}), is_proven=True)
-    assert is_recoverable(INTENT, found, START + after) is good
+    found = Found(shown, frozenset({"ann-id"}), is_proven=True, customer_id="ann-id")
+    assert is_recoverable(INTENT, found, START + after, HOW) is good
 
 
 def test_whom_the_upstream_named_is_made_whatever_the_name() -> None:
     """An intent that knows whom it made needs no name, which the upstream may have spelled its own way."""
-    found = Found(record(name="ANN"), frozenset({"ann-id"}), is_proven=True)
-    assert not is_recoverable(INTENT, found, START)
-    assert is_recoverable(replace(INTENT, customer_id="ann-id"), found, START)
-    assert not is_recoverable(replace(INTENT, customer_id="ben-id"), found, START)
-    assert not is_recoverable(replace(INTENT, customer_id="ann-id", email="ben@x.example"), found, START)
+    found = Found(record(name="ANN"), frozenset({"ann-id"}), is_proven=True, customer_id="ann-id")
+    assert not is_recoverable(INTENT, found, START, HOW)
+    assert is_recoverable(replace(INTENT, customer_id="ann-id"), found, START, HOW)
+    assert not is_recoverable(replace(INTENT, customer_id="ben-id"), found, START, HOW)
+    assert not is_recoverable(replace(INTENT, customer_id="ann-id", email="ben@x.example"), found, START, HOW)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,11 @@ def test_whom_is_waited_for(customer_id: str | None, after: float, *, good: bool
 
 def test_nothing_is_recovered_from_nothing() -> None:
     """Without an intent, or without a customer, there is nothing to recover."""
-    assert not is_recoverable(None, Found(record(), frozenset({"ann-id"}), is_proven=True), START)
-    assert not is_recoverable(INTENT, Found(None, frozenset(), is_proven=True), START)
+    assert not is_recoverable(
+        None, Found(record(), frozenset({"ann-id"}), is_proven=True, customer_id="ann-id"), START, HOW
+    )
+    assert not is_recoverable(INTENT, Found(None, frozenset(), is_proven=True), START, HOW)
     other = replace(INTENT, email="ben@x.example")
-    assert not is_recoverable(other, Found(record(), frozenset({"ann-id"}), is_proven=True), START)
+    assert not is_recoverable(
+        other, Found(record(), frozenset({"ann-id"}), is_proven=True, customer_id="ann-id"), START, HOW
+    )

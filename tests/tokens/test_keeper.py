@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore
 from gateway.tokens.consent import Consent
 from gateway.tokens.creation import ACCEPTED
@@ -14,8 +13,10 @@ from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
 from gateway.upstream.backend import Backend
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords
+from gateway.vocab.record_form import MOLTIN
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
 from tests.tokens.accounts import admission, registrar
@@ -43,10 +44,14 @@ async def nothing() -> None:
     """Let nobody hear of a log-out."""
 
 
+# A look at records that are no customers.
+LOOK = Plan("GET", "/v2/orders")
+
+
 @pytest.fixture
 def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> Keeper:
     """Give a keeper on a real store and upstream."""
-    directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
+    directory = Directory(backend, CustomerForm(), re.compile("[a-z-]+"))
     consent = Consent(directory, store, hasher, is_required=False)
     registers = registrar(directory, store, hasher, now)
     return Keeper(store, hasher, registers, admission(), consent, lambda _: None, catch_up=nothing)
@@ -237,7 +242,7 @@ async def test_customer_without_a_proper_id(keeper: Keeper, ident: object) -> No
 async def test_nothing_to_show_asks_nothing(keeper: Keeper, store: CredentialStore, document: object) -> None:
     """Without a customer in the document the store is not asked, and nothing has to be waited for."""
     await store.close()
-    assert keeper.showing(_copy(document), Whose(None), is_written=False) is None
+    assert keeper.showing(_copy(document), Whose(None), LOOK, MOLTIN) is None
 
 
 async def test_own_record_needs_no_store(keeper: Keeper, store: CredentialStore) -> None:
@@ -261,14 +266,14 @@ async def test_a_customer_who_was_written_is_shown_without_a_store(keeper: Keepe
     """The change is made: whether others have a password is left unsaid, not what became of it."""
     await store.close()
     document: Json = {"data": {**BEN, "password": "canary"}}
-    showing = keeper.showing(document, Whose(None), is_written=True)
+    showing = keeper.showing(document, Whose(None), put(name="Ben"), MOLTIN)
     assert showing is not None
     assert await showing() is None
     assert document == {"data": BEN}
 
 
 async def _show(keeper: Keeper, document: Any, whose: Whose) -> Refusal | None:
-    showing = keeper.showing(document, whose, is_written=False)
+    showing = keeper.showing(document, whose, LOOK, MOLTIN)
     assert showing is not None
     return await showing()
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from gateway.scope.filters import DIALECTS
 from gateway.stores import CredentialStore, Registration
+from gateway.tokens.customer import Submitted, submitted
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
-from gateway.tokens.registration import Registrar, customer_fields
+from gateway.tokens.registration import Registrar
 from gateway.upstream.backend import Backend
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.messages import Checked, Json, Plan, Trace
 from gateway.vocab.refusals import Code, Refusal
 from tests.fakes.commerce import Commerce
@@ -59,7 +60,7 @@ class Bench:
 @pytest.fixture
 def bench(backend: Backend, store: CredentialStore, hasher: PasswordHasher, upstream: Commerce) -> Bench:
     """Give a registrar on a real store and upstream."""
-    directory = Directory(backend, "/v2/customers", DIALECTS["epcc"], "filter", re.compile("[a-z-]+"))
+    directory = Directory(backend, CustomerForm(), re.compile("[a-z-]+"))
     made = Bench(registrar(directory, store, hasher, lambda: made.time), store, hasher, upstream)
     return made
 
@@ -243,7 +244,7 @@ async def test_taken_email_asks_no_more(bench: Bench, upstream: Commerce) -> Non
 )
 def test_fields_are_checked(document: Json | None, source: str) -> None:
     """A body without an object of fields, or with one that is not valid, is refused by name."""
-    fields = customer_fields(Plan("POST", "/", document=document))
+    fields = submitted(Plan("POST", "/", document=document), CustomerForm())
     assert isinstance(fields, Refusal)
     assert (fields.code, fields.source) == (Code.BODY_FIELD_INVALID, source)
 
@@ -251,5 +252,7 @@ def test_fields_are_checked(document: Json | None, source: str) -> None:
 def test_fields_are_a_copy() -> None:
     """The plan keeps what came in; the fields have the canonical e-mail."""
     plan = Plan("POST", "/", document={"data": {"email": " Ann@X.example"}})
-    assert customer_fields(plan) == {"email": ANN}
+    one = submitted(plan, CustomerForm())
+    assert isinstance(one, Submitted)
+    assert (one.document, one.email, one.typed) == ({"data": {"email": ANN}}, ANN, " Ann@X.example")
     assert plan.document == {"data": {"email": " Ann@X.example"}}

@@ -2,14 +2,20 @@
 
 import asyncio
 import gzip
+import json
 from pathlib import Path
 
 import pytest
 
+from gateway.config.model import Config
 from gateway.verify import recipes
 from gateway.verify.client import Client, parse, unchunked
-from gateway.verify.model import Message
+from gateway.verify.facts import RouteFacts, read
+from gateway.verify.judge import Judge, Local
+from gateway.verify.model import Message, Reply
 from gateway.verify.snapshot import Change, What, compare, taken
+from gateway.vocab.record_form import PRESETS
+from tests.config.writing import minimal, route
 from tests.gateways import Site
 from tests.server.raw import served
 from tests.verify.settings import routes
@@ -113,3 +119,48 @@ async def test_nobody_there_is_no_reply() -> None:
         for raw in (False, True):
             reply = await client.send(Message("GET", "/", raw=raw))
             assert (reply.status, bool(reply.fault)) == (0, True)
+
+
+def fields_of(preset: str, *allow: str) -> RouteFacts:
+    """Return the facts of a route that makes notes, with these fields in its bodies."""
+    rules = {"scope": [{"body_fields": {"allow": list(allow)}}, {"body_stamp": {"pointer": "/owner"}}]}
+    written = route(name="notes", path="/notes", methods=["POST"], access={"customer": rules})
+    (facts,) = read(Config.model_validate(minimal(routes=[written], records={"preset": preset})))
+    return facts
+
+
+def test_a_guess_learns_from_errors() -> None:
+    """A field that an error names becomes another kind of value; where none is named, fields are left out."""
+    guess = recipes.Guess(fields_of("rest", "text", "count"), "mark")
+    assert guess.document() == {"text": "mark", "count": "mark"}
+    assert guess.learn({"errors": [{"source": "count"}]})
+    assert guess.document() == {"text": "mark", "count": 1}
+    assert guess.learn({"errors": [{"source": "total"}]})
+    assert guess.document() == {"text": "mark", "count": 1, "total": "mark"}
+    found = []
+    while guess.learn({"errors": [{"title": "no"}]}):
+        found.append(guess.document())
+    assert found == [{"text": "mark"}, {"count": "mark"}, {}]
+
+
+def test_a_guess_has_the_form_of_its_api() -> None:
+    """Wrapped or flat, and of a type where records have one."""
+    jsonapi = recipes.Guess(fields_of("jsonapi", "type", "attributes/text"), "mark").document()
+    assert jsonapi == {"data": {"type": "notes", "attributes": {"text": "mark"}}}
+    assert recipes.Guess(fields_of("drf", "text"), "mark").document() == {"text": "mark"}
+    assert recipes.Guess(fields_of("moltin", "text"), "mark").document() == {"data": {"type": "note", "text": "mark"}}
+
+
+def test_ids_that_count_are_looked_for_where_they_mean_something() -> None:
+    """The record 7 of another collection is nobody's; on B's own route it is B's, as is one that names B."""
+    form = PRESETS["drf"]
+    local = {"orders": Local("7", frozenset({"3"}), (("customer",),), form)}
+    judge = Judge([], {"7", "3"}, {("id",), ("customer",)}, local)
+
+    def judged(document: object, at: str) -> list[str]:
+        return judge.judge("GET /", Reply(200, "", json.dumps(document).encode()), route=at)
+
+    assert judged({"count": 1, "results": [{"id": 7}, {"id": 3}]}, "products") == []
+    assert judged({"count": 1, "results": [{"id": 7, "customer": 1}]}, "orders") == []
+    assert judged({"count": 1, "results": [{"id": 3, "customer": 1}]}, "orders") == ["a record with an id of B's"]
+    assert judged({"id": 9, "customer": 7}, "orders") == ["a record that names B as its owner"]

@@ -77,15 +77,13 @@ class ParentOwner(RuleOptions):
         segments = draft.target.segments
         if self._parts:
             segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
-        address = addressing.record(segments, (), draft.form)
-        if isinstance(address, Refusal):
-            return address
+        path, query = addressing.known(segments, draft.form)
         record_id = segments[-1]
         if not self._parts and draft.record is not None:
-            address, record_id = (draft.record[0], ()), draft.record[1]
+            (path, record_id), query = draft.record, ()
         parent = Parent(
-            path=address[0],
-            query=address[1],
+            path=path,
+            query=query,
             record_id=record_id,
             form=draft.form,
             pointer=self.pointer,

@@ -51,9 +51,12 @@ def _verbatim(s: Setting, text: str | bytes, content_type: str = "application/js
 def body_stamp(s: Setting) -> Iterator[Shot]:
     """Name B at the place of the stamp."""
     for rule in s.route.stamps:
-        reference = {"type": rule.type, "id": s.victim.id}
-        own = {"type": rule.type, "id": s.attacker.id}
-        for value in ({"id": s.victim.id}, reference, [reference], [own, reference], s.victim.id):
+        kind = rule.type or s.route.form.owner_type
+        reference, own = {"type": kind, "id": s.victim.id}, {"type": kind, "id": s.attacker.id}
+        foreign: list[Any] = [{"id": s.victim.id}, reference, [reference], [own, reference], s.victim.id]
+        if s.victim.id.isdecimal():
+            foreign += [int(s.victim.id), {"id": int(s.victim.id)}]
+        for value in foreign if rule.pointer else ():
             yield from _changed(s, (split(rule.pointer), value))
 
 

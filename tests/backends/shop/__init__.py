@@ -1,0 +1,1 @@
+"""The application of tests/backends/django_shop.py."""
