@@ -22,9 +22,16 @@ from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
 from gateway.wire.target import authority
 
-_TRUSTED = {CallerKind.TRUSTED: policy.Access()}
-_ASKED_BY = {policy.Endpoint.PASSWORD_RESETS: _TRUSTED}
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
+_TRUSTED = {CallerKind.TRUSTED: policy.Access()}
+# Each of them: one that is forgotten here is a failure, and open to nobody.
+_ASKED_BY = {
+    policy.Endpoint.BEARER: _EVERYBODY,
+    policy.Endpoint.LOGIN: _EVERYBODY,
+    policy.Endpoint.PASSWORD_RESETS: _TRUSTED,
+    policy.Endpoint.PASSWORDS: _EVERYBODY,
+    policy.Endpoint.JWKS: _EVERYBODY,
+}
 
 
 def key_ring(config: Config) -> KeyRing:
@@ -89,6 +96,6 @@ def _authorities(config: Config) -> frozenset[str]:
 
 def _endpoints(config: Config) -> list[policy.Route]:
     return [
-        policy.Route(endpoint.value, path, frozenset({method}), _ASKED_BY.get(endpoint, _EVERYBODY), endpoint=endpoint)
+        policy.Route(endpoint.value, path, frozenset({method}), _ASKED_BY[endpoint], endpoint=endpoint)
         for endpoint, method, path, _ in endpoints(config)
     ]
