@@ -7,7 +7,7 @@ CLIENTS := tests/clients/node_modules/.installed
 PYTHON ?=
 PYTHONS = $(if $(PYTHON),"$(PYTHON)",$(BIN)/python python3 python3.14 python3.13 python3.12 python3.11)
 
-BENCHES := scoped post parent workers catalogue latency login logins idle stream routes start stability instructions shares
+BENCHES := scoped post parent workers catalogue latency login logins idle stream routes start stability instructions shares logouts
 PEERS := bench/peers/node_modules/.installed
 
 .PHONY: help runtime setup run test quick lint unit verify fuzz storm login-timing record-timing docs lock clean
@@ -113,6 +113,7 @@ $(addprefix bench-,$(BENCHES)): bench-%: setup
 	$(BIN)/python -m bench.$*
 
 bench-scoped: ## the same as bench, with what is installed already
+bench-logouts: ## what a million log-outs cost: memory, steps of the loop, and each request
 bench-post: ## scoped POSTs of 1 KB beside scoped GETs
 bench-parent: ## GETs behind a look-up of whose the order is, remembered and not
 bench-workers: ## two workers beside one

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -105,6 +106,30 @@ def copy(
         typer.echo(json.dumps(counts, indent=2))
     else:
         typer.echo(f"copied {_told(counts)}; now GATEWAY_STORE_URL (store.url) can be {without_password(target)}")
+
+
+@store.command(short_help="Write a copy of the store to a file, while gateways run.")
+def backup(
+    context: typer.Context,
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist.")],
+    file: File = None,
+    config: Config = None,
+    as_json: Json = False,  # noqa: FBT002 - typer's way of a flag
+) -> None:
+    """Write what the store of a routing file holds at this moment to FILE: an SQLite store, for its owner only.
+
+    Put it in the place of an SQLite store, or bring it to PostgreSQL with `gateway store copy`; then run `gateway
+    customers logout --all`, for it knows of no log-out since.
+    """
+    from gateway.stores.transfer import backup as write
+
+    url = _url(context, file, config)
+    try:
+        upgrade(url, may_migrate=False)
+        counts = write(url, to)
+    except StoreUnavailable as error:
+        fail(f"nothing was written: {error}")
+    typer.echo(json.dumps(counts, indent=2) if as_json else f"{to}: {_told(counts)}")
 
 
 def _told(counts: Mapping[str, int]) -> str:

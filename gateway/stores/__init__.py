@@ -7,11 +7,15 @@ open one, nor does a gateway whose upstream keeps the passwords.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.stores.location import check_sqlite, scheme_of, sqlite_path
 from gateway.stores.ports import CredentialStore, Registration, SessionStore, StoreUnavailable
 from gateway.stores.postgres_url import check_postgres
 from gateway.stores.watch import Mark, check_same, mark, network_file_system
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 __all__ = [
     "STORES",
@@ -31,6 +35,7 @@ __all__ = [
 
 Tell = Callable[[str], None]
 _PROBE_SECONDS = 0.5
+_asking: set["Future[bool | str]"] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +126,19 @@ async def is_usable(store: SessionStore) -> bool | str:
     """
     import asyncio  # noqa: PLC0415 - see above
 
-    try:
-        async with asyncio.timeout(_PROBE_SECONDS):
+    async def ask() -> bool | str:
+        try:
             await store.ping()
-    except StoreUnavailable as error:
-        return str(error)
-    except TimeoutError:
-        return "no answer"
-    return True
+        except StoreUnavailable as error:
+            return str(error)
+        return True
+
+    asking = asyncio.ensure_future(ask())
+    # It is not cancelled: to give a statement up takes as long where a server stands still.
+    _asking.add(asking)
+    asking.add_done_callback(_asking.discard)
+    answered, _ = await asyncio.wait({asking}, timeout=_PROBE_SECONDS)
+    return asking.result() if answered else "no answer"
 
 
 def mark_of(url: str) -> Mark | None:

@@ -80,11 +80,13 @@ def _behind(stand: Stand) -> str:
 
 
 @asynccontextmanager
-async def connected(url: str, answer_seconds: float) -> AsyncIterator[AsyncConnection]:
+async def connected(
+    url: str, answer_seconds: float, isolation: str = "READ COMMITTED"
+) -> AsyncIterator[AsyncConnection]:
     """Lend a transaction of a connection that is made for it, with a limit of its own."""
     engine = postgres.make_engine(read_place(url), answer_seconds)
     try:
-        async with postgres.lent(engine, "READ COMMITTED", answer_seconds) as connection:
+        async with postgres.lent(engine, isolation, answer_seconds) as connection:
             yield connection
     finally:
         await engine.dispose()

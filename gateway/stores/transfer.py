@@ -1,15 +1,19 @@
-"""What a store holds, counted; and the copy of an SQLite store to PostgreSQL, which is how replicas begin to share one.
+"""What a store holds, counted; its backup; and the copy of an SQLite store to PostgreSQL, where replicas share one.
 
 It is for commands: nothing here serves a customer.
 """
 
 import asyncio
 import hashlib
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, RowMapping, Table, delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
@@ -87,6 +91,57 @@ async def _copy(source: str, target: str) -> Mapping[str, int]:
             await connection.execute(update(schema_postgres.mark).values(copied=done))
             await connection.commit()
             return await connection.run_sync(_counted)
+
+
+def backup(url: str, file: Path) -> Mapping[str, int]:
+    """Write what a store holds at one moment to a new SQLite store; returns the number of rows of each table.
+
+    Gateways go on meanwhile. `copy` brings such a file to PostgreSQL.
+
+    Raises:
+        StoreUnavailable: the store cannot be read, the file is there already or cannot be written; none is left then.
+
+    """
+    try:
+        # It appears complete, or not at all, and nobody else may read it.
+        with tempfile.TemporaryDirectory(prefix=f"{file.name}.new-", dir=file.parent) as folder:
+            made = Path(folder) / "store.db"
+            if scheme_of(url) == "sqlite":
+                _vacuum(sqlite_path(url), made)
+            else:
+                schema.upgrade(f"sqlite:///{quote(str(made))}")
+                asyncio.run(_dump(url, made))
+            with _source(f"sqlite:///{quote(str(made))}") as connection:
+                counts = _counted(connection)
+            with made.open("rb") as written:
+                os.fsync(written.fileno())
+            file.hardlink_to(made)
+    except OSError as error:
+        raise StoreUnavailable(f"{file}: {error.strerror or type(error).__name__}") from error
+    return counts
+
+
+def _vacuum(path: Path, made: Path) -> None:
+    """Write an SQLite file anew at another place: what one reader sees, while others write (sqlite.org/lang_vacuum)."""
+    made.touch(0o600)
+    engine = sqlite.sync_engine(path)
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(made),))
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise sqlite.unavailable(error) from error
+
+
+async def _dump(url: str, made: Path) -> None:
+    from gateway.stores.schema_postgres import connected  # noqa: PLC0415 - as above
+
+    engine = sqlite.sync_engine(made)
+    async with connected(url, _PATIENCE, "REPEATABLE READ") as source:
+        with engine.execution_options(**sqlite.WRITING).begin() as target:
+            for table in _TABLES:
+                rows = await source.stream(select(table))
+                async for chunk in rows.mappings().partitions(_ROWS):
+                    target.execute(insert(table), [dict(row) for row in chunk])
 
 
 def _chunks(rows: Connection, table: Table) -> Iterator[Sequence[RowMapping]]:

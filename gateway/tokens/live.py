@@ -21,7 +21,7 @@ _EVERY: Final = 1.0
 _ANSWER_SECONDS: Final = 6.0
 # What is read at once while requests wait takes two milliseconds to decode. At the start nobody waits.
 _AT_ONCE: Final = 500
-_AT_START: Final = 20_000
+_AT_START: Final = 5_000
 # Pages that are copied in some microseconds each, or looked through in thirty, before others have their turn.
 _STEP: Final = 32
 # Tokens of releases without numbers are few, and only for as long as they live after an upgrade.

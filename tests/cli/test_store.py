@@ -75,3 +75,17 @@ def test_copy_says_what_is_wrong_with_its_words(run: Run, tmp_path: Path) -> Non
         assert says in " ".join(result.stderr.split())
     result = run("store", "copy", f"sqlite:///{tmp_path}/none.db", "postgresql://shop@127.0.0.1:1/shop")
     assert (result.exit_code, result.stderr.split(":")[0]) == (1, "nothing was copied")
+
+
+def test_backup_writes_a_store(run: Run, environ: dict[str, str], tmp_path: Path) -> None:
+    """It says what is in it; a file that is there is no place for one."""
+    upgrade(environ["GATEWAY_STORE_URL"])
+    file = tmp_path / "backup.db"
+    result = run("store", "backup", file, MOLTIN)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{file}: 0 passwords, ")
+    again = run("store", "backup", file, MOLTIN)
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert again.stderr == f"nothing was written: {file}: File exists\n"
+    told = json.loads(run("store", "backup", tmp_path / "other.db", "--config", MOLTIN, "--json").stdout)
+    assert set(told.values()) == {0}

@@ -217,7 +217,6 @@ class Stage:
         """Get what the recorded clients had: two bearers and a customer token."""
         await self.prepare()
         site = self.site
-        assert site.gateway.store is not None
         assert site.gateway.hasher is not None
         hashed = await site.gateway.hasher.hash(PASSWORD)
         assert not isinstance(hashed, Refusal)

@@ -35,11 +35,11 @@ ANSWERS = {
 # Workers that are watched, ports and files that are ours alone and connections within the limit of descriptors are 290.
 # A store that replicas share - PostgreSQL's URL, its connections, its schema, the copy to it - is 543.
 # Keys that take each other's place in a folder are 190; forgotten passwords, and asking for the old one, are 335.
-# Knowing who was logged out is 840: what a store keeps of sessions (200), their log-outs in memory and kept new (330),
-# and the paths and the passwords that end them.
+# Knowing who was logged out is 840: what a store keeps of sessions (200), log-outs in memory and kept new (330), and
+# the paths and the passwords that end them; a backup is 40.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request: nothing that a customer sends passes through it.
-CORE = 14_275
+CORE = 14_470
 NOT_CORE = ("gateway/demo/", "gateway/cli/", "gateway/verify/")
 
 _NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

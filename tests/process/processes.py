@@ -116,6 +116,16 @@ class Served:
         data = {"type": "token", "email": email, "password": password}
         return await self.as_public("POST", "/v2/customers/tokens", json={"data": data})
 
+    async def log_out(self, token: str) -> Answer:
+        """Log out with a customer token."""
+        headers = {"Authorization": f"Bearer {await self.bearer()}", "X-Moltin-Customer-Token": token}
+        return await self.call("DELETE", "/v2/customers/tokens", headers=headers)
+
+    async def orders(self, token: str) -> Answer:
+        """Ask for the own orders with a customer token, over a connection of its own."""
+        headers = {"Authorization": f"Bearer {await self.bearer()}", "X-Moltin-Customer-Token": token}
+        return await self.call("GET", "/v2/orders", headers={**headers, "Connection": "close"})
+
     async def read(self) -> None:
         """Take what the process writes, until it has closed both streams."""
         async with asyncio.TaskGroup() as group:

@@ -52,24 +52,60 @@ async def test_of_registrations_at_once_one_is_made(replicas: tuple[Served, Serv
 async def test_logins_come_back_by_themselves(
     replicas: tuple[Served, Served], frail: Server, harm: Callable[[Server], None], heal: Callable[[Server], None]
 ) -> None:
-    """503 while it is away, at once or after two seconds; tokens that are out go on; nothing is restarted."""
+    """503 while it is away, at once or after two seconds; tokens that are out go on; nothing is restarted.
+
+    Every replica stays ready meanwhile, for all have the same store: /ready names it, and answers before a probe gives
+    up. What was logged out before stays so, and a log-out meanwhile is no success.
+    """
     one, other = replicas
     registered = await one.register(EMAIL, PASSWORD, NAME)
     assert registered is not None
     assert registered.status == 201
     token = (await other.login(EMAIL, PASSWORD)).json()["data"]["token"]
     headers = {"Authorization": f"Bearer {await other.bearer()}", "X-Moltin-Customer-Token": token}
+    ended = (await other.login(EMAIL, PASSWORD)).json()["data"]["token"]
+    assert (await one.log_out(ended)).status == 204
     await asyncio.to_thread(harm, frail)
+    for served in (one, other):
+        async with asyncio.timeout(1):
+            ready = await served.ask("/ready")
+        assert (ready.status, ready.json()["conditions"]["store"]) == (200, False)
     async with asyncio.timeout(5):
         refused = [await served.login(EMAIL, PASSWORD) for served in (one, other)]
     assert [(answer.status, answer.code) for answer in refused] == [(503, "STORE_UNAVAILABLE")] * 2
     assert (await other.call("GET", "/v2/orders", headers=headers)).status == 200
+    assert (await other.orders(ended)).code == "CUSTOMER_TOKEN_INVALID"
+    assert (await other.log_out(token)).code == "STORE_UNAVAILABLE"
+    assert (await other.orders(token)).status == 200
     await asyncio.to_thread(heal, frail)
     for served in (one, other):
         async with asyncio.timeout(BACK):
             while (answer := await served.login(EMAIL, PASSWORD)).status == 503:
                 pass
         assert answer.status == 201
+        assert (await served.ask("/ready")).json()["conditions"]["store"] is True
+    assert (await other.orders(ended)).code == "CUSTOMER_TOKEN_INVALID"
+    assert (await other.log_out(token)).status == 204
+    async with asyncio.timeout(2):
+        while (await one.orders(token)).status == 200:
+            pass
+
+
+async def test_a_log_out_counts_on_all_replicas(replicas: tuple[Served, Served]) -> None:
+    """On every worker, whichever heard of it, at once as a rule; nobody waits for a restart or a second log-out."""
+    one, other = replicas
+    registered = await one.register(EMAIL, PASSWORD, NAME)
+    assert registered is not None
+    for _ in range(10):
+        token = (await one.login(EMAIL, PASSWORD)).json()["data"]["token"]
+        assert [(await served.orders(token)).status for served in (one, other)] == [200, 200]
+        assert (await other.log_out(token)).status == 204
+        assert (await other.orders(token)).code == "CUSTOMER_TOKEN_INVALID"
+        async with asyncio.timeout(2):
+            refused = 0
+            # Each request is another connection, and so mostly another worker.
+            while refused < 6:
+                refused = refused + 1 if (await one.orders(token)).status == 403 else 0
 
 
 async def test_a_second_start_finds_its_store(

@@ -50,7 +50,7 @@ async def test_probes_and_metrics_of_a_running_gateway(environ: dict[str, str]) 
         ready = await served.ask("/ready")
         assert (ready.status, ready.json()["conditions"]) == (
             200,
-            {"credential": True, "store": True, "not_draining": True},
+            {"credential": True, "store": True, "revocations": True, "not_draining": True},
         )
         assert (await served.as_public("GET", "/v2/products")).status == 200
         metrics = (await served.ask("/metrics")).body.decode()

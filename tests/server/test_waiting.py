@@ -208,7 +208,6 @@ async def test_a_client_that_leaves_ends_the_wait(site: Site) -> None:
 
 async def test_a_password_that_is_being_kept_is_kept(site: Site) -> None:
     """What must not be half done is finished although its client has left: here, name and password change together."""
-    assert site.gateway.store is not None
     lines = await proofs(site, is_customer=True)
     before = await site.gateway.store.password_hash(RON_ID)
     gate = asyncio.Event()

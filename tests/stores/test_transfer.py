@@ -1,13 +1,15 @@
-"""The copy of an SQLite store to PostgreSQL: whole, repeatable, and never over what a gateway has kept there."""
+"""Copies to PostgreSQL and backups: whole, of one moment, and never over what is there."""
 
 import asyncio
 import sqlite3
+import stat
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from gateway.stores import Registration, StoreUnavailable, open_store, upgrade
-from gateway.stores.transfer import copy, count
+from gateway.stores.transfer import backup, copy, count
 from tests.postgres import Server, ask, new_database
 
 ANN = Registration("a" * 32, "ann@shop.test", "Ann \0 \\ ünïcödé", "hash-1", 1_700_000_000.25, None)
@@ -124,3 +126,65 @@ def test_only_sqlite_is_copied_and_only_to_postgresql(source: str, target: str) 
             copy(one, other)
     with pytest.raises(StoreUnavailable, match="there is no file yet"):
         copy(source.replace("store.db", "none.db"), target)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_backup_is_a_store(server: Server, tmp_path: Path, kind: str) -> None:
+    """Whatever it was made of: with every row, for its owner only, and good to be opened and to be copied from."""
+    url = f"sqlite:///{tmp_path}/store.db" if kind == "sqlite" else asyncio.run(new_database(server))
+    upgrade(url)
+    change(url, "kept")
+    file = tmp_path / "ba%20ck?up.db"
+    held = dict.fromkeys(("credentials", "customers", "emails", "log_outs", "password_resets", "registrations"), 1)
+    assert backup(url, file) == count(url) == held
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir() if "new-" in path.name) == []
+    made = f"sqlite:///{quote(str(file))}"
+    upgrade(made, may_migrate=False)
+
+    async def look() -> None:
+        first, second = open_store(url), open_store(made)
+        await first.open()
+        await second.open()
+        assert await second.credential("ann") == await first.credential("ann")
+        assert await second.pending(ANN.email) == ANN
+        assert (await second.news(0, 10)).log_outs == (await first.news(0, 10)).log_outs
+        await first.close()
+        await second.close()
+
+    asyncio.run(look())
+    target = asyncio.run(new_database(server))
+    assert copy(made, target) == held
+
+
+def test_a_backup_is_of_one_moment(tmp_path: Path) -> None:
+    """A gateway that writes meanwhile is not held up, and what it writes is in it whole or not at all."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+
+    async def work() -> None:
+        store = open_store(url)
+        await store.open()
+        going = asyncio.ensure_future(asyncio.to_thread(lambda: [backup(url, tmp_path / f"{n}.db") for n in range(5)]))
+        number = 0
+        while not going.done():
+            number += 1
+            await store.set_password(f"customer-{number}", "hash")
+        await store.close()
+        for counts in await going:
+            assert counts["credentials"] == counts["customers"] == counts["log_outs"] <= number
+
+    asyncio.run(work())
+
+
+def test_a_backup_takes_no_files_place(tmp_path: Path) -> None:
+    """Nor is anything left of one that fails."""
+    url = f"sqlite:///{tmp_path}/store.db"
+    upgrade(url)
+    change(url, "kept")
+    for file in (tmp_path / "store.db", tmp_path / "none" / "backup.db"):
+        with pytest.raises(StoreUnavailable):
+            backup(url, file)
+    (tmp_path / "store.db").chmod(0o600)
+    assert count(url)["credentials"] == 1
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("store.db")] == []
