@@ -76,6 +76,10 @@ class LiveView:
         """Return what is known now."""
         return self._value
 
+    def adopt(self, life: float, max_staleness: float) -> None:
+        """Go by other times from now on. What was dropped by a shorter life had ended tokens that are expired too."""
+        self._life, self._max_staleness = life, max_staleness
+
     async def load(self) -> None:
         """Read all log-outs that still matter. Raises StoreUnavailable."""
         async with self._asking:
