@@ -15,6 +15,9 @@ QUESTION = 300
 ANSWERS = {
     "gateway/cli/explain.py": "one answer: what is asked, how it is found out, and the forms in which it is shown",
     "gateway/ops/metrics.py": "every metric with what it counts, and how those of several workers add up: one list",
+    "gateway/ops/log.py": "every event with its line: one list",
+    "gateway/decision.py": "the pure half of the flow: who asks, what may be asked upstream, and what may leave",
+    "gateway/verify/run.py": "one run of the prover, from the first look to the last count",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/flow.py": "the one page: the way of a request, stage by stage",
     "gateway/wiring.py": "the only place that knows every concrete class: one page, in the order of starting",
