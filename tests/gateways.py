@@ -14,15 +14,17 @@ import argon2
 import yarl
 
 from gateway.authn.key import Algorithm, generate
+from gateway.config.compile import key_ring, snapshot
 from gateway.config.customers import Hashing
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.demo.answers import ShopAnswer
 from gateway.demo.data import DEMO_PASSWORDS, PEOPLE, Person
 from gateway.demo.shop import Shop
-from gateway.wiring import Address, Gateway, running
+from gateway.wiring import Address, Gateway, now, running
 from tests.canary_sweep import SWEEP, private_parts
 from tests.fakes.commerce import Commerce
+from tests.sessions import session
 
 ROOT = Path(__file__).parent.parent
 MOLTIN = ROOT / "config" / "moltin.yaml"
@@ -143,6 +145,14 @@ class Site:
             answer = await self.login(email, DEMO_PASSWORDS[email])
             self.tokens[email] = answer.json()["data"]["token"]
         return self.tokens[email]
+
+    def lasting(self, person: Person) -> str:
+        """Return a token of a customer that no log-out ends, and use it from now on."""
+        customers = snapshot(self.config, key_ring(self.config)).customers
+        token, _, _ = customers.mint(session(person.id), now(), 3600)
+        SWEEP.name("a customer token", token)
+        self.tokens[person.email] = token
+        return token
 
     async def login(self, email: object, password: object, **members: object) -> Answer:
         """Try to log in."""

@@ -1,20 +1,21 @@
 """What stands beside the records of a judged answer: counts and links, held to what the customer may know. Pure."""
 
+from functools import lru_cache
 from math import ceil
 from typing import Any
 
 from msgspec import UNSET
 
 from gateway.vocab.messages import Json, Plan, Query
-from gateway.vocab.record_form import Shown, Tokens
+from gateway.vocab.record_form import RecordForm, Shown, Tokens
 from gateway.vocab.refusals import Refusal
 from gateway.wire.links import restored
 from gateway.wire.pointer import placed, resolve
 from gateway.wire.target import parse_query, serialise
 
 _PAGE = ("limit", "offset", "current", "total")
-# The links that say that there is another page.
-_MORE = ("next",)
+# The link that says that there is another page.
+_MORE = "next"
 # What asks for a page, in this API and in others: sizes, places of the first record, and numbers of pages.
 _SIZES = ("page[limit]", "page[size]", "limit", "per_page", "page_size", "pageSize", "_limit")
 _OFFSETS = ("page[offset]", "offset", "_start")
@@ -41,7 +42,7 @@ def judged_members(document: Any, shown: Shown, plan: Plan, query: frozenset[str
         links = resolve(document, form.links_at)
         if isinstance(links, dict):
             made = _links(links, form.link_names, plan, query, public_url) if links else {}
-            has_more = any(made.get(name) for name in _MORE)
+            has_more = made.get(_MORE) is not None
             _merge(judged, form.links_at, made)
     if shown.is_list:
         _count(document, judged, shown, plan.asked, has_more=has_more)
@@ -87,14 +88,20 @@ def _count(document: Any, judged: Json, shown: Shown, asked: Query, *, has_more:
         del page["total"]
         if total is not None and limit:
             page["total"] = ceil(total / limit)
-    for place in (form.page_at, form.total_at):
+    for top in _tops(form):
         # An object that could hold counts stays, without what is no count.
-        if place and len(place) > 1 and isinstance(document.get(place[0]), dict):
-            judged.setdefault(place[0], {})
+        if isinstance(document.get(top), dict):
+            judged.setdefault(top, {})
     if page and form.page_at is not None:
         _merge(judged, form.page_at, page)
     if total is not None and form.total_at is not None:
         _merge(judged, form.total_at[:-1], {form.total_at[-1]: total})
+
+
+@lru_cache(maxsize=64)
+def _tops(form: RecordForm) -> frozenset[str]:
+    """Return the members of a document that are objects with counts in them."""
+    return frozenset(place[0] for place in (form.page_at, form.total_at) if place and len(place) > 1)
 
 
 def page_asked(

@@ -195,20 +195,14 @@ class Metrics:
             ("outcome",),
             registry=registry,
         )
-        self._store_up: Final = Gauge(
-            "gateway_store_up",
-            "1 while the store answers, 0 while it does not, for one worker at least.",
-            registry=registry,
-            multiprocess_mode="livemin",
-        )
         self._log_outs: Final = Gauge(
             "gateway_revocations",
             "Sessions and customers that are known to be logged out, of the worker that knows most.",
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self._log_outs_at: Gauge | None = None
-        self._channel: Gauge | None = None
+        # As below; the least of all workers counts.
+        self._least: Final[dict[str, Gauge]] = {}
         # Made with the first credential: a gauge is born as 0, and the least of all processes would be 1970.
         self._expires_at: Gauge | None = None
         # For the same reason.
@@ -279,28 +273,21 @@ class Metrics:
 
     def set_store(self, is_up: bool, log_outs: int) -> None:  # noqa: FBT001 - what the live view tells
         """Know whether the store answers now, and how many log-outs are known."""
-        self._store_up.set(is_up)
+        self._set_least("gateway_store_up", "1 while the store answers all workers, 0 while it does not.", is_up)
         self._log_outs.set(log_outs)
         if is_up:
-            if self._log_outs_at is None:
-                self._log_outs_at = Gauge(
-                    _LOG_OUTS_AT,
-                    "When the store was last heard of, in epoch seconds; of the worker that has not for longest.",
-                    registry=self._registry,
-                    multiprocess_mode="livemin",
-                )
-            self._log_outs_at.set(self._now())
+            text = "When the store was last heard of, in epoch seconds; of the worker that has not for longest."
+            self._set_least(_LOG_OUTS_AT, text, self._now())
 
     def set_channel(self, is_up: bool) -> None:  # noqa: FBT001 - what the live view tells
         """Know whether the store tells of log-outs by itself."""
-        if self._channel is None:
-            self._channel = Gauge(
-                "gateway_revocations_channel_up",
-                "1 while the store tells of log-outs as they happen, 0 while they are only asked for, for one worker.",
-                registry=self._registry,
-                multiprocess_mode="livemin",
-            )
-        self._channel.set(is_up)
+        text = "1 while the store tells all workers of log-outs as they happen, 0 while they are only asked for."
+        self._set_least("gateway_revocations_channel_up", text, is_up)
+
+    def _set_least(self, name: str, text: str, value: float) -> None:
+        if name not in self._least:
+            self._least[name] = Gauge(name, text, registry=self._registry, multiprocess_mode="livemin")
+        self._least[name].set(value)
 
     def count_lost_line(self, count: int = 1) -> None:
         """Count log lines that could not be written; `EventLog` takes this as `on_lost`."""

@@ -20,6 +20,9 @@ class Reading(Enum):
     UNREADABLE = "unreadable"
 
 
+# As many as fit into 64 bits, which is what databases count with.
+_MOST_DIGITS: Final = 18
+
 MISSING: Final = object()
 """The answer where a pointer leads nowhere."""
 
@@ -113,6 +116,16 @@ def id_text(value: object, ids: Ids = Ids.EITHER) -> str | None:
     if isinstance(value, str):
         return value or None if ids is not Ids.NUMBER else None
     return str(value) if type(value) is int and ids is not Ids.TEXT else None
+
+
+def is_id(text: str, ids: Ids) -> bool:
+    """Tell whether a text of a path or token can be an id: where ids are numbers, it is the canonical text of one.
+
+    `07` is 7 to many a server, and no id that a record ever has.
+    """
+    if ids is not Ids.NUMBER:
+        return True
+    return text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0") and len(text) <= _MOST_DIGITS
 
 
 def references(record: Any) -> frozenset[tuple[str, str]]:

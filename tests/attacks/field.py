@@ -399,7 +399,7 @@ async def fielded(folder: Path, config: str = CONFIG, algorithm: Algorithm = Alg
         Commerce(Shop("canary-upstream-id", UPSTREAM_SECRET)) as commerce,
         run_site(commerce, folder, config=config) as site,
     ):
-        tokens = [await site.token(person.email) for person in (RON, LESLIE, APRIL)]
+        tokens = [site.lasting(person) for person in (RON, LESLIE, APRIL)]
         assert len(set(tokens)) == 3
         bearers = [await site.bearer(kind) for kind in ("public", "trusted")]
         yield Field(site, load_key(written), *bearers, *tokens[:2])

@@ -502,7 +502,7 @@ async def besieged(
             site = await stack.enter_async_context(
                 run_site(commerce, folder, config=config, UPSTREAM_URL=url or commerce.url)
             )
-            tokens = [await site.token(person.email) for person in (RON, LESLIE, APRIL)]
+            tokens = [site.lasting(person) for person in (RON, LESLIE, APRIL)]
             bearers = [await site.bearer(kind) for kind in ("public", "trusted")]
             yield Siege(Field(site, load_key(written), *bearers, *tokens[:2]), heard)
     finally:

@@ -173,6 +173,24 @@ def test_there_is_no_expiry_before_a_credential() -> None:
     assert not any("credential_exp" in name for name, *_ in counted(CredentialFailed("401", 1.0)))
 
 
+def test_what_is_known_of_log_outs_has_an_age() -> None:
+    """It grows with the clock until the store is heard of again; nothing is shown before it was."""
+    time = [100.0]
+    metrics = Metrics(CollectorRegistry(), lambda: time[0])
+    before = read(metrics.render()[0].decode())
+    assert not any(name.startswith(("gateway_store", "gateway_revocations_")) for name, *_ in before)
+    metrics.set_store(is_up=True, log_outs=7)
+    metrics.set_channel(is_up=True)
+    for now, is_up, age in ((100.0, True, 0.0), (130.0, False, 30.0), (150.0, True, 0.0)):
+        time[0] = now
+        metrics.set_store(is_up=is_up, log_outs=7)
+        metrics.set_channel(is_up=is_up)
+        numbers = read(metrics.render()[0].decode())
+        assert numbers[("gateway_revocations_age_seconds",)] == age
+        assert numbers[("gateway_store_up",)] == numbers[("gateway_revocations_channel_up",)] == is_up
+        assert numbers[("gateway_revocations",)] == 7
+
+
 def test_labels_come_from_closed_sets() -> None:
     """Callers, codes, outcomes and statuses that do not exist are counted under a dash."""
     strange = replace(DONE, status=10**9, trace=replace(TRACE, caller="eve", code="<script>"))

@@ -30,6 +30,13 @@ async def replicas(frail: Server, environ: dict[str, str], upstream: Commerce) -
         yield one, other
 
 
+async def shown(served: Served, *samples: str) -> None:
+    """Wait until the metrics show them."""
+    async with asyncio.timeout(2 * BACK):
+        while not {*samples} <= {*(await served.ask("/metrics")).body.decode().splitlines()}:  # noqa: ASYNC110 - each look is a request
+            await asyncio.sleep(0.1)
+
+
 async def test_of_registrations_at_once_one_is_made(replicas: tuple[Served, Served], upstream: Commerce) -> None:
     """Over all workers of all replicas; and then the customer logs in at any of them, and the token counts at each."""
     one, other = replicas
@@ -77,6 +84,8 @@ async def test_logins_come_back_by_themselves(
     assert (await other.orders(ended)).code == "CUSTOMER_TOKEN_INVALID"
     assert (await other.log_out(token)).code == "STORE_UNAVAILABLE"
     assert (await other.orders(token)).status == 200
+    for served in (one, other):
+        await shown(served, "gateway_revocations_channel_up 0.0", "gateway_store_up 0.0")
     await asyncio.to_thread(heal, frail)
     for served in (one, other):
         async with asyncio.timeout(BACK):
@@ -84,6 +93,7 @@ async def test_logins_come_back_by_themselves(
                 pass
         assert answer.status == 201
         assert (await served.ask("/ready")).json()["conditions"]["store"] is True
+        await shown(served, "gateway_revocations_channel_up 1.0", "gateway_store_up 1.0")
     assert (await other.orders(ended)).code == "CUSTOMER_TOKEN_INVALID"
     assert (await other.log_out(token)).status == 204
     async with asyncio.timeout(2):

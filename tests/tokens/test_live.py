@@ -1,5 +1,6 @@
 """The live view: it knows what the store knows, and says when it does not."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -146,6 +147,23 @@ async def test_log_outs_leave_when_their_tokens_have_expired(
         await view.catch_up()
     assert view.value().is_over(Session("ann", 1, 5, 77))
     assert [number for number, _ in await store.log_outs(0, 0, 10)] == [1, 2, 77]
+
+
+async def test_a_longer_life_keeps_log_outs_longer(
+    make: Make, store: CredentialStore, heard: Heard, tmp_path: Path
+) -> None:
+    """From the moment on when it is adopted: what the shorter one would drop stays."""
+    view = make()
+    version = await store.version_before(DAY + 3600.0) + 300_000
+    fill(tmp_path / "tokens.db", [(77, version)])
+    await store.take_numbers(1)
+    await view.load()
+    view.keep(10 * DAY, 300.0)
+    while await store.version_before(DAY + 3600.0) <= version:  # noqa: ASYNC110 - each look waits for the store
+        await asyncio.sleep(0.05)
+    heard.time += DAY
+    await view.catch_up()
+    assert view.value().is_over(Session("ann", 1, 5, 77))
 
 
 async def test_names_for_tokens_without_numbers_are_bounded(make: Make, store: CredentialStore, tmp_path: Path) -> None:

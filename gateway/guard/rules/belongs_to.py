@@ -9,7 +9,7 @@ from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.record_form import RecordForm, Shown
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import MISSING, Pointer, id_text, owner_at, resolve, split
+from gateway.wire.pointer import MISSING, Pointer, id_text, is_id, owner_at, resolve, split
 
 
 class BelongsTo(GuardOptions):
@@ -38,7 +38,7 @@ class BelongsTo(GuardOptions):
         if all(self._is_part(record, parent_id, plan, shown.form) for record in shown.records):
             return shown
         code = Code.GUARD_VIOLATION if shown.is_list else Code.RECORD_NOT_FOUND
-        return Refusal(code, "a record belongs to another parent", violation=True)
+        return Refusal(code, "a record belongs to another parent", violation=is_id(parent_id, shown.form.ids))
 
     def _is_part(self, record: Any, parent_id: str, plan: Plan, form: RecordForm) -> bool:
         if not isinstance(record, dict):

@@ -6,7 +6,7 @@ from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.record_form import Shown
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import owner_at
+from gateway.wire.pointer import is_id, owner_at
 
 
 class Identity(GuardOptions):
@@ -19,6 +19,9 @@ class Identity(GuardOptions):
         del plan
         if shown.is_list:
             return Refusal(Code.UPSTREAM_INVALID, "no single record where one is expected", unfit=True)
-        if owner_at(shown.records[0], shown.form.id_at, shown.form.ids) != whose.parameters[self.parameter]:
-            return Refusal(Code.RECORD_NOT_FOUND, "the record is another one than the path names", violation=True)
+        named, ids = whose.parameters[self.parameter], shown.form.ids
+        if owner_at(shown.records[0], shown.form.id_at, ids) != named:
+            # A server that reads 07 as 7 has not mixed records up: it was asked for what is no id.
+            what = "the record is another one than the path names"
+            return Refusal(Code.RECORD_NOT_FOUND, what, violation=is_id(named, ids))
         return shown

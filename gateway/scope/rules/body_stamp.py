@@ -11,7 +11,7 @@ from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.record_form import Ids, OwnerShape, RecordForm
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.pointer import Place, id_text, split
+from gateway.wire.pointer import Place, id_text, is_id, split
 
 _REFERENCES = frozenset({OwnerShape.REFERENCE, OwnerShape.REFERENCES})
 
@@ -61,7 +61,7 @@ class BodyStamp(RuleOptions):
     def apply(self, draft: Draft, whose: Whose) -> Draft | Refusal:
         """Stamp the body; refuses with BODY_FIELD_FORBIDDEN what names somebody else."""
         own, form = whose.customer_id, draft.form
-        if own is None or (form.ids is Ids.NUMBER and not is_number(own)):
+        if own is None or not is_id(own, form.ids):
             return Refusal(Code.ACCESS_DENIED, "a stamp needs a customer")
         tokens = split(self.pointer)
         source = ".".join(tokens) or "body"
@@ -107,8 +107,3 @@ class BodyStamp(RuleOptions):
             if shape in _REFERENCES and entry.get("type", own_type) != own_type:
                 return Refusal(Code.BODY_FIELD_INVALID, "another type", source=source)
         return None
-
-
-def is_number(own: str) -> bool:
-    """Tell whether a customer's id is the canonical text of a number, as a record of such an API has it."""
-    return own.isascii() and own.isdecimal() and (own == "0" or not own.startswith("0")) and len(own) <= 18  # noqa: PLR2004

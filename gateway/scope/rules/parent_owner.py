@@ -14,7 +14,7 @@ from gateway.vocab.messages import Parent, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire import meant
-from gateway.wire.pointer import Pointer
+from gateway.wire.pointer import Pointer, is_id
 
 _PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _PATH = re.compile(r"(/([A-Za-z0-9_~-][A-Za-z0-9._~-]*|\{[a-z][a-z0-9_]*\}))*/\{[a-z][a-z0-9_]*\}")
@@ -77,6 +77,8 @@ class ParentOwner(RuleOptions):
         segments = draft.target.segments
         if self._parts:
             segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
+        if not is_id(segments[-1], draft.form.ids):
+            return Refusal(Code.RECORD_NOT_FOUND, "no id that a record of this API can have")
         path, query = addressing.known(segments, draft.form)
         record_id = segments[-1]
         if not self._parts and draft.record is not None:

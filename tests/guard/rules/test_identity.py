@@ -6,8 +6,9 @@ import pytest
 
 from gateway.guard.rules.identity import Identity
 from gateway.vocab.messages import Plan, Whose
+from gateway.vocab.record_form import PRESETS
 from gateway.vocab.refusals import Code, Refusal
-from tests.guard.judging import inspected
+from tests.guard.judging import inspected, refused
 
 RULE = Identity(parameter="aid")
 WHOSE = Whose("c1", {"id": "c1", "aid": "a1"})
@@ -41,3 +42,10 @@ def test_a_record_without_id_is_not_the_record_none() -> None:
     """A path that says `None` names no record without an id."""
     whose = Whose("c1", {"id": "c1", "aid": "None"})
     assert isinstance(inspected(RULE, {"data": {"type": "address"}}, whose, PLAN), Refusal)
+
+
+@pytest.mark.parametrize(("named", "is_violation"), [("8", True), ("07", False), ("7.0", False), ("\u0667", False)])
+def test_what_is_no_id_blames_no_upstream(named: str, *, is_violation: bool) -> None:
+    """A client that asks for 07 gets nothing, and closes no route by it."""
+    counted = refused(RULE, {"id": 7}, whose=Whose("c1", {"aid": named}), form=PRESETS["drf"])
+    assert (counted.code, counted.violation) == (Code.RECORD_NOT_FOUND, is_violation)

@@ -1,11 +1,13 @@
 """Scoping rule `parent_owner`: what is looked up, and for whom."""
 
 import pytest
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from gateway.scope.rules.parent_owner import Accepts, ParentOwner
 from gateway.vocab.messages import Parent, Target, Whose
 from gateway.vocab.policy import Draft
+from gateway.vocab.record_form import PRESETS
 from gateway.vocab.refusals import Code
 from tests.scope.deciding import NOBODY, OWN, customer, draft, narrowed, refused
 
@@ -87,3 +89,14 @@ def test_without_a_path_the_record_of_the_request_is_looked_up() -> None:
     target = Target("/v2/customers/c1/addresses/a%201", ("v2", "customers", "c1", "addresses", "a 1"))
     (parent,) = narrowed(own, Draft(target, ()), customer(id="c1", aid="a 1")).parents
     assert (parent.path, parent.record_id, own.parameters) == (target.path, "a 1", ())
+
+
+@pytest.mark.parametrize("named", ["07", "7.0", "+7", "x", "1" * 19])
+def test_where_ids_are_numbers_nothing_else_is_looked_up(named: str) -> None:
+    """Some servers would take it for another id, and the record for a mixed-up one."""
+    order = ParentOwner(path="/orders/{oid}", pointer="/customer")
+    assert refused(order, replace(draft(), form=PRESETS["drf"]), customer(oid=named)) is Code.RECORD_NOT_FOUND
+    looked = narrowed(order, replace(draft(), form=PRESETS["drf"]), customer(oid="7"))
+    assert (looked.parents[0].path, looked.parents[0].query) == ("/orders/7/", ())
+    found = narrowed(order, replace(draft(), form=PRESETS["postgrest"]), customer(oid="7"))
+    assert (found.parents[0].path, found.parents[0].query) == ("/orders", (("id", "eq.7"),))
