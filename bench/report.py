@@ -9,7 +9,7 @@ from bench.scorecard import RESULTS
 
 NAMES = (
     "scoped", "post", "parent", "instructions", "workers", "catalogue", "latency", "login", "logins", "idle", "stream",
-    "routes", "start", "stability", "shares", "reload",
+    "routes", "start", "stability", "shares", "reload", "logouts",
 )  # fmt: skip
 PAGE = ROOT / "bench" / "RESULTS.md"
 PICTURE = ROOT / "bench" / "results.svg"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from gateway.config.customers import customer_form
 from gateway.config.evidence import knows_the_customer
 from gateway.config.lending import credentials
 from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
@@ -13,6 +14,7 @@ from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.scope.rules.body_fields import BodyFields
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
+from gateway.wire.pointer import split
 
 _CHANGE = policy.Passwords.CHANGE
 _END_SESSIONS = frozenset({policy.Passwords.CHANGE, policy.Passwords.FORGET})
@@ -30,7 +32,7 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
         name=model.name,
         path=model.path.removesuffix("/"),
         methods=frozenset(model.methods),
-        access=dict(_access(config, model, unproven, takes_password=keeps_passwords and model.passwords == _CHANGE)),
+        access=dict(_access(config, model, unproven)),
         query=frozenset(model.query),
         upstream=model.upstream or config.first,
         sends_to=model.sends_to,
@@ -91,9 +93,7 @@ def _is_alike(model: AccessPerCaller) -> bool:
     return model.public is not None and model.public == model.customer and not knows_the_customer(model.public)
 
 
-def _access(
-    config: Config, model: Route, unproven: Unproven, *, takes_password: bool
-) -> Sequence[tuple[CallerKind, policy.Access]]:
+def _access(config: Config, model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:
     access = model.access
     callers: tuple[tuple[CallerKind, Access | None], ...] = (
         (CallerKind.PUBLIC, access.public),
@@ -104,7 +104,7 @@ def _access(
         (
             kind,
             policy.Access(
-                _scope(rules, takes_password=takes_password) if isinstance(rules, Rules) else (),
+                _scope(config, model, rules) if isinstance(rules, Rules) else (),
                 rules.guard_rules if isinstance(rules, Rules) else (),
                 unproven.get((model.name, kind), frozenset()) if isinstance(rules, Rules) else frozenset(),
                 *credentials(config, model, kind, rules),
@@ -115,12 +115,20 @@ def _access(
     ]
 
 
-def _with_password(rule: RuleOptions) -> RuleOptions:
-    """Let the current password pass a list of fields: it is taken out before anything is sent."""
-    if not isinstance(rule, BodyFields) or rule.pointer not in {None, "/data"} or rule.allow is None:
+def _scope(config: Config, model: Route, rules: Rules) -> tuple[policy.ScopeRule, ...]:
+    """Let the current password pass each list of fields where a password may be changed: it never goes upstream."""
+    how = customer_form(config.records, config.customers)
+    if config.customers.verify != "store" or model.passwords != _CHANGE:
+        return rules.scope_rules
+    made = form(config.records, model.records)
+    place = (*made.body_at, *how.password_at[:-1], policy.CURRENT_PASSWORD)
+    return tuple(_with_field(rule, place, made.body_at) for rule in rules.scope_rules)
+
+
+def _with_field(rule: RuleOptions, place: Sequence[str], body_at: Sequence[str]) -> RuleOptions:
+    if not isinstance(rule, BodyFields) or rule.allow is None:
         return rule
-    return BodyFields(**{**dict(rule), "allow": (*rule.allow, policy.CURRENT_PASSWORD)})
-
-
-def _scope(rules: Rules, *, takes_password: bool) -> tuple[policy.ScopeRule, ...]:
-    return tuple(map(_with_password, rules.scope_rules)) if takes_password else rules.scope_rules
+    above = tuple(body_at) if rule.pointer is None else split(rule.pointer)
+    if tuple(place[: len(above)]) != above:
+        return rule
+    return BodyFields(**{**dict(rule), "allow": (*rule.allow, "/".join(place[len(above) :]))})

@@ -114,9 +114,11 @@ def record_in(document: Any, form: RecordForm) -> Json | None:
 
 
 def holds_somebody(document: Any, how: CustomerForm) -> bool:
-    """Tell whether a document has a record that says whose it is, or holds one, so that it may be a stranger's."""
+    """Tell whether a document has a record that says whose it is, or is one or some, so that it may be a stranger's."""
     found = shown(document, how.form, expects_one=True)
-    return not isinstance(found, Refusal) and any(is_somebody(record, how) for record in found.records)
+    if isinstance(found, Refusal):
+        return any(is_somebody(one, how) for one in (document if isinstance(document, list) else [document]))
+    return any(is_somebody(record, how) for record in found.records)
 
 
 def is_somebody(record: Any, how: CustomerForm) -> bool:

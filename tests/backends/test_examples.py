@@ -144,6 +144,9 @@ async def test_a_customers_whole_business(api: Api, tmp_path: Path) -> None:
         assert (await client.send("GET", api.path("orders", made[0])))[0] == 404
 
         new = api.body("customers", {"name": "Ann P.", "password": OTHER}, ann)
+        refused = await client.send("PATCH", api.path("customers", ann), new)
+        assert (refused[0], refused[1]["errors"][0]["code"]) == (403, "PASSWORD_REQUIRED")
+        new = api.body("customers", {"name": "Ann P.", "password": OTHER, "current_password": PASSWORD}, ann)
         status, document, _ = await client.send("PATCH", api.path("customers", ann), new)
         assert (status, api.record(document)["name"]) == (200, "Ann P.")
         assert await client.login("ann@perkins.example", PASSWORD) == 404
