@@ -4,7 +4,7 @@ Stages 1 to 4 before a request goes upstream; `flow` calls them in their order. 
 too: a `Later` is only made here, never run.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -243,6 +243,18 @@ def authenticate(
     return Caller(CallerKind.CUSTOMER, caller.client_id, session.customer_id, is_by_trusted=not is_public)
 
 
+def presented(snapshot: Snapshot, request: Request) -> Sequence[str]:
+    """Return the customer tokens that a request carries, as its lines have them."""
+    lines = wire_headers.values(request.headers, snapshot.token_header)
+    is_bearer = snapshot.token_header == wire_headers.AUTHORIZATION
+    return tuple(map(_without_scheme, lines)) if is_bearer else lines
+
+
+def _without_scheme(authorization: str) -> str:
+    scheme, _, rest = authorization.partition(" ")
+    return rest.strip() if scheme.rstrip(":").lower() == "bearer" else authorization.strip()
+
+
 def _by_authorization(
     snapshot: Snapshot, request: Request, revocations: Revocations, *, reads_token: bool, needs_token: bool
 ) -> Caller | Refusal:
@@ -251,8 +263,7 @@ def _by_authorization(
     if len(lines) > 1:
         return Refusal(Code.BEARER_INVALID, "more than one Authorization line")
     authorization, at = "".join(lines), request.received_at
-    scheme, _, rest = authorization.partition(" ")
-    token = rest.strip() if scheme.rstrip(":").lower() == "bearer" else authorization.strip()
+    token = _without_scheme(authorization)
     if is_nothing((token,)):
         return Caller(CallerKind.PUBLIC)
     session = snapshot.customers.verify((token,), at, revocations)

@@ -326,7 +326,7 @@ def _passwords(
     if hasher is None:
         public = public_lines(config.public_url)
         verifier = UpstreamVerifier(backend, store, login_form(customers, how), how, pattern.fullmatch, public)
-        return SessionEnder(store, live, emit), verifier, None
+        return SessionEnder(store, live, emit, how), verifier, None
     directory = Directory(backend, how, pattern)
     admission = Admission(throttles.work, clock, emit)
     registrar = Registrar(directory, store, hasher, throttles.registered, now, Patience(customers.read_back))

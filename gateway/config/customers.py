@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_serializer
 
 from gateway.config.records import Records, form
 from gateway.config.texts import Closed, Collection, Path, id_pattern_text
@@ -94,6 +94,15 @@ class Revocation(Closed):
     )
 
 
+def _without_constants(value: Any) -> Any:
+    """Return a body that may be shown: a text of it may be a secret of the gateway's."""
+    if isinstance(value, Mapping):
+        return {name: _without_constants(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_constants(one) for one in value]
+    return "***" if isinstance(value, str) and value not in {"{email}", "{password}"} else value
+
+
 class UpstreamLogin(Closed):
     """The login of an API that keeps the passwords itself (`verify: upstream`)."""
 
@@ -115,6 +124,10 @@ class UpstreamLogin(Closed):
     wrong: tuple[Annotated[int, Field(ge=400, le=499)], ...] = Field(
         default=(400, 401, 403, 404, 422), description="Statuses that mean a wrong e-mail or password."
     )
+
+    @field_serializer("body", when_used="json")
+    def _masked(self, body: Mapping[str, Any]) -> Any:
+        return _without_constants(body)
 
 
 class Customers(Closed):

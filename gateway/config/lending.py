@@ -43,7 +43,7 @@ def credentials(config: Config, route: Route, caller: CallerKind, access: Access
     if route.credential is not None:
         lent = ALL_METHODS if route.credential is Credential.SERVER else _NONE
         return lent, lent
-    if _keeps_passwords(config, route, access):
+    if _keeps_passwords(route, access):
         return ALL_METHODS, ALL_METHODS
     known = (caller, access, form(config.records, route.records))
     return bound(*known, of_guests=False), bound(*known, of_guests=True)
@@ -73,11 +73,12 @@ def _bound_by(rule: RuleOptions, made: RecordForm, *, of_guests: bool) -> Method
             return _NONE
 
 
-def _keeps_passwords(config: Config, route: Route, access: Access) -> bool:
-    """Tell whether an exchange is one of passwords; where the upstream keeps them, by the fields that may be in it."""
-    return route.passwords in _KEEPS_PASSWORDS and (
-        config.customers.verify != "upstream"
-        or (isinstance(access, Rules) and any(isinstance(rule, BodyFields) for rule in access.scope_rules))
+def _keeps_passwords(route: Route, access: Access) -> bool:
+    """Tell whether an exchange is one of passwords whose body holds listed fields alone."""
+    return (
+        route.passwords in _KEEPS_PASSWORDS
+        and isinstance(access, Rules)
+        and any(isinstance(rule, BodyFields) and rule.allow is not None for rule in access.scope_rules)
     )
 
 
@@ -117,7 +118,7 @@ def lent_freely(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _is_lent_freely(config: Config, route: Route, caller: CallerKind, access: Access) -> bool:
-    if _keeps_passwords(config, route, access):
+    if _keeps_passwords(route, access):
         return False
     lent = credentials(config, route, caller, access)[1]
     return not {*route.methods} & lent <= bound(caller, access, form(config.records, route.records), of_guests=True)

@@ -10,6 +10,7 @@ from gateway.config.evidence import Finding, Location
 from gateway.config.model import Config, Route, Rules
 from gateway.config.records import form
 from gateway.config.upstream_path import UpstreamPath
+from gateway.guard.rules.owner import Owner
 from gateway.routing import parse_template, shape
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import ParentOwner
@@ -37,6 +38,7 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
         if config.tokens.header in upstream.forward_headers:
             what = "this header carries customer tokens (tokens.header), which never go upstream"
             yield (*place, "forward_headers"), what, f"take {config.tokens.header} from the list"
+    yield from _overlaps(config)
     first: dict[str, Route] = {}
     for index, route in enumerate(config.routes):
         here: Location = ("routes", index)
@@ -48,6 +50,23 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
             what = f"two upstreams for one path: route {other.name} has it at {other.upstream or config.first}"
             yield (*here, "upstream"), what, "send all methods of a path to one"
         yield from ((here + where, what, hint) for where, what, hint in _route(config, route))
+
+
+def _overlaps(config: Config) -> Iterator[Finding]:
+    """Yield upstreams that are one API: what owners its records have is known of each name alone."""
+    bases = [
+        (place, [f"{origin.rstrip('/')}/".lower() for origin in (one.url, *one.link_origins)])
+        for place, one in upstream_places(config)
+    ]
+    for index, (place, own) in enumerate(bases):
+        if any(
+            mine.startswith(other) or other.startswith(mine)
+            for _, others in bases[:index]
+            for mine in own
+            for other in others
+        ):
+            what = "another upstream is at this address, so that its records would have two proofs"
+            yield (*place, "url"), what, "give each API one name"
 
 
 def knows_all(config: Config) -> bool:
@@ -102,6 +121,12 @@ def _route(config: Config, route: Route) -> Iterator[Finding]:
         for index, rule in enumerate(access.scope_rules if isinstance(access, Rules) else ()):
             if isinstance(rule, ParentOwner) and rule.upstream is not None and rule.upstream not in config.apis:
                 yield ("access", caller, "scope", index), "there is no such upstream", _known(config)
+    renames = any(one.upstream_path is not None and config.api_of(one) is config.api_of(route) for one in config.routes)
+    for caller, access in route.access:
+        for index, guard in enumerate(access.guard_rules if isinstance(access, Rules) else ()):
+            if renames and isinstance(guard, Owner) and guard.below is not None:
+                what = "links of this upstream are judged by the paths that clients know (upstream_path)"
+                yield ("access", caller, "guard", index), what, "name the places with also:, or let path be its own"
     keeps = route.passwords not in {None, Passwords.SHOW} and config.customers.verify != "upstream"
     if keeps and config.api_of(route) is not config.upstream:
         what = "passwords are kept for the customers of the first upstream"

@@ -5,6 +5,7 @@ from typing import Any
 from msgspec import Struct
 
 from gateway.scope import addressing
+from gateway.scope.names import is_alias
 from gateway.tokens.email import canonical
 from gateway.tokens.passwords import check_length
 from gateway.vocab.customer_form import CustomerForm
@@ -47,6 +48,9 @@ def submitted(plan: Plan, how: CustomerForm) -> Submitted | Refusal:
     email = None if typed is MISSING else canonical(typed)
     if typed is not MISSING and email is None:
         return Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source=email_source(how))
+    if (alias := _alias(record, how)) is not None:
+        # A reader that ignores case would take it for what we have looked at.
+        return Refusal(Code.BODY_FIELD_FORBIDDEN, "another spelling of a field", source=_source(place, (alias,)))
     record = without(record, how.password_at)
     if email is not None:
         record = placed(record, how.email_at, email)
@@ -58,6 +62,21 @@ def submitted(plan: Plan, how: CustomerForm) -> Submitted | Refusal:
         password=None if password is MISSING else password,
         changes=_changes(record, how),
     )
+
+
+def _alias(record: Json, how: CustomerForm) -> str | None:
+    """Return a member that somebody behind us could take for the e-mail or a password, which it is not."""
+    current = (*how.password_at[:-1], CURRENT_PASSWORD)
+    for tokens in (how.email_at, how.password_at, current):
+        node: Any = record
+        for token in tokens:
+            if not isinstance(node, dict):
+                break
+            found = next((str(name) for name in node if is_alias(name, token)), None)
+            if found is not None:
+                return found
+            node = node.get(token)
+    return None
 
 
 def made(one: Submitted, how: CustomerForm) -> Submitted:

@@ -6,11 +6,13 @@ from typing import Any
 from gateway.stores.ports import SessionStore, StoreUnavailable
 from gateway.tokens.live import LiveView
 from gateway.tokens.whole import Whole
+from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import Emit
 from gateway.vocab.messages import Checked, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
 from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.pointer import resolve
 
 # A customer who is not there any more was deleted by a request that broke off before it came to the store.
 _PERHAPS = frozenset({
@@ -22,18 +24,23 @@ _PERHAPS = frozenset({
 class SessionEnder:
     """The flow's keeper of passwords where it keeps none. A customer's id is the last parameter of the path."""
 
-    def __init__(self, store: SessionStore, live: LiveView, emit: Emit) -> None:
+    def __init__(self, store: SessionStore, live: LiveView, emit: Emit, how: CustomerForm) -> None:
         self._store = store
         self._live = live
+        self._password_at = (*how.form.body_at, *how.password_at)
         self._whole = Whole("logging out", emit)
 
     async def carry(
         self, mode: Passwords, plan: Plan, whose: Whose, perform: Perform, trace: Trace
     ) -> Checked | Refusal:
         """Perform what changes or removes a customer, and end all sessions where it took the password along."""
-        if mode is Passwords.CHANGE and not _has_password(plan):
+        if mode is Passwords.CHANGE and not self._has_password(plan):
             return await perform(plan)
         return await self._whole.run(self._carry(plan, whose, perform), trace.request_id)
+
+    def _has_password(self, plan: Plan) -> bool:
+        password = resolve(plan.document, self._password_at)
+        return isinstance(password, str) and bool(password)
 
     async def _carry(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
         try:
@@ -64,9 +71,3 @@ def _may_have_happened(checked: Checked | Refusal) -> bool:
     if isinstance(checked, Checked):
         return checked.status < 300  # noqa: PLR2004 - HTTP's own number
     return checked.code in _PERHAPS
-
-
-def _has_password(plan: Plan) -> bool:
-    data = (plan.document or {}).get("data")
-    password = data.get("password") if isinstance(data, dict) else None
-    return isinstance(password, str) and bool(password)

@@ -70,16 +70,23 @@ class LiveView:
         self._latest = 0
         self._looked_through_at = clock()
         self._until_stale: asyncio.TimerHandle | None = None
-        self._is_lost = self._is_deaf = False
+        self._is_lost = self._is_deaf = self._lacks = False
 
     def value(self) -> Revocations:
         """Return what is known now."""
         return self._value
 
     def keep(self, life: float, max_staleness: float) -> None:
-        """Go by other times from now on. What was minted with a longer life is good for as long as it was."""
-        self._life = max(self._life, life)
+        """Go by other times from now on; log-outs that are kept for a shorter life are never dropped by it.
+
+        With a longer life log-outs matter again that were dropped: nothing is told from the old ones any more.
+        """
         self._max_staleness = max_staleness
+        if life > self._life:
+            self._life = life
+            self._lacks = True
+            self._value = replace(self._value, is_stale=True)
+            self._news.set()
 
     async def load(self) -> None:
         """Read all log-outs that still matter. Raises StoreUnavailable."""
@@ -138,7 +145,7 @@ class LiveView:
     def _heard(self) -> None:
         self.close()
         self._until_stale = asyncio.get_running_loop().call_later(self._max_staleness, self._turn_stale)
-        if self._value.is_stale:
+        if self._value.is_stale and not self._lacks:
             self._value = replace(self._value, is_stale=False)
         if self._is_lost:
             self._is_lost = False
@@ -178,6 +185,14 @@ class LiveView:
         self._looked_through_at = self._clock()
 
     async def _ask(self) -> None:
+        if self._lacks:
+            self._lacks = False
+            try:
+                await self._load(_AT_ONCE)
+            except BaseException:
+                self._lacks = True
+                raise
+            return
         while True:
             news = await self._store.news(self._seen, _AT_ONCE)
             if news.latest < self._latest:

@@ -6,12 +6,11 @@ What a 204 says is on the store's disk, and counts in this process already; in a
 from collections.abc import Awaitable, Callable
 
 from gateway.authn.revocations import NOBODY
-from gateway.decision import Admission, Decided, Later, Snapshot
+from gateway.decision import Admission, Decided, Later, Snapshot, presented
 from gateway.stores.ports import SessionStore, StoreUnavailable
 from gateway.tokens.live import LiveView
 from gateway.vocab.messages import Body, Headers, Reply, Request, Trace
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.headers import CUSTOMER_TOKEN, values
 
 _DONE: Headers = (("cache-control", "no-store"),)
 
@@ -27,7 +26,7 @@ class LogoutApi:
     def log_out(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace, admission: Admission) -> Decided:
         """Answer `DELETE /v2/customers/tokens`: the presented token is worthless, and no other."""
         del body, trace, admission
-        session = snapshot.customers.verify(values(request.headers, CUSTOMER_TOKEN), request.received_at, NOBODY)
+        session = snapshot.customers.verify(presented(snapshot, request), request.received_at, NOBODY)
         if isinstance(session, Refusal):
             return session
         if not session.id:

@@ -14,7 +14,8 @@ from gateway.scope.core import judge_parent
 from gateway.upstream.backend import Backend
 from gateway.vocab.messages import Lookup, Parent, Query, Trace
 from gateway.vocab.refusals import Refusal
-from gateway.wire.pointer import Reading, owner_at, references, resolve, split
+from gateway.wire.pointer import Reading, owner_at, references, split
+from gateway.wire.records import shown
 
 # A few hundred bytes each.
 _MOST: Final = 10_000
@@ -51,8 +52,9 @@ class Parents:
         if refusal is not None:
             self._good.pop(parent, None)
             return refusal
-        record = resolve(looked_up.document, parent.form.record_at)
-        is_guests = owner_at(record, split(parent.pointer)) is Reading.NOBODY
+        found = shown(looked_up.document, parent.form, expects_one=True)
+        record = None if isinstance(found, Refusal) else found.records[0]
+        is_guests = owner_at(record, split(parent.pointer), parent.form.ids) is Reading.NOBODY
         self._good[parent] = allowed = Allowed(references(record), is_guests)
         return allowed
 
