@@ -118,9 +118,14 @@ def _with_document(
         return _of_open(document, Fields(answer, route, plan, links, is_open=True))
     if is_write and _shows_nothing(document, route, plan):
         return _without_record(Fields(answer, route, plan, links, access.is_open))
-    if not is_write:
+    found = shown(document, route.form, expects_one=expects_one(route, plan))
+    # Most lists hold something.
+    if not is_write and (isinstance(found, Refusal) or not found.records):
         document = _written_out(document, answer.status, route, plan)
-    judged = _inspected(document, route, access, whose, plan)
+        if isinstance(document, Refusal):
+            return document
+        found = shown(document, route.form, expects_one=expects_one(route, plan))
+    judged = _inspected(found, access, whose, plan)
     if isinstance(judged, Refusal):
         return judged
     document = judged_members(document, judged, plan, route.query or frozenset(), links.public_url)
@@ -140,12 +145,9 @@ def _of_open(document: Any, fields: Fields) -> Checked | Refusal:
     return Checked(fields.answer.status, document, lines)
 
 
-def _inspected(document: Any, route: Route, access: Access, whose: Whose, plan: Plan) -> Shown | Refusal:
-    """Return the records of a document that may leave: found by the form of the API, then judged by each rule."""
-    if isinstance(document, Refusal):
-        return document
-    judged = shown(document, route.form, expects_one=expects_one(route, plan))
-    if not isinstance(judged, Refusal) and not access.judges_included and judged.included is not UNSET:
+def _inspected(judged: Shown | Refusal, access: Access, whose: Whose, plan: Plan) -> Shown | Refusal:
+    """Return the records of an answer that may leave, judged by each rule."""
+    if not isinstance(judged, Refusal) and judged.included is not UNSET and not access.judges_included:
         judged = structs.replace(judged, included=UNSET)
     for rule in access.guards:
         if isinstance(judged, Refusal):

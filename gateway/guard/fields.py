@@ -36,8 +36,6 @@ _LINK = re.compile(r'<([^<>]*)>((?:"(?:[^"\\]|\\.?)*+"?|[^",<])*+)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([a-z ]+)"|([a-z]+))', re.IGNORECASE)
 _RELS = frozenset({"current", "first", "last", "next", "prev", "previous", "self"})
 _MOST_LINKS = 10
-# How a link to another page is written here.
-_MORE = '; rel="next"'
 
 
 class Fields(Struct, frozen=True):
@@ -102,9 +100,8 @@ class Fields(Struct, frozen=True):
         if not re.fullmatch(r"\d{1,15}", text, re.ASCII):
             return None
         limit, offset = page_asked(self.plan.asked, self.route.form.page_size, int(text), count)
-        pages = [link for line in values(self.answer.headers, "link") for link in self._links(line)]
-        has_more = any(link.endswith(_MORE) for link in pages)
-        return bounded(int(text), limit, offset if start is None else start, count, has_more=has_more)
+        # A link to another page is the upstream's word alone, and so no proof that a count is the customer's.
+        return bounded(int(text), limit, offset if start is None else start, count)
 
     def _content_range(self, value: str, count: int) -> str | None:
         """Return the range of what was judged; None for ranges of bytes, and what is no range."""

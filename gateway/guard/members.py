@@ -28,33 +28,36 @@ def judged_members(document: Any, shown: Shown, plan: Plan, query: frozenset[str
 
     `query` are the parameters that a client may send on this route; links lead to `public_url`.
     """
-    form = shown.form
-    is_in_array = not shown.is_list and form.is_only_of_list
-    place = form.list_at if shown.is_list or is_in_array else form.record_at
-    content: Any = shown.records if shown.is_list or is_in_array else shown.records[0]
+    form, is_list = shown.form, shown.is_list
+    is_in_array = not is_list and form.is_only_of_list
+    place = form.list_at if is_list or is_in_array else form.record_at
+    content: Any = shown.records if is_list or is_in_array else shown.records[0]
     if not place:
         return content
     judged: Json = {place[0]: content} if len(place) == 1 else placed(None, place, content)
     if shown.included is not UNSET:
         judged["included"] = shown.included
     has_more = None
-    if form.links_at is not None and (form.links_at or shown.is_list):
+    if form.links_at is not None and (is_list or form.links_at):
         links = resolve(document, form.links_at)
         if isinstance(links, dict):
             made = _links(links, form.link_names, plan, query, public_url) if links else {}
             has_more = made.get(_MORE) is not None
-            _merge(judged, form.links_at, made)
-    if shown.is_list:
+            if form.links_at:
+                _put(judged, form.links_at, made)
+            else:
+                judged.update(made)
+    if is_list:
         _count(document, judged, shown, plan.asked, has_more=has_more)
     return judged
 
 
-def _merge(judged: Json, place: Tokens, members: Json) -> None:
-    """Put members into the object at a place."""
-    node = judged
-    for token in place:
-        node = node.setdefault(token, {})
-    node.update(members)
+def _put(judged: Json, place: Tokens, value: Any) -> None:
+    """Put a value at a place, which is not the document itself; objects on the way are made."""
+    if len(place) > 1:
+        for token in place[:-1]:
+            judged = judged.setdefault(token, {})
+    judged[place[-1]] = value
 
 
 def _links(given: Json, names: tuple[str, ...], plan: Plan, query: frozenset[str], public_url: str) -> Json:
@@ -73,29 +76,46 @@ def _links(given: Json, names: tuple[str, ...], plan: Plan, query: frozenset[str
 def _count(document: Any, judged: Json, shown: Shown, asked: Query, *, has_more: bool | None) -> None:
     """Rebuild page and total, counting no more than the customer can have seen or may still ask for."""
     form = shown.form
-    given = None if form.page_at is None else resolve(document, form.page_at)
-    page = {name: given[name] for name in _PAGE if _is_count(given.get(name))} if isinstance(given, dict) else {}
-    total = None if form.total_at is None else resolve(document, form.total_at)
-    if not _is_count(total):
-        total = None
+    page_at, total_at = form.page_at, form.total_at
+    page = {} if page_at is None else _page(resolve(document, page_at))
     limit, offset = page.get("limit"), page.get("offset")
-    if not limit or offset is None:
-        asked_limit, asked_offset = page_asked(asked, form.page_size, total, len(shown.records))
-        limit, offset = limit or asked_limit, asked_offset if offset is None else offset
-    if total is not None:
-        total = bounded(total, limit, offset, len(shown.records), has_more=has_more)
+    total = None if total_at is None else _total(resolve(document, total_at), shown, asked, limit, offset, has_more)
     if "total" in page:
         del page["total"]
-        if total is not None and limit:
+        if total is not None and (limit := limit or page_asked(asked, form.page_size)[0]):
             page["total"] = ceil(total / limit)
-    for top in _tops(form):
+    if page and page_at:
+        _put(judged, page_at, page)
+    if total is not None and total_at:
+        _put(judged, total_at, total)
+    if not page or total is None:
         # An object that could hold counts stays, without what is no count.
-        if isinstance(document.get(top), dict):
-            judged.setdefault(top, {})
-    if page and form.page_at is not None:
-        _merge(judged, form.page_at, page)
-    if total is not None and form.total_at is not None:
-        _merge(judged, form.total_at[:-1], {form.total_at[-1]: total})
+        for top in _tops(form):
+            if isinstance(document.get(top), dict):
+                judged.setdefault(top, {})
+
+
+def _total(
+    said: Any,
+    shown: Shown,
+    asked: Query,
+    limit: int | None,
+    offset: int | None,
+    has_more: bool | None,  # noqa: FBT001
+) -> int | None:
+    """Return how many records a list has, as far as the customer may know; None where nobody says."""
+    if not _is_count(said):
+        return None
+    count = len(shown.records)
+    if not limit or offset is None:
+        asked_limit, asked_offset = page_asked(asked, shown.form.page_size, said, count)
+        limit, offset = limit or asked_limit, asked_offset if offset is None else offset
+    return bounded(said, limit, offset, count, has_more=has_more)
+
+
+def _page(given: Any) -> Json:
+    """Return what is a count in an object that says which page of a list this is."""
+    return {name: given[name] for name in _PAGE if _is_count(given.get(name))} if isinstance(given, dict) else {}
 
 
 @lru_cache(maxsize=64)

@@ -163,7 +163,12 @@ class Route:
     `query` None lets every parameter pass (open access only). `is_alike`: public callers may do here exactly what
     customers may, so that it does not matter who is logged in. `answer_headers` leave with judged answers besides those
     that every route lets leave. `sends_to` says where a request goes at its `upstream`, where that is not its own path,
-    and `reserved` are the folded names of query parameters that this writes.
+    and `reserved` are the folded names of query parameters that this writes. `form` is how the API speaks of the
+    records here.
+
+    What follows is worked out once: `is_tail`, whether the path ends with any number of segments, so that nobody knows
+    what it names; `names_a_record`, whether it ends with the id of one; `is_respelled`, whether it goes upstream as the
+    API spells it, and not as it came.
     """
 
     name: str
@@ -186,21 +191,19 @@ class Route:
     idempotency_key: IdempotencyKey = IdempotencyKey.OFF
     endpoint: Endpoint | None = None
     form: RecordForm = MOLTIN
+    is_tail: bool = field(init=False, repr=False, compare=False)
+    names_a_record: bool = field(init=False, repr=False, compare=False)
+    is_respelled: bool = field(init=False, repr=False, compare=False)
 
-    @property
-    def is_tail(self) -> bool:
-        """Whether the path ends with any number of segments, so that nobody knows what it names."""
-        return self.path.endswith("...}")
-
-    @property
-    def is_respelled(self) -> bool:
-        """Whether a path goes upstream as the API spells it, and not as it came."""
-        return self.form.rewrites_paths and not self.is_tail
-
-    @property
-    def names_a_record(self) -> bool:
-        """Whether the path ends with the id of one record."""
-        return self.path.endswith("}") and not self.is_tail
+    def __post_init__(self) -> None:
+        is_tail = self.path.endswith("...}")
+        known = {
+            "is_tail": is_tail,
+            "names_a_record": self.path.endswith("}") and not is_tail,
+            "is_respelled": self.form.rewrites_paths and not is_tail,
+        }
+        for name, value in known.items():
+            object.__setattr__(self, name, value)
 
 
 Perform = Callable[[Plan], Awaitable[Checked | Refusal]]

@@ -94,3 +94,17 @@ def test_a_header_that_cannot_carry_it_is_a_fault(tmp_path: Path, written: str, 
         load(file, environment(tmp_path, "http://up.example"))
     assert f"{file}:" in str(caught.value)
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "line"), [(OTHER, "X-Shop-Customer: {}"), (AUTHORIZATION, "Authorization: Bearer {}")]
+)
+async def test_a_log_out_takes_the_token_from_there(upstream: Commerce, tmp_path: Path, config: str, line: str) -> None:
+    """What was presented is worth nothing afterwards."""
+    async with run_site(upstream, tmp_path, config=config) as site:
+        name, _, value = line.format(await site.token(RON.email)).partition(": ")
+        headers = {name: value}
+        ask = site.call if name == "Authorization" else site.public
+        assert (await ask("GET", OWN, headers=headers)).status == 200
+        assert (await ask("DELETE", "/v2/customers/tokens", headers=headers)).status == 204
+        assert (await ask("GET", OWN, headers=headers)).status == 403

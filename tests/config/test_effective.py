@@ -50,3 +50,11 @@ def test_a_masked_password_of_the_store_is_compared() -> None:
     )
     assert one.value != other.value
     assert "first" not in one.shown
+
+
+def test_what_a_login_sends_besides_is_not_shown() -> None:
+    """It may be a secret of the gateway's; what the customer types is only named there."""
+    body = {"grant": "hunter2", "user": "{email}", "more": ["{password}", "hunter2"]}
+    one = dict(settings(config(customers={"verify": "upstream", "login": {"body": body}})))["customers.login.body"]
+    assert "hunter2" not in one.shown
+    assert one.shown == '{"grant": "***", "user": "{email}", "more": ["{password}", "***"]}'

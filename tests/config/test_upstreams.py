@@ -162,3 +162,22 @@ def test_the_secrets_of_all_kinds_are_known() -> None:
         ("upstream", "public_credential", "token"),
         ("upstream", "proxy", "password"),
     }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://up.example", "http://up.example"),
+        ("http://up.example/v2", "http://up.example"),
+        ("http://UP.example", "http://up.example/v2"),
+    ],
+)
+def test_one_api_has_one_name(one: str, other: str) -> None:
+    """What its records must be held to is known of a name alone."""
+    upstreams = {"shop": {"url": one, "credential": SENT}, "cms": {"url": other, "credential": SENT}}
+    written = {**minimal(), "upstreams": upstreams}
+    del written["upstream"]
+    ((where, what, hint),) = upstream_findings(Config.model_validate(written))
+    assert where == ("upstreams", "cms", "url")
+    assert "another upstream" in what
+    assert hint

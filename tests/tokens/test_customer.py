@@ -170,3 +170,19 @@ def test_whether_there_is_a_password_is_said_beside_the_email() -> None:
     bare = {"id": "7"}
     said(bare, JSONAPI, has_password=True)
     assert bare == {"id": "7"}
+
+
+@pytest.mark.parametrize(
+    ("form", "document", "source"),
+    [
+        (MOLTIN, {"data": {"Email": ANN}}, "data.Email"),
+        (REST, {"name": "Ann", "PASSWORD": "x"}, "PASSWORD"),
+        (REST, {"name": "Ann", "Current_Password": "x"}, "Current_Password"),
+        (JSONAPI, {"data": {"Attributes": {"email": ANN}}}, "data.Attributes"),
+    ],
+)
+def test_another_spelling_of_a_field_is_refused(form: CustomerForm, document: Any, source: str) -> None:
+    """A reader behind us that ignores case would take it for the field that nobody has looked at."""
+    refusal = submitted(Plan("PATCH", "/c/1", document=document), form)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, refusal.source) == (Code.BODY_FIELD_FORBIDDEN, source)

@@ -217,3 +217,20 @@ async def test_another_store_in_its_place_is_read_anew(make: Make, store: Creden
         connection.execute(insert(log_outs), [{"number": 88, "version": await store.version_before(1)}])
     await view.catch_up()
     assert view.value().is_over(Session("ann", 1, 5, 88))
+
+
+async def test_a_longer_life_knows_of_earlier_log_outs_again(
+    make: Make, store: CredentialStore, tmp_path: Path
+) -> None:
+    """Those that a shorter one did not need: until they are read nobody is told anything of customers."""
+    view = make()
+    earlier = await store.version_before(2 * DAY)
+    fill(tmp_path / "tokens.db", [(77, earlier)])
+    await view.load()
+    ended = Session("ann", 1, 0, 77)
+    assert not view.value().is_over(ended)
+    view.keep(10 * DAY, 300.0)
+    assert view.value().is_stale
+    await view.catch_up()
+    assert not view.value().is_stale
+    assert view.value().is_over(ended)
