@@ -136,7 +136,8 @@ def holds_somebody(document: Any, how: CustomerForm) -> bool:
     """Tell whether a document has a record that says whose it is, or is one or some, so that it may be a stranger's."""
     found = shown(document, how.form, expects_one=True)
     if isinstance(found, Refusal):
-        return any(is_somebody(one, how) for one in (document if isinstance(document, list) else [document]))
+        # Records in another envelope than this API's are no less a stranger's.
+        return isinstance(document, list) and any(is_somebody(one, how) for one in document)
     return any(is_somebody(record, how) for record in found.records)
 
 

@@ -39,7 +39,7 @@ def test_what_changes_is_told_first(reading: Reading, tmp_path: Path) -> None:
     candidate = read_again(reading)
     assert candidate.loaded is not None
     assert candidate.changes == (
-        "159 unchanged, 0 differ, 0 new, 0 gone; 1 settings",
+        "177 unchanged, 0 differ, 0 new, 0 gone; 1 settings",
         'setting: cors.max_age: "10m" -> "5m"',
     )
 

@@ -54,12 +54,13 @@ def test_a_key_that_cannot_be_used_is_not_shown(tmp_path: Path) -> None:
 
 
 def test_missing_variables_are_all_named(tmp_path: Path) -> None:
-    """An empty environment is answered with every variable that is missing, a line each."""
+    """An empty environment is answered with every variable that is missing, a line for each place."""
     done = _run({"PATH": str(tmp_path)})
     assert (done.returncode, done.stdout) == (1, "")
     named = re.findall(r"^.+?:\d+:\d+: environment variable (\w+) is not set", done.stderr, re.MULTILINE)
     wanted = set(environment(tmp_path, NOBODY)) - {"GATEWAY_STORE_URL"}
-    assert (set(named), len(done.stderr.splitlines())) == (wanted, len(wanted))
+    assert set(named) == wanted
+    assert len(done.stderr.splitlines()) == len(named)
 
 
 @pytest.mark.parametrize("option", ["--listen", "--admin"])

@@ -127,7 +127,7 @@ def test_a_source_that_cannot_be_read_is_named(source: str, target: str, tmp_pat
     file.close()
     with pytest.raises(StoreUnavailable, match=r"^SQLite: "):
         copy(source, target)
-    assert count(target) == {"credentials": 0, "emails": 0, "registrations": 0}
+    assert set(count(target).values()) == {0}
 
 
 def test_only_sqlite_is_copied_and_only_to_postgresql(source: str, target: str) -> None:

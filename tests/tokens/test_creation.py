@@ -29,7 +29,7 @@ def test_nothing_but_the_customer_is_shown() -> None:
         ({"data": []}, False),
         ({"data": None}, False),
         ({"errors": []}, False),
-        ([RECORD], False),
+        ([RECORD], True),
         (None, False),
     ],
 )
