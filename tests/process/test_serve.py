@@ -67,9 +67,10 @@ async def test_probes_and_metrics_of_a_running_gateway(environ: dict[str, str]) 
 
 async def test_not_ready_without_credential(environ: dict[str, str], upstream: Commerce) -> None:
     """A silent token endpoint leaves the gateway live and not ready, named by its condition, until it answers."""
-    silent = upstream.fault(Fault.SILENT, when=lambda request: b"client_credentials" in request.body, times=1)
+    silent = upstream.fault(Fault.SILENT, when=lambda request: request.is_grant, times=2)
     async with serving(environ) as served:
-        await upstream.wait(lambda: silent.hits == 1)
+        # One for each of the gateway's credentials.
+        await upstream.wait(lambda: silent.hits == 2)
         assert (await served.ask("/live")).status == 200
         ready = await served.ask("/ready")
         assert (ready.status, ready.json()["conditions"]["credential"]) == (503, False)
