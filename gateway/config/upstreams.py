@@ -127,13 +127,23 @@ def _route(config: Config, route: Route) -> Iterator[Finding]:
             if renames and isinstance(guard, Owner) and guard.below is not None:
                 what = "links of this upstream are judged by the paths that clients know (upstream_path)"
                 yield ("access", caller, "guard", index), what, "name the places with also:, or let path be its own"
-    keeps = route.passwords not in {None, Passwords.SHOW} and config.customers.verify != "upstream"
-    if keeps and config.api_of(route) is not config.upstream:
+    if route.passwords not in {None, Passwords.SHOW}:
+        yield from _of_passwords(config, route)
+    yield from _path(config, route)
+
+
+def _of_passwords(config: Config, route: Route) -> Iterator[Finding]:
+    """Yield what is wrong with a route that registers, changes or removes customers."""
+    if form(config.records, route.records) != form(config.records, config.customers.records):
+        what = "bodies and answers here are read as customers.records says"
+        yield ("records",), what, "describe the route and the customers alike"
+    if config.customers.verify == "upstream":
+        return
+    if config.api_of(route) is not config.upstream:
         what = "passwords are kept for the customers of the first upstream"
         yield ("upstream",), what, f"remove it, or write {config.first}"
-    if keeps and route.upstream_path is not None:
+    if route.upstream_path is not None:
         yield ("upstream_path",), "no other path where passwords are kept", "let path be the upstream's own"
-    yield from _path(config, route)
 
 
 def _path(config: Config, route: Route) -> Iterator[Finding]:

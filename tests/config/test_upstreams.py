@@ -181,3 +181,18 @@ def test_one_api_has_one_name(one: str, other: str) -> None:
     assert where == ("upstreams", "cms", "url")
     assert "another upstream" in what
     assert hint
+
+
+def test_customers_are_described_once() -> None:
+    """A password would be looked for where it is not, and go on."""
+    registers = route(
+        name="register",
+        path="/customers",
+        methods=["POST"],
+        passwords="register",
+        access={"public": {"scope": [{"body_fields": {"allow": ["email"]}}]}},
+    )
+    for records, faults in (({"preset": "rest"}, 1), ({}, 0)):
+        written = minimal(routes=[registers], customers={"path": "/customers", "records": records})
+        found = [*upstream_findings(Config.model_validate(written))]
+        assert [where for where, _, _ in found] == [("routes", 0, "records")] * faults
