@@ -39,6 +39,7 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
             what = "this header carries customer tokens (tokens.header), which never go upstream"
             yield (*place, "forward_headers"), what, f"take {config.tokens.header} from the list"
     yield from _overlaps(config)
+    renamed = frozenset(one.upstream or config.first for one in config.routes if one.upstream_path is not None)
     first: dict[str, Route] = {}
     for index, route in enumerate(config.routes):
         here: Location = ("routes", index)
@@ -49,7 +50,7 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
         if (other.upstream or config.first) != (route.upstream or config.first):
             what = f"two upstreams for one path: route {other.name} has it at {other.upstream or config.first}"
             yield (*here, "upstream"), what, "send all methods of a path to one"
-        yield from ((here + where, what, hint) for where, what, hint in _route(config, route))
+        yield from ((here + where, what, hint) for where, what, hint in _route(config, route, renamed))
 
 
 def _overlaps(config: Config) -> Iterator[Finding]:
@@ -110,7 +111,7 @@ def _upstream(upstream: Upstream) -> Iterator[Finding]:
             yield ("tls", fault.setting), f"{fault}", "give a readable file in PEM, its key not encrypted"
 
 
-def _route(config: Config, route: Route) -> Iterator[Finding]:
+def _route(config: Config, route: Route, renamed: frozenset[str]) -> Iterator[Finding]:
     if route.credential is Credential.PUBLIC and config.api_of(route).public_credential is None:
         yield (
             ("credential",),
@@ -121,7 +122,7 @@ def _route(config: Config, route: Route) -> Iterator[Finding]:
         for index, rule in enumerate(access.scope_rules if isinstance(access, Rules) else ()):
             if isinstance(rule, ParentOwner) and rule.upstream is not None and rule.upstream not in config.apis:
                 yield ("access", caller, "scope", index), "there is no such upstream", _known(config)
-    renames = any(one.upstream_path is not None and config.api_of(one) is config.api_of(route) for one in config.routes)
+    renames = (route.upstream or config.first) in renamed
     for caller, access in route.access:
         for index, guard in enumerate(access.guard_rules if isinstance(access, Rules) else ()):
             if renames and isinstance(guard, Owner) and guard.below is not None:
