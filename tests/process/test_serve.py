@@ -39,7 +39,7 @@ async def _is_refused(address: str) -> bool:
 
 
 async def _credential(served: Served) -> None:
-    await served.logged(lambda lines: any(line["event"] == "credential_renewed" for line in lines))
+    await served.logged(lambda lines: any(line.get("credential") == "server" for line in lines))
 
 
 async def test_probes_and_metrics_of_a_running_gateway(environ: dict[str, str]) -> None:

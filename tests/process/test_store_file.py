@@ -65,6 +65,8 @@ async def test_a_lost_file(
         assert await served.ended() == 0
     shutil.copy(store, tmp_path / "backup")
     async with serving(environ, workers=workers) as served:
+        # Ready is each worker with its own credential.
+        await served.logged(lambda lines: [line.get("credential") for line in lines].count("server") >= workers)
         harm(store)
         there = store.read_bytes() if store.exists() else None
         for _ in range(3):
