@@ -39,7 +39,8 @@ async def _is_refused(address: str) -> bool:
 
 
 async def _credential(served: Served) -> None:
-    await served.logged(lambda lines: any(line.get("credential") == "server" for line in lines))
+    renewed = {"event": "credential_renewed", "credential": "server"}
+    await served.logged(lambda lines: any(renewed.items() <= line.items() for line in lines))
 
 
 async def test_probes_and_metrics_of_a_running_gateway(environ: dict[str, str]) -> None:
