@@ -120,13 +120,16 @@ class InForce:
     async def run(self) -> None:
         """Keep the credentials in force fresh, until cancelled."""
         while True:
-            self._swapped.clear()
-            async with asyncio.TaskGroup() as group:
-                held = self._made.reached.held
-                renewing = [group.create_task(one.run(), name="credential renewal") for one in held]
-                await self._swapped.wait()
-                for task in renewing:
-                    task.cancel()
+            await self._renew()
+
+    async def _renew(self) -> None:
+        # Until the next are in force. A frame of its own: a name left in it would keep the old ones alive.
+        self._swapped.clear()
+        async with asyncio.TaskGroup() as group:
+            renewing = [group.create_task(one.run(), name="credential renewal") for one in self._made.reached.held]
+            await self._swapped.wait()
+            for task in renewing:
+                task.cancel()
 
     async def close(self) -> None:
         """Close all that there is, in the order in which one needs the other."""
