@@ -6,7 +6,7 @@ How fast they go on is measured by `make bench-shares`.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from itertools import count
 from pathlib import Path
 
@@ -35,21 +35,40 @@ class Front:
         self.held: Counter[str] = Counter()
         self.large = 0
         self._port = port
+        self._serving: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Front"]:
         """Stand there until the block ends."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024)
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, backlog=1024)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
         finally:
             self.gate.set()
             server.close()
+            for task in self._serving:
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="a connection of the gateway")
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        api_reader, api_writer = await asyncio.open_connection("127.0.0.1", self._port)
-        back = asyncio.ensure_future(self._pass_on(api_reader, writer))
+        with closing(writer):
+            api_reader, api_writer = await asyncio.open_connection("127.0.0.1", self._port)
+            with closing(api_writer):
+                back = asyncio.ensure_future(self._pass_on(api_reader, writer))
+                try:
+                    await self._ask(reader, writer, api_writer)
+                finally:
+                    back.cancel()
+
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, api_writer: asyncio.StreamWriter
+    ) -> None:
         with suppress(ConnectionError):
             # The gateway sends a request when it has read the last answer, and in one piece.
             while piece := await reader.read(65536):
@@ -64,9 +83,6 @@ class Front:
                     await writer.drain()
                 else:
                     api_writer.write(piece)
-        back.cancel()
-        api_writer.close()
-        writer.close()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
