@@ -162,15 +162,15 @@ class CredentialStore(SessionStore, Protocol):
     async def forget(self, customer_id: str) -> None:
         """Remove the customer's password hash and what is remembered of the e-mails, and end all sessions."""
 
-    async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
-        """Take an e-mail in hand until `deadline` (epoch seconds); False while another owner's deadline is ahead.
+    async def claim(self, email: str, owner: str, lease: float) -> bool:
+        """Take an e-mail in hand for so many seconds; False while another owner has it.
 
-        A deadline more than twice as far ahead as this one was written by a clock that has been set back since, and
-        holds nobody up.
+        The store's own clock counts, for those of replicas differ. A claim that would last more than twice as long as
+        this one was written before that clock was set back, and holds nobody up.
         """
 
-    async def renew(self, email: str, owner: str, deadline: float) -> None:
-        """Put the owner's deadline off; nothing happens where the e-mail is not the owner's any more."""
+    async def renew(self, email: str, owner: str, lease: float) -> None:
+        """Have a claim last for so many seconds more; nothing happens where the e-mail is not the owner's any more."""
 
     async def release(self, email: str, owner: str) -> None:
         """Let go of an e-mail, if it is the owner's."""

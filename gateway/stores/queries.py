@@ -5,7 +5,7 @@ It does not create tables: `schema.upgrade` does, before the event loop serves.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Double, cast, delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.stores.ports import Registration, Reset
@@ -55,12 +55,11 @@ class Queries(SessionQueries):
             # Last in every transaction, or two of them could wait for each other: the counter is held by it.
             await self._log_out(connection, customer_id)
 
-    async def claim(self, email: str, owner: str, now: float, deadline: float) -> bool:
-        """Take an e-mail in hand until `deadline`; False while another owner's deadline is ahead."""
-        values = {"owner": owner, "deadline": deadline}
-        is_free = or_(
-            emails.c.deadline.is_(None), emails.c.deadline <= now, emails.c.deadline > now + 2 * (deadline - now)
-        )
+    async def claim(self, email: str, owner: str, lease: float) -> bool:
+        """Take an e-mail in hand for so many seconds; False while another owner has it."""
+        values = {"owner": owner, "deadline": self._seconds + lease}
+        until = emails.c.deadline
+        is_free = or_(until.is_(None), until <= self._seconds, until > self._seconds + 2 * lease)
         statement = (
             self._insert(emails)
             .values(email=email, **values)
@@ -69,11 +68,11 @@ class Queries(SessionQueries):
         async with self._write() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
-    async def renew(self, email: str, owner: str, deadline: float) -> None:
-        """Put the owner's deadline off."""
+    async def renew(self, email: str, owner: str, lease: float) -> None:
+        """Have a claim last for so many seconds from now."""
         mine = emails.c.email == email, emails.c.owner == owner
         async with self._write() as connection:
-            await connection.execute(update(emails).where(*mine).values(deadline=deadline))
+            await connection.execute(update(emails).where(*mine).values(deadline=self._seconds + lease))
 
     async def release(self, email: str, owner: str) -> None:
         """Let go of an e-mail, if it is the owner's."""
@@ -207,6 +206,11 @@ class Queries(SessionQueries):
             is_left = emails.c.deadline < before, emails.c.customer_id.is_(None)
             await connection.execute(delete(emails).where(*is_left))
             await connection.execute(delete(password_resets).where(password_resets.c.expires_at < before))
+
+    @property
+    def _seconds(self) -> ColumnElement[float]:
+        # The store's time, as epoch seconds.
+        return cast(self._time * 1e-6, Double)
 
     def _remember(self, email: str, customer_id: str | None) -> Any:
         values = {"customer_id": customer_id}

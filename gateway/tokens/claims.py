@@ -7,7 +7,7 @@ whoever repeats the request waits a moment and goes on.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
@@ -23,11 +23,10 @@ _MOST_WAITING = 50
 
 
 class Claims:
-    """Claims of this process. `now` is epoch time in seconds."""
+    """Claims of this process."""
 
-    def __init__(self, store: CredentialStore, now: Callable[[], float]) -> None:
+    def __init__(self, store: CredentialStore) -> None:
         self._store = store
-        self._now = now
         # E-mails that a request of this process has in hand, or waits for.
         self._busy: set[str] = set()
         self._waiting = 0
@@ -75,15 +74,14 @@ class Claims:
         return False
 
     async def _try(self, email: str, owner: str) -> bool:
-        now = self._now()
-        return await self._store.claim(email, owner, now, now + LEASE)
+        return await self._store.claim(email, owner, LEASE)
 
     async def _live(self, email: str, owner: str) -> None:
         while True:
             await asyncio.sleep(_SIGN_OF_LIFE)
             # A store that is down for a moment is no reason to stop: the request itself hears of it where it matters.
             with suppress(StoreUnavailable):
-                await self._store.renew(email, owner, self._now() + LEASE)
+                await self._store.renew(email, owner, LEASE)
 
 
 def _pending() -> Refusal:

@@ -67,7 +67,7 @@ class Registrar:
         self._throttle = throttle
         self._now = now
         self._patience = patience
-        self._claims = Claims(store, now)
+        self._claims = Claims(store)
         self.alone = self._claims.alone
 
     async def void_intent(self, email: str) -> Refusal | None:

@@ -13,6 +13,8 @@ from gateway.stores.ports import Account, LogOut, News, Reset
 
 ANN = Registration(id="a" * 32, email="ann@shop.test", name="Ann", password_hash="hash-1", started_at=1_700_000_000.25)
 AGAIN = replace(ANN, id="b" * 32, password_hash="hash-2", started_at=1_700_000_060.5)
+LEASE = 60.0
+"""Seconds that no test takes."""
 BOB = Registration(id="c" * 32, email="bob@shop.test", name="Bob", password_hash="hash-3", started_at=1.0)
 
 
@@ -149,47 +151,47 @@ async def test_whom_the_upstream_made_is_kept_with_the_registration(store: Crede
 
 async def test_claim_is_one_owners(store: CredentialStore) -> None:
     """An e-mail in hand is not given to anybody else until it is let go; another e-mail is free."""
-    assert await store.claim(ANN.email, "first", 100.0, 103.0)
-    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
-    assert await store.claim(BOB.email, "second", 101.0, 104.0)
+    assert await store.claim(ANN.email, "first", LEASE)
+    assert not await store.claim(ANN.email, "second", LEASE)
+    assert await store.claim(BOB.email, "second", LEASE)
     await store.release(ANN.email, "second")
-    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
+    assert not await store.claim(ANN.email, "second", LEASE)
     await store.release(ANN.email, "first")
-    assert await store.claim(ANN.email, "second", 101.0, 104.0)
+    assert await store.claim(ANN.email, "second", LEASE)
 
 
 async def test_one_of_many_claims_wins(store: CredentialStore) -> None:
     """Of claims for one e-mail made at once exactly one is granted."""
-    won = await asyncio.gather(*(store.claim(ANN.email, f"owner-{n}", 100.0, 103.0) for n in range(20)))
+    won = await asyncio.gather(*(store.claim(ANN.email, f"owner-{n}", LEASE) for n in range(20)))
     assert won.count(True) == 1
 
 
-async def test_claim_ends_with_its_deadline_unless_renewed(store: CredentialStore) -> None:
-    """Whoever does not put it off loses it, as after a crash, and can neither put it off nor let it go any more."""
-    assert await store.claim(ANN.email, "first", 100.0, 103.0)
-    await store.renew(ANN.email, "first", 105.0)
-    assert not await store.claim(ANN.email, "second", 103.0, 106.0)
-    assert await store.claim(ANN.email, "second", 105.0, 108.0)
-    await store.renew(ANN.email, "first", 200.0)
+async def test_claim_ends_with_its_lease_unless_renewed(store: CredentialStore) -> None:
+    """Whoever does not renew it loses it, as after a crash, and can neither renew it nor let it go any more."""
+    assert await store.claim(ANN.email, "first", 0)
+    await store.renew(ANN.email, "first", LEASE)
+    assert not await store.claim(ANN.email, "second", LEASE)
+    await store.renew(ANN.email, "first", 0)
+    assert await store.claim(ANN.email, "second", LEASE)
+    await store.renew(ANN.email, "first", 0)
     await store.release(ANN.email, "first")
-    assert not await store.claim(ANN.email, "third", 107.0, 110.0)
-    assert await store.claim(ANN.email, "third", 108.0, 111.0)
+    assert not await store.claim(ANN.email, "third", LEASE)
 
 
 async def test_claim_by_a_clock_that_was_ahead_holds_nobody_up(store: CredentialStore) -> None:
-    """A deadline that no claim made now could have was written before the clock was set back."""
-    assert await store.claim(ANN.email, "first", 5000.0, 5003.0)
-    assert await store.claim(ANN.email, "second", 100.0, 103.0)
+    """One that lasts longer than any that is made now was made before the store's clock was set back."""
+    assert await store.claim(ANN.email, "first", 3 * LEASE)
+    assert await store.claim(ANN.email, "second", LEASE)
 
 
 async def test_email_is_remembered_with_its_customer(store: CredentialStore) -> None:
     """Whom the upstream showed last is known, also while the e-mail is in hand and after; forgetting forgets it."""
     assert await store.known(ANN.email) is None
-    await store.claim(ANN.email, "first", 100.0, 103.0)
+    await store.claim(ANN.email, "first", LEASE)
     assert await store.known(ANN.email) is None
     await store.remember(ANN.email, "customer-1")
     assert await store.known(ANN.email) == "customer-1"
-    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
+    assert not await store.claim(ANN.email, "second", LEASE)
     await store.release(ANN.email, "first")
     assert await store.known(ANN.email) == "customer-1"
     await store.remember(ANN.email, "customer-2")
@@ -202,10 +204,10 @@ async def test_email_is_remembered_with_its_customer(store: CredentialStore) -> 
 async def test_forgetting_a_customer_leaves_the_claim(store: CredentialStore) -> None:
     """Who has an e-mail in hand keeps it when the customer goes whose it was."""
     await store.remember(ANN.email, "customer-1")
-    await store.claim(ANN.email, "first", 100.0, 103.0)
+    await store.claim(ANN.email, "first", LEASE)
     await store.forget("customer-1")
     assert await store.known(ANN.email) is None
-    assert not await store.claim(ANN.email, "second", 101.0, 104.0)
+    assert not await store.claim(ANN.email, "second", LEASE)
 
 
 async def test_what_is_known_of_an_email_comes_at_once(store: CredentialStore) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
@@ -14,15 +13,10 @@ from tests.tokens.accounts import statements
 ANN = "ann@x.example"
 
 
-def now() -> float:
-    """Return the time of day, which the processes have in common."""
-    return datetime.now(UTC).timestamp()
-
-
 @pytest.fixture
 def process(store: CredentialStore) -> Callable[[], Claims]:
     """Give what makes the claims of a process."""
-    return lambda: Claims(store, now)
+    return lambda: Claims(store)
 
 
 def is_pending(outcome: Refusal | None) -> bool:
@@ -66,7 +60,7 @@ async def test_a_claim_lives_as_long_as_its_process(process: Callable[[], Claims
 
 async def test_a_claim_of_the_dead_ends(process: Callable[[], Claims], store: CredentialStore) -> None:
     """What a process left behind that was killed is waited for, and then the e-mail is free."""
-    assert await store.claim(ANN, "dead", now(), now() + LEASE)
+    assert await store.claim(ANN, "dead", LEASE)
     async with process().alone(ANN) as busy:
         assert busy is None
 
