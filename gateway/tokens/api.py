@@ -82,7 +82,7 @@ class TokenApi:
         client_id = known[0]
         kind = CallerKind.PUBLIC if grant == _IMPLICIT else CallerKind.TRUSTED
         trace.caller = kind
-        token, expires = snapshot.bearers.mint(kind, client_id, request.received_at, self._bearer_life)
+        token, expires = snapshot.callers.bearers.mint(kind, client_id, request.received_at, self._bearer_life)
         return Reply(
             200,
             _FRESH,
@@ -127,7 +127,7 @@ class TokenApi:
             if isinstance(session, Refusal):
                 return session
             customer_id = trace.customer_id = session.customer_id
-            token, token_id, expires = snapshot.customers.mint(session, request.received_at, self._token_life)
+            token, token_id, expires = snapshot.callers.customers.mint(session, request.received_at, self._token_life)
             minted = {"type": "token", "id": token_id, "customer_id": customer_id, "token": token, "expires": expires}
             return Reply(201, _FRESH, encode({"data": minted}))
 

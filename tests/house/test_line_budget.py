@@ -15,7 +15,6 @@ QUESTION = 300
 ANSWERS = {
     "gateway/config/model.py": "the file as a whole, its tokens, clients and routes: each key with its description",
     "gateway/cli/explain.py": "one answer: what is asked, how it is found out, and the forms in which it is shown",
-    "gateway/decision.py": "the pure half of the flow: who asks, what may be asked upstream, and what may leave",
     "gateway/verify/run.py": "one run of the prover, from the first look to the last count",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/flow.py": "the one page: the way of a request, stage by stage",
