@@ -18,7 +18,6 @@ ANSWERS = {
     "gateway/verify/run.py": "one run of the prover, from the first look to the last count",
     "gateway/scope/filters/epcc.py": "one grammar: its limits, reader and writer must be seen together",
     "gateway/flow.py": "the one page: the way of a request, stage by stage",
-    "gateway/wiring.py": "the only place that knows every concrete class: one page, in the order of starting",
     "gateway/carrying/pool.py": "one pool: who may have a connection, who waits, and how new ones are made",
     "gateway/carrying/connection.py": "one connection: the request, the answer and all its ends must be seen together",
     "gateway/server/connection.py": "one connection of a client: what comes, whose turn it is, how long, how it ends",
