@@ -118,24 +118,10 @@ def _throttles(config: Config, before: Made | None) -> Throttles:
     """Make what limits password work; where the limits stay the same, what was counted stays as well."""
     if before is not None and before.config.customers.throttle == config.customers.throttle:
         return before.throttles
-    return Throttles(_throttle(config), _throttle(config), _work_throttle(config))
-
-
-def _throttle(config: Config) -> Throttle:
     limits = config.customers.throttle
-    return Throttle(
-        account_burst=limits.account.burst,
-        account_per_minute=limits.account.per_minute,
-        address_burst=limits.address.burst,
-        address_per_minute=limits.address.per_minute,
-        max_keys=_THROTTLE_KEYS,
-    )
-
-
-def _work_throttle(config: Config) -> WorkThrottle:
-    limits = config.customers.throttle
+    account, address = _limit(limits.account), _limit(limits.address)
     registrations = limits.registrations
-    return WorkThrottle(
+    work = WorkThrottle(
         {
             Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
             Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
@@ -144,6 +130,8 @@ def _work_throttle(config: Config) -> WorkThrottle:
         },
         _THROTTLE_KEYS,
     )
+    logins, registered = Throttle(account, address, _THROTTLE_KEYS), Throttle(account, address, _THROTTLE_KEYS)
+    return Throttles(logins, registered, work)
 
 
 def _limit(bucket: Bucket) -> Limit:
