@@ -73,7 +73,13 @@ def authenticate(
         # Of one that may be good yet the page is not told that it is dead.
         is_dead = session.code is not Code.REVOCATION_STALE
         return replace(caller, has_dead_token=is_dead) if forgives else session
-    return Caller(CallerKind.CUSTOMER, caller.client_id, session.customer_id, is_by_trusted=not is_public)
+    return Caller(
+        CallerKind.CUSTOMER,
+        caller.client_id,
+        session.customer_id,
+        is_by_trusted=not is_public,
+        version=session.version,
+    )
 
 
 def presented(callers: Callers, request: Request) -> Sequence[str]:
@@ -101,7 +107,9 @@ def _by_authorization(
         return Caller(CallerKind.PUBLIC)
     session = callers.customers.verify((token,), at, revocations)
     if not isinstance(session, Refusal):
-        return Caller(CallerKind.CUSTOMER, None, session.customer_id) if reads_token else Caller(CallerKind.PUBLIC)
+        if not reads_token:
+            return Caller(CallerKind.PUBLIC)
+        return Caller(CallerKind.CUSTOMER, None, session.customer_id, version=session.version)
     caller = callers.bearers.verify(authorization, at)
     if not isinstance(caller, Refusal) and (caller.kind, caller.client_id) in callers.clients:
         return caller

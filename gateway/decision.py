@@ -165,7 +165,8 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace, revocations: Revoc
         sent = snapshot.routes.as_sent(request.method, str(origin), target, match.route)
     if isinstance(sent, Refusal):
         return sent
-    return Admission(target, match.route, access, caller, Whose(caller.customer_id, match.parameters), sent)
+    whose = Whose(caller.customer_id, match.parameters, caller.version)
+    return Admission(target, match.route, access, caller, whose, sent)
 
 
 def _origin_form(snapshot: Snapshot, request: Request) -> str | Refusal:

@@ -7,6 +7,7 @@ from gateway.authentication import authenticate, presented
 from gateway.authn.revocations import Revocations
 from gateway.vocab.messages import Caller, CallerKind, Headers
 from gateway.vocab.refusals import Code
+from tests.sessions import session
 from tests.snapshot import NOBODY, SNAPSHOT, TRUSTED, bearer, code, request, token
 
 CALLERS = SNAPSHOT.callers
@@ -17,8 +18,9 @@ TOKEN, DEAD = token()[1], token(life=-60)[1]
 
 
 def known(client: str | None, customer: str = "c1", *, is_by_trusted: bool = False) -> Caller:
-    """Return a customer."""
-    return Caller(CallerKind.CUSTOMER, client, customer, is_by_trusted=is_by_trusted)
+    """Return a customer, known with the last log-out before the session."""
+    version = session(customer).version
+    return Caller(CallerKind.CUSTOMER, client, customer, is_by_trusted=is_by_trusted, version=version)
 
 
 @pytest.mark.parametrize(

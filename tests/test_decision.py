@@ -20,6 +20,7 @@ from gateway.vocab.messages import (
 )
 from gateway.vocab.policy import Access, Passwords, Route
 from gateway.vocab.refusals import Code, Refusal
+from tests.sessions import session
 from tests.snapshot import (
     JSON_LINE,
     OPEN,
@@ -81,7 +82,7 @@ def test_who_goes_on() -> None:
     admission = admitted("/v2/orders?filter=eq(a,b)", bearer(), token())
     assert (admission.route, admission.access) == (ORDERS, SCOPED)
     assert admission.target.query == (("filter", "eq(a,b)"),)
-    assert admission.whose == Whose("c1")
+    assert admission.whose == Whose("c1", {}, session("c1").version)
     assert admitted("/v2/orders", TRUSTED).access == OPEN
     assert admitted("/v2/products/p%31", bearer()).whose == Whose(None, {"id": "p1"})
 
