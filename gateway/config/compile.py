@@ -9,7 +9,7 @@ from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
 from gateway.config.apiside import Upstream
 from gateway.config.credential import who
-from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.customers import customer_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
 from gateway.config.routes import endpoints, route
@@ -64,7 +64,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
             BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
             CustomerVerifier(
                 *(ring, tokens.issuer, tokens.audience, tokens.customer_life),
-                compile_id_pattern(config.customers.id_pattern),
+                customer_id_pattern(config.records, config.customers),
             ),
             frozenset(public | trusted),
             requires_bearer=clients.require,
