@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cache, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Metric, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
@@ -56,7 +56,7 @@ def expose(registry: CollectorRegistry, now: Callable[[], float]) -> tuple[bytes
     It reads files then: call it off the event loop; events may be counted meanwhile.
     """
     folder = os.environ.get(_FOLDER)
-    source: _Source = _Files(Path(folder)) if folder else registry
+    source = _Files(Path(folder)) if folder else registry
     return generate_latest(_Shown(source, now)), CONTENT_TYPE_PLAIN_0_0_4
 
 
@@ -80,14 +80,7 @@ class Times:
         self._part(*labels, _SUM).inc(sum(times))
 
 
-class _Source(Protocol):
-    """Something that gives metric families."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Give them."""
-
-
-class _Files:
+class _Files(Collector):
     """The numbers of all workers, from the files of a folder, added up."""
 
     def __init__(self, folder: Path) -> None:
@@ -112,7 +105,7 @@ class _Shown(Collector):
     multiprocess mode.
     """
 
-    def __init__(self, source: _Source, now: Callable[[], float]) -> None:
+    def __init__(self, source: Collector | CollectorRegistry, now: Callable[[], float]) -> None:
         self._source = source
         self._now = now
 

@@ -3,6 +3,7 @@
 It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, Update, delete, func, literal, or_, select, update
@@ -95,7 +96,7 @@ class Queries(SessionQueries):
 
     async def begin(self, registration: Registration) -> bool:
         """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
-        statement = self._insert(registrations).values(_row(registration)).on_conflict_do_nothing()
+        statement = self._insert(registrations).values(asdict(registration)).on_conflict_do_nothing()
         async with self._write() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
@@ -117,7 +118,7 @@ class Queries(SessionQueries):
 
     async def replace(self, old_id: str, registration: Registration) -> bool:
         """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
-        statement = update(registrations).where(registrations.c.id == old_id).values(_row(registration))
+        statement = update(registrations).where(registrations.c.id == old_id).values(asdict(registration))
         async with self._write() as connection:
             try:
                 return (await connection.execute(statement)).rowcount == 1
@@ -193,12 +194,8 @@ class Queries(SessionQueries):
             await connection.execute(delete(emails).where(*is_left))
             await connection.execute(delete(password_resets).where(password_resets.c.expires_at < before))
 
-    async def _replace(
-        self, connection: AsyncConnection, customer_id: str, old_hash: str | None, new_hash: str
-    ) -> bool:
-        statement = (
-            self._fresh(customer_id, new_hash) if old_hash is None else _in_place(customer_id, old_hash, new_hash)
-        )
+    async def _replace(self, connection: AsyncConnection, customer_id: str, old: str | None, new: str) -> bool:
+        statement = self._fresh(customer_id, new) if old is None else _in_place(customer_id, old, new)
         is_set = (await connection.execute(statement)).rowcount == 1
         if is_set:
             await self._log_out(connection, customer_id)
@@ -214,24 +211,10 @@ class Queries(SessionQueries):
         return fresh.on_conflict_do_update(index_elements=[emails.c.email], set_=values)
 
 
-def _in_place(customer_id: str, old_hash: str, new_hash: str) -> Update:
-    return (
-        update(credentials)
-        .where(credentials.c.customer_id == customer_id, credentials.c.password_hash == old_hash)
-        .values(password_hash=new_hash, updated_at=func.current_timestamp())
-    )
+def _in_place(customer_id: str, old: str, new: str) -> Update:
+    mine = credentials.c.customer_id == customer_id, credentials.c.password_hash == old
+    return update(credentials).where(*mine).values(password_hash=new, updated_at=func.current_timestamp())
 
 
 def _good(token_hash: str, now: float) -> tuple[ColumnElement[bool], ...]:
     return password_resets.c.token_hash == token_hash, password_resets.c.expires_at > now
-
-
-def _row(registration: Registration) -> dict[str, str | float | None]:
-    return {
-        "id": registration.id,
-        "email": registration.email,
-        "name": registration.name,
-        "password_hash": registration.password_hash,
-        "started_at": registration.started_at,
-        "customer_id": registration.customer_id,
-    }
