@@ -213,6 +213,9 @@ class Keeper:
         return unconfirmed(await perform(reading(plan, plan.path, self._query(whose))))
 
     async def _forget(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
+        given = await self._consent.given(None, whose, _customer_id(whose), is_asked=False)
+        if isinstance(given, Refusal):
+            return given
         await self._store.ping()
         checked = await perform(plan)
         # A customer who is not there any more was deleted by a request that broke off before it came to the store.

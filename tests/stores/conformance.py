@@ -473,6 +473,7 @@ async def test_writes_that_log_out_never_wait_for_each_other(store: CredentialSt
             for who in ("ann", "bob")
             for write in (
                 store.set_password(who, f"hash-{number}"),
+                store.replace_password(who, None, "hash"),
                 store.forget(who),
                 store.log_out(who),
                 store.block(who),

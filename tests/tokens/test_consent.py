@@ -243,6 +243,8 @@ async def test_a_log_out_that_is_not_known_here_yet_counts(
         upstream.forget()
         answer = await change(here, token, RON.id, **fields)
         assert (answer.status, answer.code) == (403, "CUSTOMER_TOKEN_INVALID")
+        answer = await here.public("DELETE", RECORD, {"X-Moltin-Customer-Token": token})
+        assert (answer.status, answer.code) == (403, "CUSTOMER_TOKEN_INVALID")
         assert asked(here) == []
         await assert_only(here, OTHER)
 
