@@ -172,8 +172,8 @@ def environment(folder: str) -> dict[str, str]:
 
 def tokens(compiled: Snapshot) -> str:
     """Return the header lines of a logged-in customer."""
-    bearer, _ = compiled.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now(), 3600)
-    token, _, _ = compiled.customers.mint(Session(CUSTOMER, 1, 0, 2), now(), 3600)
+    bearer, _ = compiled.callers.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now(), 3600)
+    token, _, _ = compiled.callers.customers.mint(Session(CUSTOMER, 1, 0, 2), now(), 3600)
     return f"Authorization: Bearer {bearer}\r\nX-Moltin-Customer-Token: {token}\r\n"
 
 

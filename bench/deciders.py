@@ -25,10 +25,11 @@ from pathlib import Path
 from msgspec import UNSET, structs
 
 from bench.upstream import CUSTOMER, order
+from gateway.authentication import authenticate
 from gateway.authn.key import Algorithm, generate
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.load import load
-from gateway.decision import Admission, Snapshot, admit, authenticate, plan
+from gateway.decision import Admission, Snapshot, admit, plan
 from gateway.guard import core as guard
 from gateway.guard.members import judged_members
 from gateway.routing import Match, RouteTable
@@ -101,8 +102,8 @@ def with_many_routes(few: Snapshot) -> Snapshot:
 def browsers_request(made: Snapshot) -> Request:
     """Return the request of a customer's browser, with the header lines that Chrome sends."""
     now = time.time()  # noqa: TID251 - a benchmark has no clock given to it
-    bearer, _ = made.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now, 3600)
-    token, _, _ = made.customers.mint(Session(CUSTOMER, 1, 0, 2), now, 3600)
+    bearer, _ = made.callers.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now, 3600)
+    token, _, _ = made.callers.customers.mint(Session(CUSTOMER, 1, 0, 2), now, 3600)
     agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
     headers = (
         ("host", "shop.example"),
@@ -152,7 +153,7 @@ def planning(made: Snapshot, request: Request) -> Case:
         return wire_target.parse(request.target)
 
     def authenticated() -> Caller | Refusal:
-        return authenticate(made, request)
+        return authenticate(made.callers, request)
 
     return Case(
         f"to the plan, {len(made.routes.routes)} routes",

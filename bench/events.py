@@ -19,8 +19,9 @@ from typing import TextIO
 from prometheus_client import CollectorRegistry
 
 from gateway.ops.batch import Batch
+from gateway.ops.exposition import share
 from gateway.ops.log import EventLog
-from gateway.ops.metrics import Metrics, share
+from gateway.ops.metrics import Metrics
 from gateway.vocab.events import Event, RequestDone
 from gateway.vocab.messages import Trace
 

@@ -16,8 +16,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.deciders import browsers_request, compiled
+from gateway.authentication import authenticate
 from gateway.authn.revocations import NOBODY, Revocations
-from gateway.decision import authenticate
 from gateway.stores import open_store, upgrade
 from gateway.tokens.live import LiveView
 from gateway.vocab.messages import Session
@@ -137,7 +137,7 @@ def requests(many: Revocations, numbers: list[int]) -> float:
         for name, view in (("empty", NOBODY), ("full", many)):
             start = time.thread_time()
             for _ in range(100):
-                authenticate(made, request, view)
+                authenticate(made.callers, request, view)
             costs[name].append((time.thread_time() - start) * 10_000)
     told = {name: statistics.median(times) for name, times in costs.items()}
     print(f"authenticating a request: {told['empty']:.2f} us with an empty view, {told['full']:.2f} with the full one")

@@ -64,8 +64,8 @@ class Stage:
         config = load(CONFIG, self.env)
         compiled = snapshot(config, key_ring(config))
         now = time.time()  # noqa: TID251 - a benchmark has no clock given to it
-        bearer, _ = compiled.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now, _TOKEN_LIFE)
-        token, _, _ = compiled.customers.mint(Session(CUSTOMER, 1, 0, 2), now, _TOKEN_LIFE)
+        bearer, _ = compiled.callers.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now, _TOKEN_LIFE)
+        token, _, _ = compiled.callers.customers.mint(Session(CUSTOMER, 1, 0, 2), now, _TOKEN_LIFE)
         return {"Authorization": f"Bearer {bearer}", "X-Moltin-Customer-Token": token}
 
     @contextmanager

@@ -4,13 +4,12 @@ Stages 1 to 4 before a request goes upstream; `flow` calls them in their order. 
 too: a `Later` is only made here, never run.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from gateway.authn.bearer import BearerVerifier
-from gateway.authn.customer import CustomerVerifier, is_nothing
+from gateway.authentication import Callers, authenticate
 from gateway.authn.revocations import NOBODY, Revocations
 from gateway.routing import RouteTable
 from gateway.scope import core as scope
@@ -50,13 +49,9 @@ class Snapshot(Struct, frozen=True):
     """One compiled configuration. A request keeps the one it began with."""
 
     routes: RouteTable
-    bearers: BearerVerifier
-    customers: CustomerVerifier
-    clients: frozenset[tuple[CallerKind, str]]
-    requires_bearer: bool
+    callers: Callers
     apis: Mapping[str, Api]
     cors: Cors
-    token_header: str = wire_headers.CUSTOMER_TOKEN
     public: Headers = ()
     authorities: frozenset[str] = frozenset()
     keeps_request_ids: bool = True
@@ -154,7 +149,7 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace, revocations: Revoc
     # A login replaces the customer token, so a dead one must not stand in its way; nor in that of a new password.
     reads_token = match.route.endpoint not in _WITHOUT_TOKEN
     needs_token = not match.route.is_alike
-    caller = authenticate(snapshot, request, revocations, reads_token=reads_token, needs_token=needs_token)
+    caller = authenticate(snapshot.callers, request, revocations, reads_token=reads_token, needs_token=needs_token)
     if isinstance(caller, Refusal):
         return caller
     trace.ignored_token = caller.has_dead_token
@@ -170,7 +165,8 @@ def admit(snapshot: Snapshot, request: Request, trace: Trace, revocations: Revoc
         sent = snapshot.routes.as_sent(request.method, str(origin), target, match.route)
     if isinstance(sent, Refusal):
         return sent
-    return Admission(target, match.route, access, caller, Whose(caller.customer_id, match.parameters), sent)
+    whose = Whose(caller.customer_id, match.parameters, caller.version)
+    return Admission(target, match.route, access, caller, whose, sent)
 
 
 def _origin_form(snapshot: Snapshot, request: Request) -> str | Refusal:
@@ -192,91 +188,6 @@ def preflight(snapshot: Snapshot, request: Request) -> Reply:
     wrong with path or method the request itself is told.
     """
     return Reply(204, snapshot.cors.preflight(request.headers))
-
-
-def authenticate(
-    snapshot: Snapshot,
-    request: Request,
-    revocations: Revocations = NOBODY,
-    *,
-    reads_token: bool = True,
-    needs_token: bool = True,
-) -> Caller | Refusal:
-    """Stage 3: bearer to client, customer token to customer. A trusted client with a customer token is the customer.
-
-    Beside a public bearer a token that says "nobody" is none, and a dead one does no harm where none is needed: to
-    leave it out would give as much. Beside a trusted one either stops the request: without it that client sees all.
-    """
-    # One value a name, as nearly always; then no line need be looked for twice (saves 1 us).
-    named = dict(request.headers)
-    is_plain = len(named) == len(request.headers)
-    authorization = named.get("authorization")
-    if snapshot.token_header == wire_headers.AUTHORIZATION:
-        return _by_authorization(snapshot, request, revocations, reads_token=reads_token, needs_token=needs_token)
-    caller: Caller | Refusal
-    if authorization is None:
-        if snapshot.requires_bearer:
-            return Refusal(Code.BEARER_MISSING)
-        caller = Caller(CallerKind.PUBLIC)
-    elif not is_plain and wire_headers.is_repeated(request.headers, "authorization"):
-        return Refusal(Code.BEARER_INVALID, "more than one Authorization line")
-    else:
-        caller = snapshot.bearers.verify(authorization, request.received_at)
-        if isinstance(caller, Refusal):
-            return caller
-        if (caller.kind, caller.client_id) not in snapshot.clients:
-            return Refusal(Code.BEARER_INVALID, "client is not configured any more")
-    token = named.get(snapshot.token_header)
-    if token is None or not reads_token:
-        return caller
-    tokens = (token,) if is_plain else wire_headers.values(request.headers, snapshot.token_header)
-    is_public = caller.kind is CallerKind.PUBLIC
-    if is_public and is_nothing(tokens):
-        return caller
-    session = snapshot.customers.verify(tokens, request.received_at, revocations)
-    if isinstance(session, Refusal):
-        # Of two lines nobody can tell which one is meant.
-        forgives = is_public and not needs_token and len(tokens) == 1
-        # Of one that may be good yet the page is not told that it is dead.
-        is_dead = session.code is not Code.REVOCATION_STALE
-        return replace(caller, has_dead_token=is_dead) if forgives else session
-    return Caller(CallerKind.CUSTOMER, caller.client_id, session.customer_id, is_by_trusted=not is_public)
-
-
-def presented(snapshot: Snapshot, request: Request) -> Sequence[str]:
-    """Return the customer tokens that a request carries, as its lines have them."""
-    lines = wire_headers.values(request.headers, snapshot.token_header)
-    is_bearer = snapshot.token_header == wire_headers.AUTHORIZATION
-    return tuple(map(_without_scheme, lines)) if is_bearer else lines
-
-
-def _without_scheme(authorization: str) -> str:
-    scheme, _, rest = authorization.partition(" ")
-    return rest.strip() if scheme.rstrip(":").lower() == "bearer" else authorization.strip()
-
-
-def _by_authorization(
-    snapshot: Snapshot, request: Request, revocations: Revocations, *, reads_token: bool, needs_token: bool
-) -> Caller | Refusal:
-    """Stage 3 where `Authorization` carries the customer token, or a client's bearer: their types tell them apart."""
-    lines = wire_headers.values(request.headers, wire_headers.AUTHORIZATION)
-    if len(lines) > 1:
-        return Refusal(Code.BEARER_INVALID, "more than one Authorization line")
-    authorization, at = "".join(lines), request.received_at
-    token = _without_scheme(authorization)
-    if is_nothing((token,)):
-        return Caller(CallerKind.PUBLIC)
-    session = snapshot.customers.verify((token,), at, revocations)
-    if not isinstance(session, Refusal):
-        return Caller(CallerKind.CUSTOMER, None, session.customer_id) if reads_token else Caller(CallerKind.PUBLIC)
-    caller = snapshot.bearers.verify(authorization, at)
-    if not isinstance(caller, Refusal) and (caller.kind, caller.client_id) in snapshot.clients:
-        return caller
-    # Without it everybody is a public caller: where that is as much, or it is about to be replaced, it does no harm.
-    if not reads_token or not needs_token:
-        is_dead = session.code is not Code.REVOCATION_STALE
-        return Caller(CallerKind.PUBLIC, has_dead_token=reads_token and is_dead)
-    return session
 
 
 def plan(snapshot: Snapshot, request: Request, admission: Admission, document: Json | None) -> Plan | Refusal:

@@ -88,7 +88,7 @@ def _redirected(snapshot: Snapshot, ready: Ready, request: Request, status: int,
     carries = (
         status in {307, 308}
         or ready.admission.caller.kind is CallerKind.TRUSTED
-        or any(wire_headers.values(request.headers, snapshot.token_header))
+        or any(wire_headers.values(request.headers, snapshot.callers.token_header))
     )
     if place.side is Side.UNREADABLE or (place.side is Side.ELSEWHERE and carries):
         blame = Code.UPSTREAM_INVALID if request.method in READS else Code.WRITE_UNCONFIRMED

@@ -1,13 +1,16 @@
-"""Builds the whole gateway from a configuration: the only place that knows every concrete class."""
+"""Starts a whole gateway: what a process has, whatever its configuration, in the order in which one needs the other.
+
+What a configuration itself says is made in `making`.
+"""
 
 import asyncio
 import hashlib
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TextIO
 
@@ -15,28 +18,22 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from gateway import __version__
-from gateway.authn.keyring import KeyRing
 from gateway.carrying.outbox import Outbox
-from gateway.config.compile import key_ring, snapshot
-from gateway.config.customers import Bucket, customer_form, login_form
 from gateway.config.effective import dump, insecure_settings, version
-from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.load import Loaded
 from gateway.config.model import Config
-from gateway.flow import Flow, Handler, PasswordKeeper
+from gateway.making import Kept, make
 from gateway.ops.batch import Batch
 from gateway.ops.lag import LoopWatch
 from gateway.ops.log import EventLog, Log
 from gateway.ops.metrics import Metrics
 from gateway.ops.outlet import Outlet
-from gateway.reaching import Means, reach_all
-from gateway.reload import InForce, Made, Throttles
+from gateway.reload import InForce, Made
 from gateway.server.admin import Handed, make_admin
-from gateway.server.descriptors import Exhaustion, share
-from gateway.server.edge import Edge, Serving
+from gateway.server.descriptors import share
+from gateway.server.edge import Edge
 from gateway.server.listener import Listener
 from gateway.server.parser import check as check_parser
-from gateway.server.peer import Peers
 from gateway.server.port import dual_stack, takes_one_family
 from gateway.stores import (
     CredentialStore,
@@ -49,31 +46,11 @@ from gateway.stores import (
     upgrade,
 )
 from gateway.stores.thread import StoreThread
-from gateway.tokens.admission import Admission
-from gateway.tokens.api import Clients, TokenApi
-from gateway.tokens.consent import Consent
-from gateway.tokens.directory import Directory
-from gateway.tokens.ending import SessionEnder
-from gateway.tokens.keeper import Keeper
 from gateway.tokens.live import LiveView
-from gateway.tokens.login import Login, StoreVerifier, UpstreamVerifier, Verifier
-from gateway.tokens.logout import LogoutApi
 from gateway.tokens.passwords import PasswordHasher
-from gateway.tokens.patience import Patience
-from gateway.tokens.registration import Registrar
-from gateway.tokens.reset_api import ResetApi
-from gateway.tokens.resets import Resets
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
-from gateway.upstream.backend import Backend
 from gateway.vocab.address import Address
 from gateway.vocab.events import ConfigInForce, Emit, Failed, Lifecycle, NoProxyTrusted
-from gateway.vocab.policy import Endpoint, HeadLimits
-from gateway.wire.client_address import Proxies, public_lines
-from gateway.wire.counting import counting
-
-# Accounts and addresses remembered by the throttle: a few MiB at the most.
-_THROTTLE_KEYS = 50_000
 
 now: Final[Callable[[], float]] = time.time  # noqa: TID251 - the one place where the clock comes from
 clock: Final[Callable[[], float]] = time.monotonic
@@ -142,7 +119,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
         store = await _store(config, emit, stack, opened)
         live = await _live(config, store, emit, metrics, stack)
         hasher, sessions = _hasher(config, emit, stack), await _sessions(store)
-        kept = _Kept(emit, outbox, descriptors.upstream, store, live, sessions, hasher)
+        kept = Kept(now, clock, emit, outbox, descriptors.upstream, store, live, sessions, hasher)
         edge, in_force = _begun(kept, loaded, event_log)
         stack.push_async_callback(in_force.close)
 
@@ -258,21 +235,7 @@ def _hasher(config: Config, emit: Emit, stack: AsyncExitStack) -> PasswordHasher
     return hasher
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """What a process has, whatever its configuration."""
-
-    emit: Emit
-    outbox: Outbox
-    connections: int
-    store: CredentialStore
-    live: LiveView
-    sessions: Sessions
-    hasher: PasswordHasher | None
-    closed_routes: set[str] = field(default_factory=set)
-
-
-def _take_up(edge: Edge, log: EventLog, kept: _Kept, made: Made, before: Made) -> None:
+def _take_up(edge: Edge, log: EventLog, kept: Kept, made: Made, before: Made) -> None:
     """Serve by a configuration from now on: the one step that changes anything, and it cannot fail."""
     emit = kept.emit
     kept.live.keep(made.config.tokens.customer_life, made.config.revocation.max_staleness)
@@ -284,130 +247,11 @@ def _take_up(edge: Edge, log: EventLog, kept: _Kept, made: Made, before: Made) -
     emit(ConfigInForce(made.loaded.version))
 
 
-def _make(kept: _Kept, loaded: Loaded, before: Made | None) -> Made:
-    """Make all that a configuration says, without I/O: some of it may be taken over from the one before."""
-    config, emit, server = loaded.config, kept.emit, loaded.config.server
-    heads = HeadLimits(**dict(config.limits.head))
-    means = Means(kept.outbox, heads, emit, now, clock, Exhaustion(emit, clock))
-    reached_before = None if before is None else before.reached
-    reached = reach_all(config.apis, loaded.authorities, kept.connections, means, reached_before)
-    ring = key_ring(config)
-    throttles = _throttles(config, before)
-    keeper, verifier, resets = _passwords(config, reached.backends[config.first], kept, throttles)
-    login = Login(verifier, kept.sessions, throttles.logins, clock, emit)
-    own = _endpoints(config, login, ring, LogoutApi(kept.store, kept.live, _is_id(config)), resets)
-    flow = Flow(
-        *(reached.backends, reached.parents, keeper, own, emit),
-        revocations=kept.live.value,
-        token_header=config.tokens.header,
-        counted=counting(knows_proxies=bool(server.trusted_proxies)),
-        closed=kept.closed_routes,
-    )
-    peers = _peers(config, emit) if before is None or before.config.server != server else before.serving.peers
-    serving = Serving(snapshot(config, ring), flow, reached.pools, peers, server.keepalive, heads, server.half_closed)
-    return Made(loaded, serving, reached, throttles)
-
-
-def _begun(kept: _Kept, loaded: Loaded, log: EventLog) -> tuple[Edge, InForce]:
+def _begun(kept: Kept, loaded: Loaded, log: EventLog) -> tuple[Edge, InForce]:
     """Return the clients' side, and what has it serve by a configuration: by this one, to begin with."""
-    made = _make(kept, loaded, None)
+    made = make(kept, loaded, None)
     edge = Edge(made.serving, kept.outbox, kept.emit, now, clock)
-    return edge, InForce(made, partial(_make, kept), partial(_take_up, edge, log, kept))
-
-
-def _passwords(
-    config: Config, backend: Backend, kept: _Kept, throttles: Throttles
-) -> tuple[PasswordKeeper, Verifier, Resets | None]:
-    """Make what keeps and compares passwords: the store's way or the upstream's."""
-    customers = config.customers
-    pattern = compile_id_pattern(customers.id_pattern)
-    store, hasher, live, emit = kept.store, kept.hasher, kept.live, kept.emit
-    how = customer_form(config.records, customers)
-    if hasher is None:
-        public = public_lines(config.public_url)
-        verifier = UpstreamVerifier(backend, store, login_form(customers, how), how, pattern.fullmatch, public)
-        return SessionEnder(store, live, emit, how), verifier, None
-    directory = Directory(backend, how, pattern)
-    admission = Admission(throttles.work, clock, emit)
-    registrar = Registrar(directory, store, hasher, throttles.registered, now, Patience(customers.read_back))
-    consent = Consent(directory, store, hasher, is_required=customers.change_requires == "password")
-    keeper = Keeper(store, hasher, registrar, admission, consent, emit, catch_up=live.catch_up)
-    resets = Resets(directory, store, hasher, admission, now, emit, catch_up=live.catch_up)
-    return keeper, StoreVerifier(directory, store, hasher, now, emit), resets
-
-
-def _peers(config: Config, emit: Emit) -> Peers:
-    server = config.server
-    proxies = Proxies(server.trusted_proxies, server.client_address_header)
-    return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
-
-
-def _throttles(config: Config, before: Made | None) -> Throttles:
-    """Make what limits password work; where the limits stay the same, what was counted stays as well."""
-    if before is not None and before.config.customers.throttle == config.customers.throttle:
-        return before.throttles
-    return Throttles(_throttle(config), _throttle(config), _work_throttle(config))
-
-
-def _throttle(config: Config) -> Throttle:
-    limits = config.customers.throttle
-    return Throttle(
-        account_burst=limits.account.burst,
-        account_per_minute=limits.account.per_minute,
-        address_burst=limits.address.burst,
-        address_per_minute=limits.address.per_minute,
-        max_keys=_THROTTLE_KEYS,
-    )
-
-
-def _work_throttle(config: Config) -> WorkThrottle:
-    limits = config.customers.throttle
-    registrations = limits.registrations
-    return WorkThrottle(
-        {
-            Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
-            Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
-            Work.RESET: {"email": _limit(limits.resets.email)},
-            Work.NEW_PASSWORD: {"address": _limit(limits.resets.address)},
-        },
-        _THROTTLE_KEYS,
-    )
-
-
-def _limit(bucket: Bucket) -> Limit:
-    return Limit(bucket.burst, bucket.per_minute)
-
-
-def _is_id(config: Config) -> Callable[[str], object]:
-    return compile_id_pattern(config.customers.id_pattern).fullmatch
-
-
-def _endpoints(
-    config: Config, login: Login, ring: KeyRing, logout: LogoutApi, resets: Resets | None
-) -> Mapping[Endpoint, Handler]:
-    api = TokenApi(
-        Clients(
-            frozenset(client.id for client in config.clients.implicit),
-            {client.id: client.all_secrets for client in config.clients.client_credentials},
-        ),
-        login,
-        ring,
-        bearer_life=config.tokens.bearer_life,
-        token_life=config.tokens.customer_life,
-    )
-    forgotten: dict[Endpoint, Handler] = {}
-    if resets is not None:
-        of_resets = ResetApi(resets)
-        forgotten = {Endpoint.PASSWORD_RESETS: of_resets.ask, Endpoint.PASSWORDS: of_resets.spend}
-    return forgotten | {
-        Endpoint.BEARER: api.issue_bearer,
-        Endpoint.LOGIN: api.issue_customer_token,
-        Endpoint.LOGOUT: logout.log_out,
-        Endpoint.LOGOUT_EVERYWHERE: logout.log_out_everywhere,
-        Endpoint.BLOCK: logout.block,
-        Endpoint.UNBLOCK: logout.unblock,
-        Endpoint.JWKS: api.publish_keys,
-    }
+    return edge, InForce(made, partial(make, kept), partial(_take_up, edge, log, kept))
 
 
 def _tell_lost(loop: asyncio.AbstractEventLoop, emit: Emit, text: str) -> None:

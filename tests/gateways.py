@@ -148,7 +148,7 @@ class Site:
 
     def lasting(self, person: Person) -> str:
         """Return a token of a customer that no log-out ends, and use it from now on."""
-        customers = snapshot(self.config, key_ring(self.config)).customers
+        customers = snapshot(self.config, key_ring(self.config)).callers.customers
         token, _, _ = customers.mint(session(person.id), now(), 3600)
         SWEEP.name("a customer token", token)
         self.tokens[person.email] = token

@@ -2,6 +2,7 @@
 
 import re
 
+from gateway.authentication import Callers
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import Algorithm, generate, load_key
@@ -47,10 +48,12 @@ RING = KeyRing([load_key(generate(Algorithm.EDDSA))])
 PUBLIC = (("x-forwarded-proto", "https"), ("x-forwarded-host", "gw.example"))
 SNAPSHOT = Snapshot(
     routes=RouteTable([ORDERS, PRODUCT, CART, LOGIN, BEARER]),
-    bearers=BearerVerifier(RING, "us", "shop", DAY),
-    customers=CustomerVerifier(RING, "us", "shop", DAY, re.compile(r"c\d+")),
-    clients=frozenset({(CallerKind.PUBLIC, "front"), (CallerKind.TRUSTED, "back")}),
-    requires_bearer=True,
+    callers=Callers(
+        BearerVerifier(RING, "us", "shop", DAY),
+        CustomerVerifier(RING, "us", "shop", DAY, re.compile(r"c\d+")),
+        frozenset({(CallerKind.PUBLIC, "front"), (CallerKind.TRUSTED, "back")}),
+        requires_bearer=True,
+    ),
     apis={
         "default": Api(
             forwarded=frozenset({"accept"}),
@@ -66,12 +69,12 @@ JSON_LINE = ("content-type", "application/json")
 
 def bearer(kind: CallerKind = CallerKind.PUBLIC, client: str = "front") -> tuple[str, str]:
     """Return the line of a bearer."""
-    return "authorization", f"Bearer {SNAPSHOT.bearers.mint(kind, client, NOW, DAY)[0]}"
+    return "authorization", f"Bearer {SNAPSHOT.callers.bearers.mint(kind, client, NOW, DAY)[0]}"
 
 
 def token(customer: str = "c1", life: float = DAY) -> tuple[str, str]:
     """Return the line of a customer token."""
-    return "x-moltin-customer-token", SNAPSHOT.customers.mint(session(customer), NOW - DAY + life, DAY)[0]
+    return "x-moltin-customer-token", SNAPSHOT.callers.customers.mint(session(customer), NOW - DAY + life, DAY)[0]
 
 
 TRUSTED = bearer(CallerKind.TRUSTED, "back")

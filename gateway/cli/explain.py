@@ -172,12 +172,12 @@ def explain(config: Config, question: Question, saved: Saved | None = None) -> A
     if question.caller is not None:
         # A request pasted from a browser brings its own tokens; --as says whose stand in their place.
         headers = (
-            *(line for line in headers if line[0] not in {AUTHORIZATION, compiled.token_header}),
+            *(line for line in headers if line[0] not in {AUTHORIZATION, compiled.callers.token_header}),
             *_tokens(compiled, question),
         )
         compiled = _with_client(compiled)
     request = Request("explain", question.method.upper(), question.target, headers, "-", now())
-    masked = tuple((name, _MASK if name == compiled.token_header else value) for name, value in shown)
+    masked = tuple((name, _MASK if name == compiled.callers.token_header else value) for name, value in shown)
     answer = Answer(question, masked)
     trace = Trace()
     admission = decision.admit(compiled, request, trace)
@@ -262,19 +262,20 @@ def _tokens(compiled: Snapshot, question: Question) -> Headers:
     """Mint what a caller of this kind would hold; it lives a minute and is shown nowhere."""
     at = now()
     kind = CallerKind.TRUSTED if question.caller is CallerKind.TRUSTED else CallerKind.PUBLIC
-    bearer, _ = compiled.bearers.mint(kind, _EXPLAIN_CLIENT, at, 60)
+    bearer, _ = compiled.callers.bearers.mint(kind, _EXPLAIN_CLIENT, at, 60)
     lines = [("authorization", f"Bearer {bearer}")]
     if question.customer_id is not None:
-        token, _, _ = compiled.customers.mint(Session(question.customer_id, 1, 0, 2), at, 60)
-        if compiled.token_header == AUTHORIZATION:
+        token, _, _ = compiled.callers.customers.mint(Session(question.customer_id, 1, 0, 2), at, 60)
+        if compiled.callers.token_header == AUTHORIZATION:
             return ((AUTHORIZATION, f"Bearer {token}"),)
-        lines.append((compiled.token_header, token))
+        lines.append((compiled.callers.token_header, token))
     return tuple(lines)
 
 
 def _with_client(compiled: Snapshot) -> Snapshot:
     made_up = {(CallerKind.PUBLIC, _EXPLAIN_CLIENT), (CallerKind.TRUSTED, _EXPLAIN_CLIENT)}
-    return structs.replace(compiled, clients=compiled.clients | made_up)
+    callers = structs.replace(compiled.callers, clients=compiled.callers.clients | made_up)
+    return structs.replace(compiled, callers=callers)
 
 
 def _others(routes: RouteTable, request: Request) -> list[tuple[str, str]]:

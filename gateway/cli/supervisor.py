@@ -25,7 +25,7 @@ from gateway.cli.fault import tell
 from gateway.cli.membership import BEAT, CONNECTION, FAULT, LOST, MESSAGE_MOST, READY, Membership, beat_every
 from gateway.cli.rollout import Rollout
 from gateway.cli.streams import unblocked
-from gateway.ops.metrics import forget, share
+from gateway.ops.exposition import forget, share
 
 GRACE: Final = 1.5
 """How much longer than the drain a process may take to end, in seconds, before it is killed."""

@@ -2,13 +2,14 @@
 
 import hashlib
 
+from gateway.authentication import Callers
 from gateway.authn.bearer import BearerVerifier
 from gateway.authn.customer import CustomerVerifier
 from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
 from gateway.config.apiside import Upstream
 from gateway.config.credential import who
-from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.customers import customer_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
 from gateway.config.routes import endpoints, route
@@ -59,14 +60,16 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
     routes = [route(config, model, unproven) for model in config.routes]
     return Snapshot(
         routes=RouteTable([*routes, *_endpoints(config)]),
-        bearers=BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
-        customers=CustomerVerifier(
-            *(ring, tokens.issuer, tokens.audience, tokens.customer_life),
-            compile_id_pattern(config.customers.id_pattern),
+        callers=Callers(
+            BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
+            CustomerVerifier(
+                *(ring, tokens.issuer, tokens.audience, tokens.customer_life),
+                customer_id_pattern(config.records, config.customers),
+            ),
+            frozenset(public | trusted),
+            requires_bearer=clients.require,
+            token_header=tokens.header,
         ),
-        clients=frozenset(public | trusted),
-        requires_bearer=clients.require,
-        token_header=tokens.header,
         apis={name: _api(config, name, upstream) for name, upstream in config.apis.items()},
         cors=Cors(
             *(frozenset(config.cors.origins), int(config.cors.max_age), (tokens.header, *config.cors.headers)),

@@ -1,10 +1,12 @@
 """What a routing file may say of customers: how they log in, how passwords are kept, how much work that may be."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_serializer
 
+from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.records import Records, form
 from gateway.config.texts import Closed, Collection, Path, id_pattern_text
 from gateway.config.units import Duration, Size
@@ -160,7 +162,8 @@ class Customers(Closed):
     )
     id_pattern: Annotated[str, AfterValidator(id_pattern_text)] = Field(
         default="[A-Za-z0-9_-]{1,64}",
-        description="What a whole customer id looks like: a regular expression whose matching ends soon on every text.",
+        description="What a whole customer id looks like: a regular expression whose matching ends soon on every text."
+        " Where `records.ids` is number an id is a number without a sign or leading zeros besides.",
     )
     dialect: Literal["epcc", "query", "jsonapi", "postgrest"] | None = Field(
         default=None,
@@ -191,6 +194,11 @@ class Customers(Closed):
     )
     throttle: Throttle = Field(default_factory=Throttle, description="Limits of logins, registrations and changes.")
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
+
+
+def customer_id_pattern(records: Records, customers: Customers) -> re.Pattern[str]:
+    """Return what a whole customer id looks like, for `fullmatch`; `records` is what the file says of all records."""
+    return compile_id_pattern(customers.id_pattern, customer_form(records, customers).form.ids)
 
 
 def login_form(customers: Customers, how: CustomerForm) -> LoginForm:

@@ -7,6 +7,9 @@ the upstream, and from tokens. So ids have a greatest length, and for it the tri
 import re
 from typing import Final
 
+from gateway.vocab.record_form import Ids
+from gateway.wire.pointer import NUMBER
+
 ID_LIMIT: Final = 128
 """Characters of the longest id. A UUID has 36; ids stand in paths and filters, which have limits of their own."""
 
@@ -31,9 +34,10 @@ _UNKNOWN = (
 )
 
 
-def compile_id_pattern(text: str) -> re.Pattern[str]:
+def compile_id_pattern(text: str, ids: Ids = Ids.TEXT) -> re.Pattern[str]:
     """Return the pattern, for `fullmatch`: it takes ids of 1 to ID_LIMIT characters only, in STEP_LIMIT steps at most.
 
+    Where ids are numbers it takes the canonical text of one, whatever else the pattern would: 07 is 7 to many a server.
     Raises ValueError with a sentence that says what to write instead.
     """
     if text.count("(") > _GROUPS:
@@ -44,7 +48,8 @@ def compile_id_pattern(text: str) -> re.Pattern[str]:
         raise ValueError(f"not a regular expression: {getattr(error, 'msg', error)}") from error
     most_steps(text)
     # The length is looked at first.
-    return re.compile(rf"(?=[\s\S]{{1,{ID_LIMIT}}}\Z)(?:{text})")
+    first = NUMBER if ids is Ids.NUMBER else rf"[\s\S]{{1,{ID_LIMIT}}}"
+    return re.compile(rf"(?={first}\Z)(?:{text})")
 
 
 def most_steps(text: str) -> int:

@@ -102,13 +102,14 @@ class Prober:
         bearers = BearerVerifier(ring, _ISSUER, _ISSUER, _LIFE)
         customers = CustomerVerifier(ring, _ISSUER, _ISSUER, _LIFE, re.compile(f"{OWN}|{_OWN_NUMBER}"))
         clients = frozenset({(CallerKind.PUBLIC, _ISSUER), (CallerKind.TRUSTED, _ISSUER)})
-        self._compiled = structs.replace(compiled, bearers=bearers, customers=customers, clients=clients)
+        callers = structs.replace(compiled.callers, bearers=bearers, customers=customers, clients=clients)
+        self._compiled = structs.replace(compiled, callers=callers)
         self._now = now
         public, trusted = (
             (("authorization", f"Bearer {bearers.mint(kind, _ISSUER, now, _LIFE)[0]}"),)
             for kind in (CallerKind.PUBLIC, CallerKind.TRUSTED)
         )
-        header = compiled.token_header
+        header = compiled.callers.token_header
         self._tokens: dict[tuple[CallerKind, str], Headers] = {}
         for own in (OWN, _OWN_NUMBER):
             token = customers.mint(Session(own, 1, 0, 2), now, _LIFE)[0]

@@ -11,36 +11,12 @@ from typing import Any, Final, Protocol, TextIO, assert_never
 import msgspec
 
 from gateway.ops.outlet import Outlet
-from gateway.vocab.events import (
-    AnswerUnfit,
-    ConfigChange,
-    ConfigFault,
-    ConfigInForce,
-    ConfigReload,
-    ConnectionsRefused,
-    CredentialFailed,
-    CredentialRenewed,
-    EmailShared,
-    Event,
-    Failed,
-    GuardViolated,
-    Lifecycle,
-    LoginDone,
-    LoopBlocked,
-    NoProxyTrusted,
-    PasswordQueue,
-    ProxyHeaderRefused,
-    RequestDone,
-    RouteClosed,
-    ShareSpent,
-    Throttled,
-    WorkerLost,
-)
+from gateway.vocab import events
 from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
 # What is never given up for lack of room, as long as there is any.
-_VITAL: Final = (GuardViolated, RouteClosed)
-_METRIC_ONLY: Final = (PasswordQueue, ShareSpent, Throttled)
+_VITAL: Final = (events.GuardViolated, events.RouteClosed)
+_METRIC_ONLY: Final = (events.PasswordQueue, events.ShareSpent, events.Throttled)
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
 _KEY_BYTES_LEAST: Final = 16
 # 64 bits tell the customers of a shop apart and keep the line short.
@@ -84,10 +60,10 @@ class _RequestLine(msgspec.Struct, gc=False):
 class Log(Protocol):
     """Takes an event, or many requests at once, each with the time when it was done."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         """Take an event."""
 
-    def write_requests(self, requests: Iterable[tuple[float, RequestDone]]) -> None:
+    def write_requests(self, requests: Iterable[tuple[float, events.RequestDone]]) -> None:
         """Take many requests."""
 
 
@@ -128,12 +104,12 @@ class EventLog:
         # Customers come back, and the hash is the dearest part of a line.
         self._pseudonym = lru_cache(_CUSTOMERS)(partial(_pseudonym, key))
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: events.Event) -> None:
         """Write one line for the event; what only metrics count, or a request's line tells, is one at debug only."""
         if self._debug or not isinstance(event, _METRIC_ONLY):
             self.write(_serialize([self._line(self._now(), event)]), is_vital=isinstance(event, _VITAL))
 
-    def write_requests(self, requests: Iterable[tuple[float, RequestDone]]) -> None:
+    def write_requests(self, requests: Iterable[tuple[float, events.RequestDone]]) -> None:
         """Write a line for each request; with it comes the time when it was done."""
         self.write(_serialize([self._request(at, done) for at, done in requests]))
 
@@ -169,68 +145,68 @@ class EventLog:
             with self._counting:
                 self._lost += lost
 
-    def _line(self, at: float, event: Event) -> _RequestLine | dict[str, Any]:  # noqa: C901, PLR0912, PLR0915 - a case for each
+    def _line(self, at: float, event: events.Event) -> _RequestLine | dict[str, Any]:  # noqa: C901, PLR0912, PLR0915 - a case for each
         fields: dict[str, Any]
         match event:
-            case RequestDone():
+            case events.RequestDone():
                 return self._request(at, event)
-            case GuardViolated():
+            case events.GuardViolated():
                 fields = {"id": _short(event.request_id), "route": event.route}
                 # Details of a violation quote ids of somebody else.
                 name, fields = "guard_violated", fields | ({"detail": _short(event.detail)} if self._debug else {})
-            case AnswerUnfit():
+            case events.AnswerUnfit():
                 # Its details are sentences of ours, with names of the routing file in them at most.
                 name, fields = "answer_unfit", {"id": _short(event.request_id), "route": event.route}
                 fields |= {"detail": _short(event.detail)}
-            case RouteClosed():
+            case events.RouteClosed():
                 name, fields = "route_closed", {"route": event.route}
-            case LoginDone():
+            case events.LoginDone():
                 name, fields = "login", {"outcome": event.outcome}
-            case EmailShared():
+            case events.EmailShared():
                 name, fields = "email_shared", {"id": _short(event.request_id), "holders": event.holders}
-            case PasswordQueue():
+            case events.PasswordQueue():
                 name, fields = "password_queue", {"depth": event.depth}
-            case ShareSpent():
+            case events.ShareSpent():
                 name, fields = "share_spent", {"share": event.share}
-            case Throttled():
+            case events.Throttled():
                 name, fields = "throttled", {"work": event.work, "by": event.by}
-            case CredentialRenewed():
+            case events.CredentialRenewed():
                 name, fields = "credential_renewed", {**_whose(event), "expires_at": event.expires_at}
-            case CredentialFailed():
+            case events.CredentialFailed():
                 # The reason a credential fails is the upstream's answer or our configuration: no client's text, and
                 # the one line an operator needs.
                 fields = {"detail": _short(event.detail), "retry_in": event.retry_in}
                 name, fields = "credential_failed", {**_whose(event), **fields}
-            case Failed():
+            case events.Failed():
                 fields = {"id": _short(event.request_id), "what": event.what, "error": _short(event.error)}
                 name = "failed"
-            case LoopBlocked():
+            case events.LoopBlocked():
                 fields = {"seconds": round(event.seconds, 3), "where": _short(event.where)}
                 name = "loop_blocked"
-            case ProxyHeaderRefused():
+            case events.ProxyHeaderRefused():
                 name, fields = "proxy_header_refused", {"peer": event.peer, "reason": event.reason}
-            case NoProxyTrusted():
+            case events.NoProxyTrusted():
                 comes = f"{event.header} comes and is ignored" if event.header else "where a proxy stands in front"
                 name, fields = "no_proxy_trusted", {"detail": f"{comes}: {_AS_ONE}"}
-            case WorkerLost():
+            case events.WorkerLost():
                 fields = {"worker": event.worker, "why": event.why, "detail": _short(event.detail)}
                 name = "worker_lost"
-            case ConnectionsRefused():
+            case events.ConnectionsRefused():
                 name, fields = "connections_refused", {"count": event.count, "limit": event.limit}
-            case ConfigFault() | ConfigChange():
-                name = "config_fault" if isinstance(event, ConfigFault) else "config_change"
+            case events.ConfigFault() | events.ConfigChange():
+                name = "config_fault" if isinstance(event, events.ConfigFault) else "config_change"
                 fields = {"what": _short(event.what)}
-            case ConfigReload():
+            case events.ConfigReload():
                 name, fields = "config_reload", {"outcome": event.outcome, "version": event.version}
-            case ConfigInForce():
+            case events.ConfigInForce():
                 name, fields = "config_in_force", {"version": event.version}
-            case Lifecycle():
+            case events.Lifecycle():
                 name, fields = "lifecycle", {"state": event.state, "detail": _short(event.detail)}
             case _:
                 assert_never(event)
         return {"ts": _timestamp(at), "event": name, **fields}
 
-    def _request(self, at: float, done: RequestDone) -> _RequestLine:
+    def _request(self, at: float, done: events.RequestDone) -> _RequestLine:
         trace = done.trace
         return _RequestLine(
             _timestamp(at),
@@ -295,7 +271,7 @@ def _to_the_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _whose(event: CredentialRenewed | CredentialFailed) -> dict[str, str]:
+def _whose(event: events.CredentialRenewed | events.CredentialFailed) -> dict[str, str]:
     return {"upstream": event.upstream, "credential": event.credential}
 
 

@@ -1,49 +1,15 @@
 """The metrics: events counted for Prometheus, in one process or over several. Labels come from closed sets only."""
 
-import os
-from bisect import bisect_left
 from collections import Counter as Counts
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from functools import cache, partial
-from itertools import accumulate
-from pathlib import Path
-from typing import Final, Protocol, assert_never
+from typing import Final, assert_never
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Metric, generate_latest, values
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
-from prometheus_client.values import MultiProcessValue
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from gateway.vocab.events import (
-    AnswerUnfit,
-    ConfigChange,
-    ConfigFault,
-    ConfigInForce,
-    ConfigReload,
-    ConnectionsRefused,
-    CredentialFailed,
-    CredentialRenewed,
-    EmailShared,
-    Event,
-    Failed,
-    GuardViolated,
-    Lifecycle,
-    LoginDone,
-    LoopBlocked,
-    NoProxyTrusted,
-    PasswordQueue,
-    ProxyHeaderRefused,
-    RequestDone,
-    RouteClosed,
-    ShareSpent,
-    Throttled,
-    WorkerLost,
-)
+from gateway.ops.exposition import EXPIRES_AT, LOG_OUTS_AT, SECONDS, UPSTREAM_SECONDS, Times, expose
+from gateway.vocab import events
 from gateway.vocab.messages import CallerKind
 from gateway.vocab.refusals import Code
 
@@ -59,147 +25,87 @@ _RELOADS: Final = frozenset({"swapped", "unchanged", "refused"})
 _STATUSES: Final = range(100, 600)
 # What can fail is named in our code, about a dozen parts; more names than this would be a bug that eats memory.
 _FAULTS_MOST: Final = 64
-# From below the gateway's own cost (25 us of decisions) up to what clients wait for at most.
-_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# The buckets as Prometheus writes them; the last one takes what is above all bounds.
-_PARTS: Final = (*map(floatToGoString, _BUCKETS), "+Inf")
-_bucket: Final = partial(bisect_left, _BUCKETS)
-_SUM: Final = "sum"
-_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-_EXPIRES_AT: Final = "gateway_credential_expires_at_seconds"
-_LOG_OUTS_AT: Final = "gateway_revocations_at_seconds"
-_SECONDS: Final = "gateway_request_seconds"
-_UPSTREAM_SECONDS: Final = "gateway_upstream_seconds"
-_LABELS: Final = {_SECONDS: ("route",), _UPSTREAM_SECONDS: ("route", "upstream")}
-
-
-def share(folder: str, worker: int) -> None:
-    """Keep the numbers of this process in files of a folder, beside those of other workers; to be called first.
-
-    A worker that takes the place of a dead one takes its number too, and counts on where that one ended.
-    """
-    os.environ[_FOLDER] = folder
-    values.ValueClass = MultiProcessValue(lambda: worker)  # type: ignore[no-untyped-call]  # it has no types there
-
-
-def forget(folder: str, worker: int) -> None:
-    """Take back what a dead worker said of its present state; what it counted stays."""
-    mark_process_dead(worker, folder)  # type: ignore[no-untyped-call]  # it has no types there
-
-
-class _Source(Protocol):
-    """Something that gives metric families."""
-
-    def collect(self) -> Iterable[Metric]:
-        """Give them."""
 
 
 class Metrics:
     """Counts events into a registry. Call it with an event.
 
-    After `share` the client library keeps the numbers in files, and `render` gives the sum of all workers.
+    Where `exposition.share` was called the client library keeps the numbers in files.
     """
 
     def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
         self._registry: Final = registry
         self._now: Final = now
         self._faults_seen: Final[set[str]] = set()
-        requests = Counter(
-            "gateway_requests_total", "Requests answered.", ("route", "caller", "status"), registry=registry
-        )
+        # Of all workers: the sum of what is counted, and of present states the greatest, or their sum.
+        counter = partial(Counter, registry=registry)
+        greatest = partial(Gauge, registry=registry, multiprocess_mode="livemax")
+        together = partial(Gauge, registry=registry, multiprocess_mode="livesum")
+        requests = counter("gateway_requests_total", "Requests answered.", ("route", "caller", "status"))
         # `labels` checks, copies and locks on every call; the sets are closed, so what it gives can be kept.
         self._requests: Final = cache(requests.labels)
-        self._seconds: Final = _Times(
-            _SECONDS, "Time from the first byte of a request to the last of its reply.", registry
+        self._seconds: Final = Times(
+            SECONDS, "Time from the first byte of a request to the last of its reply.", registry
         )
-        self._upstream_seconds: Final = _Times(
-            _UPSTREAM_SECONDS, "Time a request waited for the commerce API, all calls together.", registry
+        self._upstream_seconds: Final = Times(
+            UPSTREAM_SECONDS, "Time a request waited for the commerce API, all calls together.", registry
         )
-        self._refusals: Final = Counter("gateway_refusals_total", "Refusals.", ("code",), registry=registry)
-        self._violations: Final = Counter(
+        self._refusals: Final = counter("gateway_refusals_total", "Refusals.", ("code",))
+        self._violations: Final = counter(
             "gateway_isolation_violations_total",
             "Answers withheld because they held somebody else's record.",
             ("route",),
-            registry=registry,
         )
-        self._unfit: Final = Counter(
+        self._unfit: Final = counter(
             "gateway_unfit_answers_total",
             "Answers withheld because they have another form than the routing file says.",
             ("route",),
-            registry=registry,
         )
-        self._closed: Final = Gauge(
-            "gateway_route_closed",
-            "1 for a route that was closed by a violation, in one worker at least.",
-            ("route",),
-            registry=registry,
-            multiprocess_mode="livemax",
+        self._closed: Final = greatest(
+            "gateway_route_closed", "1 for a route that was closed by a violation, in one worker at least.", ("route",)
         )
-        self._logins: Final = Counter("gateway_logins_total", "Logins decided.", ("outcome",), registry=registry)
-        self._queue: Final = Gauge(
-            "gateway_password_queue_depth",
-            "Password computations that wait or run.",
-            registry=registry,
-            multiprocess_mode="livesum",
-        )
-        self._shares: Final = Counter(
+        self._logins: Final = counter("gateway_logins_total", "Logins decided.", ("outcome",))
+        self._queue: Final = together("gateway_password_queue_depth", "Password computations that wait or run.")
+        self._shares: Final = counter(
             "gateway_share_refusals_total",
             "Calls to the commerce API refused because a share of the connections was used up.",
             ("share",),
-            registry=registry,
         )
-        self._throttled: Final = Counter(
+        self._throttled: Final = counter(
             "gateway_throttled_total",
             "Password work other than logins refused because too much of it was asked for.",
             ("work", "by"),
-            registry=registry,
         )
-        self._renewals: Final = Counter(
+        self._renewals: Final = counter(
             "gateway_credential_renewals_total",
             "Renewals of the gateway's own credentials.",
             ("upstream", "credential", "outcome"),
-            registry=registry,
         )
-        self._faults: Final = Counter("gateway_faults_total", "Faults of the gateway.", ("what",), registry=registry)
-        self._lines_lost: Final = Counter(
-            "gateway_log_lines_dropped_total", "Log lines that could not be written.", registry=registry
+        self._faults: Final = counter("gateway_faults_total", "Faults of the gateway.", ("what",))
+        self._lines_lost: Final = counter("gateway_log_lines_dropped_total", "Log lines that could not be written.")
+        self._lag: Final = greatest(
+            "gateway_loop_lag_seconds", "How late the event loop came to what was due last, the latest of all workers."
         )
-        self._lag: Final = Gauge(
-            "gateway_loop_lag_seconds",
-            "How late the event loop came to what was due last, the latest of all workers.",
-            registry=registry,
-            multiprocess_mode="livemax",
+        self._blocked: Final = counter(
+            "gateway_loop_blocked_total", "Times that one step kept the event loop for more than 0.25 s."
         )
-        self._blocked: Final = Counter(
-            "gateway_loop_blocked_total",
-            "Times that one step kept the event loop for more than 0.25 s.",
-            registry=registry,
-        )
-        self._proxy_headers: Final = Counter(
+        self._proxy_headers: Final = counter(
             "gateway_proxy_header_refused_total",
             "Connections closed for want of a header of the PROXY protocol from a trusted proxy.",
             ("reason",),
-            registry=registry,
         )
-        self._workers_lost: Final = Counter(
-            "gateway_workers_lost_total", "Workers that ended without being told, or hung.", ("why",), registry=registry
+        self._workers_lost: Final = counter(
+            "gateway_workers_lost_total", "Workers that ended without being told, or hung.", ("why",)
         )
-        self._refused: Final = Counter(
-            "gateway_connections_refused_total",
-            "Connections of clients beyond the limit, closed at once.",
-            registry=registry,
+        self._refused: Final = counter(
+            "gateway_connections_refused_total", "Connections of clients beyond the limit, closed at once."
         )
-        self._reloads: Final = Counter(
-            "gateway_config_reloads_total",
-            "Times that the configuration was read again.",
-            ("outcome",),
-            registry=registry,
+        self._reloads: Final = counter(
+            "gateway_config_reloads_total", "Times that the configuration was read again.", ("outcome",)
         )
-        self._log_outs: Final = Gauge(
+        self._log_outs: Final = greatest(
             "gateway_revocations",
             "Sessions and customers that are known to be logged out, of the worker that knows most.",
-            registry=registry,
-            multiprocess_mode="livemax",
         )
         # As below; the least of all workers counts.
         self._least: Final[dict[str, Gauge]] = {}
@@ -208,52 +114,58 @@ class Metrics:
         # For the same reason.
         self._version: Gauge | None = None
 
-    def __call__(self, event: Event) -> None:  # noqa: C901, PLR0912 - a case for each event
+    def __call__(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - a case for each event
         """Count the event."""
         match event:
-            case RequestDone():
+            case events.RequestDone():
                 self.count_requests([event])
-            case GuardViolated():
+            case events.GuardViolated():
                 self._violations.labels(event.route).inc()
-            case AnswerUnfit():
+            case events.AnswerUnfit():
                 self._unfit.labels(event.route).inc()
-            case RouteClosed():
+            case events.RouteClosed():
                 self._closed.labels(event.route).set(1)
-            case LoginDone():
+            case events.LoginDone():
                 self._logins.labels(_known(event.outcome, _OUTCOMES)).inc()
-            case PasswordQueue():
+            case events.PasswordQueue():
                 self._queue.set(event.depth)
-            case ShareSpent():
+            case events.ShareSpent():
                 self._shares.labels(_known(event.share, _SHARES)).inc()
-            case Throttled():
+            case events.Throttled():
                 self._throttled.labels(_known(event.work, _WORK), _known(event.by, _COUNTED_BY)).inc()
-            case CredentialRenewed():
+            case events.CredentialRenewed():
                 self._renewals.labels(event.upstream, event.credential, "renewed").inc()
                 self._keep_expiry(event)
-            case CredentialFailed():
+            case events.CredentialFailed():
                 self._renewals.labels(event.upstream, event.credential, "failed").inc()
-            case Failed():
+            case events.Failed():
                 self._faults.labels(self._fault(event.what)).inc()
-            case LoopBlocked():
+            case events.LoopBlocked():
                 self._blocked.inc()
-            case ProxyHeaderRefused():
+            case events.ProxyHeaderRefused():
                 self._proxy_headers.labels(_known(event.reason, _REASONS)).inc()
-            case WorkerLost():
+            case events.WorkerLost():
                 self._workers_lost.labels(_known(event.why, _WHYS)).inc()
-            case ConnectionsRefused():
+            case events.ConnectionsRefused():
                 self._refused.inc(event.count)
-            case ConfigReload():
+            case events.ConfigReload():
                 self._reloads.labels(_known(event.outcome, _RELOADS)).inc()
-            case ConfigInForce():
+            case events.ConfigInForce():
                 self._keep_version(int(event.version, 16))
-            case NoProxyTrusted() | Lifecycle() | EmailShared() | ConfigFault() | ConfigChange():
+            case (
+                events.NoProxyTrusted()
+                | events.Lifecycle()
+                | events.EmailShared()
+                | events.ConfigFault()
+                | events.ConfigChange()
+            ):
                 pass
             case _:
                 assert_never(event)
 
-    def count_requests(self, requests: Iterable[RequestDone]) -> None:
+    def count_requests(self, requests: Iterable[events.RequestDone]) -> None:
         """Count requests; many at once cost little more than one."""
-        groups: defaultdict[tuple[str, str, int], list[RequestDone]] = defaultdict(list)
+        groups: defaultdict[tuple[str, str, int], list[events.RequestDone]] = defaultdict(list)
         for done in requests:
             trace = done.trace
             groups[trace.route, trace.caller, done.status].append(done)
@@ -277,7 +189,7 @@ class Metrics:
         self._log_outs.set(log_outs)
         if is_up:
             text = "When the store was last heard of, in epoch seconds; of the worker that has not for longest."
-            self._set_least(_LOG_OUTS_AT, text, self._now())
+            self._set_least(LOG_OUTS_AT, text, self._now())
 
     def set_channel(self, is_up: bool) -> None:  # noqa: FBT001 - what the live view tells
         """Know whether the store tells of log-outs by itself."""
@@ -294,18 +206,13 @@ class Metrics:
         self._lines_lost.inc(count)
 
     def render(self) -> tuple[bytes, str]:
-        """Return the metrics as Prometheus text, and its content type.
+        """Return the metrics as Prometheus text, and its content type: see `expose`."""
+        return expose(self._registry, self._now)
 
-        It reads files after `share`: call it off the event loop; events may be counted meanwhile.
-        """
-        folder = os.environ.get(_FOLDER)
-        source: _Source = _Files(Path(folder)) if folder else self._registry
-        return generate_latest(_Shown(source, self._now)), CONTENT_TYPE_PLAIN_0_0_4
-
-    def _keep_expiry(self, event: CredentialRenewed) -> None:
+    def _keep_expiry(self, event: events.CredentialRenewed) -> None:
         if self._expires_at is None:
             self._expires_at = Gauge(
-                _EXPIRES_AT,
+                EXPIRES_AT,
                 "When a credential expires, in epoch seconds; the first to expire of all processes.",
                 ("upstream", "credential"),
                 registry=self._registry,
@@ -328,92 +235,6 @@ class Metrics:
         if len(self._faults_seen) < _FAULTS_MOST:
             self._faults_seen.add(what)
         return _known(what, self._faults_seen)
-
-
-class _Files:
-    """The numbers of all workers, from the files of a folder, added up."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterable[Metric]:
-        files = []
-        for path in self._folder.glob("*.db"):
-            # A worker that ends takes files with it. One that begins makes them empty at first, which the library does
-            # not expect (`MmapedDict.read_all_values_from_file`): a scrape at that moment would fail.
-            with suppress(FileNotFoundError):
-                if path.stat().st_size:
-                    files.append(str(path))
-        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # it has no types
-        return merged
-
-
-class _Times:
-    """A histogram of seconds, labelled as `_LABELS` says, that takes many at once; the client library's own cannot.
-
-    Its numbers are counters, one for each bucket and one for the sum, so that those of several processes add up as
-    all counters do; `_Shown` makes a histogram of them for whoever asks.
-    """
-
-    def __init__(self, name: str, text: str, registry: CollectorRegistry) -> None:
-        counter = Counter(name, text, (*_LABELS[name], "part"), registry=registry)
-        self._part: Final = cache(counter.labels)
-
-    def observe(self, labels: tuple[str, ...], times: Sequence[float]) -> None:
-        """Count times of one route."""
-        if not times:
-            return
-        for bucket, count in Counts(map(_bucket, times)).items():
-            self._part(*labels, _PARTS[bucket]).inc(count)
-        self._part(*labels, _SUM).inc(sum(times))
-
-
-class _Shown(Collector):
-    """The families of a source as they are shown: with histograms, and the seconds to and since what has a time.
-
-    Those are computed from the stored times when somebody asks, for gauges with a function do not exist in
-    multiprocess mode.
-    """
-
-    def __init__(self, source: _Source, now: Callable[[], float]) -> None:
-        self._source = source
-        self._now = now
-
-    def collect(self) -> Iterator[Metric]:
-        for family in self._source.collect():
-            if family.name in _LABELS:
-                yield _histogram(family, _LABELS[family.name])
-                continue
-            yield family
-            if family.name == _EXPIRES_AT:
-                what = "Seconds until a credential expires; negative once it has."
-                left = GaugeMetricFamily("gateway_credential_expiry_seconds", what, labels=("upstream", "credential"))
-                for sample in family.samples:
-                    left.add_metric(
-                        (sample.labels["upstream"], sample.labels["credential"]), sample.value - self._now()
-                    )
-                yield left
-            for sample in family.samples:
-                if family.name == _LOG_OUTS_AT:
-                    yield GaugeMetricFamily(
-                        "gateway_revocations_age_seconds",
-                        "Seconds since the store was last heard of: as old is what is known of log-outs.",
-                        value=self._now() - sample.value,
-                    )
-
-
-def _histogram(family: Metric, labels: tuple[str, ...]) -> HistogramMetricFamily:
-    """Make a histogram of the counters of `_Times`."""
-    found: defaultdict[tuple[str, ...], dict[str, float]] = defaultdict(dict)
-    for sample in family.samples:
-        if sample.name.endswith("_total"):
-            found[tuple(sample.labels[label] for label in labels)][sample.labels["part"]] = sample.value
-    histogram = HistogramMetricFamily(family.name, family.documentation, labels=labels)
-    for named, parts in found.items():
-        # Each bucket of a histogram counts what is in the smaller ones too.
-        counts = accumulate(parts.get(part, 0.0) for part in _PARTS)
-        histogram.add_metric(named, list(zip(_PARTS, counts, strict=True)), parts.get(_SUM, 0.0))
-    return histogram
 
 
 def _known(value: str, known: frozenset[str] | set[str]) -> str:

@@ -20,7 +20,7 @@ from gateway.wire.client_address import forwarding_lines
 from gateway.wire.headers import CONDITIONAL, CONDITIONS, GATEWAY, content_coding, for_upstream, via
 from gateway.wire.nothing import tells_nothing
 from gateway.wire.owners import names_another
-from gateway.wire.pointer import Reading, owner_at, split
+from gateway.wire.pointer import Reading, is_id, owner_at, split
 from gateway.wire.records import shown
 from gateway.wire.target import serialise
 
@@ -89,7 +89,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     query = target.query
     form = route.form
     begun = Draft(target, query, document, form=form)
-    refusal = _check_override(target) if access.is_open else _check_query(route, target)
+    refusal = None if route.passwords is None else _check_customer(route, whose)
+    refusal = refusal or (_check_override(target) if access.is_open else _check_query(route, target))
     if refusal is not None:
         return refusal
     draft = begun if route.sends_to is None else _located(route, route.sends_to, whose, begun)
@@ -142,6 +143,16 @@ def _addressed(route: Route, draft: Draft) -> tuple[str, Query] | Refusal:
     if route.names_a_record:
         return addressing.record(target.segments, draft.query, form)
     return addressing.with_slash(target.path, form), draft.query
+
+
+def _check_customer(route: Route, whose: Whose) -> Refusal | None:
+    """Refuse another spelling of the customer whose password a request is about: it is kept under one.
+
+    Where ids are numbers 07 is 7 to many an API. A customer's id is the last parameter of the path.
+    """
+    if route.passwords in {"change", "forget"} and not is_id(["", *whose.parameters.values()][-1], route.form.ids):
+        return Refusal(Code.RECORD_NOT_FOUND, "no customer can have this id")
+    return None
 
 
 def _check_override(target: Target) -> Refusal | None:

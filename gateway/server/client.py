@@ -1,4 +1,4 @@
-"""The connection of a client, as an exchange knows it: nothing of parsing, nothing of other requests."""
+"""The connection of a client, as others know it: its exchange, and who ends all connections. Nothing of parsing."""
 
 import asyncio
 from typing import Protocol
@@ -22,3 +22,26 @@ class Client(Protocol):
 
         `has_rest` says that some of the request's body is still to come.
         """
+
+
+class Kept(Protocol):
+    """A connection, as whoever ends it sees it."""
+
+    def is_about_to_ask(self, within: float) -> bool:
+        """Tell whether it is new: nothing has come on it, and it has been there for less than so many seconds."""
+
+    def close(self) -> None:
+        """End."""
+
+    def cut_off(self) -> None:
+        """End at once."""
+
+
+class Keeper(Protocol):
+    """Whoever ends all connections in the end: the listener."""
+
+    def came(self, connection: Kept) -> None:
+        """Keep a new connection."""
+
+    def went(self, connection: Kept) -> None:
+        """Forget one that has ended."""

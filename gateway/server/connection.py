@@ -7,9 +7,10 @@ decides nothing about a request but whether it is one that we speak.
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from gateway.server.body import CLIENT_TIMEOUTS, Payload, PayloadFault, RequestBody
+from gateway.server.client import Keeper
 from gateway.server.edge import Edge, break_off, new_id, with_cors
 from gateway.server.exchange import Exchange
 from gateway.server.framing import FramingLimit
@@ -27,40 +28,17 @@ from gateway.server.parser import (
 )
 from gateway.server.peer import Peer, Peers
 from gateway.server.replies import Closing, render, reply_head
+from gateway.server.spoken import asks_for_websocket, is_spoken
 from gateway.vocab.events import RequestDone
 from gateway.vocab.messages import Request, Trace
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.client_address import UNKNOWN
 from gateway.wire.headers import first, values
 
-_VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
 _CONTINUE: Final = "100-continue"
 _NO_BODY: Final = RequestBody(EMPTY_PAYLOAD, 0, None, CLIENT_TIMEOUTS)
 _USUAL: Final = Closing()
 _UNREADABLE: Final = Closing(is_needed=True, is_old=True)
-
-
-class Kept(Protocol):
-    """A connection, as whoever ends it sees it."""
-
-    def is_about_to_ask(self, within: float) -> bool:
-        """Tell whether it is new: nothing has come on it, and it has been there for less than so many seconds."""
-
-    def close(self) -> None:
-        """End."""
-
-    def cut_off(self) -> None:
-        """End at once."""
-
-
-class Keeper(Protocol):
-    """Whoever ends all connections in the end: the listener."""
-
-    def came(self, connection: Kept) -> None:
-        """Keep a new connection."""
-
-    def went(self, connection: Kept) -> None:
-        """Forget one that has ended."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -320,16 +298,16 @@ class ClientConnection(asyncio.Protocol):
         protocol = "1.0" if message.version == HttpVersion10 else "1.1"
         request = edge.request(message.method, message.path, message.raw_headers, peer, protocol)
         body = _NO_BODY if payload is EMPTY_PAYLOAD else self._body_of(message, request, payload)
-        is_spoken = _is_spoken(message)
-        is_needed = not is_spoken or "upgrade" in message.headers
+        is_ours = is_spoken(message)
+        is_needed = not is_ours or "upgrade" in message.headers
         closing = _USUAL
         is_last = message.should_close or (self.is_half_closed and self._watches_last())
         if is_last or is_needed or message.version == HttpVersion10:
             closing = Closing(is_last, is_needed, message.version == HttpVersion10)
         self._exchange = exchange = Exchange(self, edge, request, body, closing, started)
-        if not is_spoken:
+        if not is_ours:
             exchange.refuse(Refusal(Code.REQUEST_MALFORMED, "HTTP version, CONNECT or framing"))
-        elif is_needed and _asks_for_websocket(message):
+        elif is_needed and asks_for_websocket(message):
             exchange.refuse(Refusal(Code.WEBSOCKET_UNSUPPORTED))
         else:
             exchange.begin()
@@ -414,27 +392,3 @@ class ClientConnection(asyncio.Protocol):
             break_off(transport)
         else:
             transport.close()
-
-
-def _is_spoken(message: RawRequestMessage) -> bool:
-    """Tell whether a request is in a version and framing of HTTP that we speak, and not one for a tunnel.
-
-    RFC 9112 section 6.1: Transfer-Encoding in HTTP/1.0 is faulty framing, and of codings we know chunked alone.
-    """
-    if message.version not in _VERSIONS or message.method == "CONNECT":
-        return False
-    codings = message.headers.getall("transfer-encoding", ())
-    return not codings or (message.version == HttpVersion11 and [one.lower() for one in codings] == ["chunked"])
-
-
-def _asks_for_websocket(message: RawRequestMessage) -> bool:
-    """Tell whether a request with an Upgrade line begins a WebSocket (RFC 6455 section 4.1).
-
-    Whoever asks for it has no use for the resource itself. Other upgrades are offers, and may be passed over; those in
-    HTTP/1.0 must be (RFC 9110 section 7.8).
-    """
-    if message.method != "GET" or message.version != HttpVersion11:
-        return False
-    lines = [value for name in ("upgrade", "connection") for value in message.headers.getall(name, ())]
-    asked = {word.strip().lower() for line in lines for word in line.split(",")}
-    return asked >= {"websocket", "upgrade"}

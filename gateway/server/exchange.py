@@ -8,7 +8,6 @@ docs/carrying.md has the life of a request on one page: what moves it on, how lo
 
 import asyncio
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -20,8 +19,9 @@ from gateway.guard import core as guard
 from gateway.guard.status import ERROR_LIMIT
 from gateway.server.body import RequestBody
 from gateway.server.client import Client
-from gateway.server.edge import Edge, break_off, with_cors
-from gateway.server.replies import UNSAID, Closing, render, reply_head, without_token
+from gateway.server.edge import Edge, break_off
+from gateway.server.outgoing import Outgoing
+from gateway.server.replies import Closing, render
 from gateway.server.state import State
 from gateway.server.upload import upload
 from gateway.vocab.events import Failed, RequestDone, describe
@@ -33,35 +33,21 @@ from gateway.wire.links import Rewriting
 SLOWEST = 16 * 1024
 # What nginx logs for a client that went away.
 CLIENT_GONE = 499
-# What waits for the end of the turn at most, in bytes: as much as uvloop reads at once. It may do so 32 times in one
-# turn, and only a write tells that the client takes no more.
-_AT_ONCE = 256 * 1024
 _TOO_LARGE = Refusal(Code.UPSTREAM_INVALID, "answer above the limit")
 _TAKING: Final = (State.GATHERING, State.RELAYING)
 
 
-class Exchange:
+class Exchange(Outgoing):
     """One request. It is the receiver of the upstream's answer. `closing` is what its head says of its connection."""
 
     carrier: Carrier | None = None
-    _state = State.NEW
     _ready: Ready
     _sent_at = 0.0
-    # Of the answer: its status and head, its size so far, and how it is passed on where it is not read whole.
-    _answer_status = 0
+    # Of the answer, beside what is passed on of it: its head, and its size so far.
     _headers: Headers = ()
     _limit = 0
     _size = 0
-    _head: relay.Relayed | None = None
     _rewriting: Rewriting | None = None
-    # Of the reply, which has begun when it has a status: what waits to be written.
-    _reply_status: int | None = None
-    _written = 0
-    _waiting = 0
-    _is_due = False
-    _is_chunked = False
-    _is_last = False
-    _timer: asyncio.TimerHandle | None = None
     _task: asyncio.Task[None] | None = None
     _uploading: asyncio.Task[None] | None = None
 
@@ -91,11 +77,6 @@ class Exchange:
         """Answer a request that is not to be decided."""
         self._reply(refusal)
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether any of the reply has been given out."""
-        return self._reply_status is not None
-
     def is_heard_out(self, *, is_last: bool) -> bool:
         """Tell whether the reply can still be had by a client that will send no more; `is_last`: no other follows.
 
@@ -113,12 +94,6 @@ class Exchange:
         if self._state is not State.OVER:
             self._release()
             self._leave(aborted=True)
-
-    def _go(self, state: State) -> None:
-        # Members are compared by identity: to hash one is a call of Python's.
-        if state not in self._state.followers:
-            raise RuntimeError(f"{state} does not follow {self._state}")
-        self._state = state
 
     def _go_on(self, outcome: Decided) -> None:
         if isinstance(outcome, Ready):
@@ -277,10 +252,7 @@ class Exchange:
         self.carrier = None
         if self._sent_at:
             self._trace.upstream_seconds += self._edge.clock() - self._sent_at
-        if self._reply_status is None:
-            self._reply(refusal)
-        else:
-            self._break_off()
+        self._give_up(refusal)
 
     def failed(self, error: Exception) -> None:
         """Answer a bug: it is counted and named, never shown."""
@@ -316,10 +288,7 @@ class Exchange:
         """Give up because of the body: the upstream must not take what it has for the whole."""
         self._uploading = None
         self._release()
-        if self._reply_status is None:
-            self._reply(refusal)
-        else:
-            self._break_off()
+        self._give_up(refusal)
 
     def _stop_uploading(self) -> None:
         uploading, self._uploading = self._uploading, None
@@ -351,8 +320,7 @@ class Exchange:
         elif self.carrier is not None:
             self.carrier.resume()
 
-    # The way out: `_write` collects, `_put` has the outbox call `_write_out` at the end of the turn, which writes, and
-    # settles behind the end of the reply.
+    # How it ends
 
     def _reply(self, outcome: Reply | Refusal) -> None:
         """Send a whole reply to the client."""
@@ -368,95 +336,12 @@ class Exchange:
                 return
         self._write_whole(outcome)
 
-    def _write_whole(self, outcome: Reply) -> None:
-        if self._timer is not None:
-            self._stop_timer()
-        body, length = outcome.body, len(outcome.body)
-        if self._request.method == "HEAD":
-            # What the upstream would say to a GET is not known where it was asked by HEAD.
-            body, length = b"", length if self._head is None else UNSAID
-        # Where its head cannot be written nothing has been said yet.
-        self._leaving += (self._reply_head(outcome.status, outcome.headers, length), body)
-        self._reply_status, self._written = outcome.status, len(body)
-        self._end()
-
-    def _write_without_body(self, head: relay.Relayed) -> None:
-        """Relay an answer that has no body by HTTP's own rules; that to a HEAD may say how long it would be."""
-        length = 0
-        if self._request.method == "HEAD":
-            length = UNSAID if head.length is None else int(head.length)
-        self._write(self._answer_status, self._reply_head(self._answer_status, head.headers, length))
-        self._end()
-
-    def _pass_on(self, piece: bytes) -> None:
-        if not piece or self._head is None:
-            return
-        parts = []
+    def _give_up(self, refusal: Refusal) -> None:
+        """Refuse what has not been answered; what has begun can only be broken off."""
         if self._reply_status is None:
-            parts.append(self._relayed_head(self._head))
-        parts += (b"%x\r\n" % len(piece), piece, b"\r\n") if self._is_chunked else (piece,)
-        self._written += len(piece)
-        self._write(self._answer_status, *parts)
-
-    def _relayed_head(self, head: relay.Relayed) -> bytes:
-        self._is_chunked = head.length is None and not self._closing.is_old
-        return self._reply_head(self._answer_status, head.headers, None if head.length is None else int(head.length))
-
-    def _reply_head(self, status: int, headers: Headers, length: int | None) -> bytes:
-        lines = with_cors(headers, self._snapshot, self._request.headers)
-        if self._trace.ignored_token:
-            lines = without_token(status, lines)
-        closing = self._closing
-        # A body that nobody took would have to be read to its end before the next request; ending is cheaper. The end
-        # of a reply without length in HTTP/1.0 is that of its connection (RFC 9112 section 6.3).
-        self._is_last = (
-            closing.is_wanted
-            or closing.is_needed
-            or self._edge.is_draining
-            or not self._body.is_over
-            or (length is None and closing.is_old)
-        )
-        edge = self._edge
-        return reply_head(status, lines, self._request.id, length, edge.now(), closing, is_last=self._is_last)
-
-    def _write(self, status: int, *parts: bytes) -> None:
-        self._reply_status = status
-        self._leaving += parts
-        self._waiting += sum(map(len, parts))
-        if self._waiting > _AT_ONCE:
-            self._write_now()
+            self._reply(refusal)
         else:
-            self._put()
-
-    def _end(self) -> None:
-        self._go(State.REPLYING)
-        self._put()
-
-    def _put(self) -> None:
-        if not self._is_due:
-            self._is_due = True
-            self._edge.outbox.put(self._write_out)
-
-    def _write_out(self) -> None:
-        """Write what is to leave; behind its end the reply is through, when the client has taken enough of it."""
-        self._is_due = False
-        try:
-            if self._write_now() and self._state is State.REPLYING and not self._client.writing_paused:
-                self._settle()
-        except Exception as error:  # noqa: BLE001 - the last resort
-            self.failed(error)
-
-    def _write_now(self) -> bool:
-        """Write what is to leave; False where nobody is there any more, as the client's connection is about to say."""
-        parts, self._leaving, self._waiting = self._leaving, [], 0
-        transport = self._client.transport
-        # A transport that is closing still writes what it has, and takes more as long as it has something.
-        if transport is None or (parts and transport.is_closing() and not transport.get_write_buffer_size()):
-            return False
-        if parts:
-            # Pieces are large: they are handed to the kernel in their place, not copied behind each other.
-            transport.writelines(parts)
-        return True
+            self._break_off()
 
     def _settle(self) -> None:
         self._leave(aborted=False)
@@ -477,15 +362,6 @@ class Exchange:
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-
-    def _set_timer(self, seconds: float, then: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(seconds, then)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _leave(self, *, aborted: bool) -> None:
         self._go(State.OVER)

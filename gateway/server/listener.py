@@ -6,7 +6,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.server.connection import ClientConnection, Kept
+from gateway.server.client import Kept
+from gateway.server.connection import ClientConnection
 from gateway.server.crowd import Crowd
 from gateway.server.edge import Edge
 from gateway.server.port import close_to_new, dual_stack, waiting

@@ -7,7 +7,8 @@ not speak HTTP with us yet.
 import asyncio
 from typing import Final, cast
 
-from gateway.server.connection import ClientConnection, Keeper
+from gateway.server.client import Keeper
+from gateway.server.connection import ClientConnection
 from gateway.server.edge import Edge, break_off
 from gateway.server.peer import Peer
 from gateway.vocab.events import ProxyHeaderRefused

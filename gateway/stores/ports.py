@@ -156,6 +156,12 @@ class CredentialStore(SessionStore, Protocol):
     async def set_password(self, customer_id: str, password_hash: str) -> None:
         """Store the customer's password hash in place of any other, and end all sessions."""
 
+    async def replace_password(self, customer_id: str, old_hash: str | None, new_hash: str) -> bool:
+        """Put the new hash in place of the old one, or of none, and end all sessions, in one step.
+
+        False, and nothing changed, when another password was set or removed meanwhile.
+        """
+
     async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
         """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
 

@@ -3,10 +3,12 @@
 It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, cast, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Double, Update, cast, delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.stores.ports import Registration, Reset
 from gateway.stores.schema import Words, credentials, emails, password_resets, registrations
@@ -34,15 +36,15 @@ class Queries(SessionQueries):
             await connection.execute(statement)
             await self._log_out(connection, customer_id)
 
+    async def replace_password(self, customer_id: str, old_hash: str | None, new_hash: str) -> bool:
+        """Put the new hash in place of the old one, or of none, and end all sessions; False where it is not there."""
+        async with self._write() as connection:
+            return await self._replace(connection, customer_id, old_hash, new_hash)
+
     async def rehash(self, customer_id: str, old_hash: str, new_hash: str) -> None:
         """Put the new hash in place of the old one; change nothing when another password was set meanwhile."""
-        statement = (
-            update(credentials)
-            .where(credentials.c.customer_id == customer_id, credentials.c.password_hash == old_hash)
-            .values(password_hash=new_hash, updated_at=func.current_timestamp())
-        )
         async with self._write() as connection:
-            await connection.execute(statement)
+            await connection.execute(_in_place(customer_id, old_hash, new_hash))
 
     async def forget(self, customer_id: str) -> None:
         """Remove the customer's password hash and what is remembered of the e-mails, and end all sessions."""
@@ -93,7 +95,7 @@ class Queries(SessionQueries):
 
     async def begin(self, registration: Registration) -> bool:
         """Keep the intent; False, and nothing changed, when one with its e-mail (or id) is there already."""
-        statement = self._insert(registrations).values(_row(registration)).on_conflict_do_nothing()
+        statement = self._insert(registrations).values(asdict(registration)).on_conflict_do_nothing()
         async with self._write() as connection:
             return (await connection.execute(statement)).rowcount == 1
 
@@ -115,7 +117,7 @@ class Queries(SessionQueries):
 
     async def replace(self, old_id: str, registration: Registration) -> bool:
         """Put the registration in place of the one with `old_id`; False, and nothing changed, when that is gone."""
-        statement = update(registrations).where(registrations.c.id == old_id).values(_row(registration))
+        statement = update(registrations).where(registrations.c.id == old_id).values(asdict(registration))
         async with self._write() as connection:
             try:
                 return (await connection.execute(statement)).rowcount == 1
@@ -137,15 +139,10 @@ class Queries(SessionQueries):
 
         Returns whether the password now stored is this one.
         """
-        fresh = (
-            self._insert(credentials)
-            .values(customer_id=customer_id, password_hash=password_hash, updated_at=func.current_timestamp())
-            .on_conflict_do_nothing()
-        )
         stored = select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
         async with self._write() as connection:
             await connection.execute(delete(registrations).where(registrations.c.id == registration_id))
-            await connection.execute(fresh)
+            await connection.execute(self._fresh(customer_id, password_hash))
             # Nearly every registration is followed by a login, which then need not.
             await connection.execute(self._enrol(customer_id, await self._take(connection, 1)))
             return await connection.scalar(stored) == password_hash
@@ -176,7 +173,6 @@ class Queries(SessionQueries):
         """Spend a password reset, set the customer's password and end all sessions, in one step; False otherwise."""
         mine = password_resets.c.customer_id, password_resets.c.version
         spent = delete(password_resets).where(*_good(token_hash, now)).returning(*mine)
-        values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
         async with self._write() as connection:
             row = (await connection.execute(spent)).one_or_none()
             if row is None:
@@ -187,17 +183,7 @@ class Queries(SessionQueries):
             if account.version != version:
                 return False
             # In place of that one only: somebody may be setting another at this moment.
-            statement = (
-                self._insert(credentials).values(customer_id=customer_id, **values).on_conflict_do_nothing()
-                if before is None
-                else update(credentials)
-                .where(credentials.c.customer_id == customer_id, credentials.c.password_hash == before)
-                .values(**values)
-            )
-            is_set = (await connection.execute(statement)).rowcount == 1
-            if is_set:
-                await self._log_out(connection, customer_id)
-            return is_set
+            return await self._replace(connection, customer_id, before, password_hash)
 
     async def purge(self, before: float) -> None:
         """Remove the registrations that started, and the claims and resets that ended, before this time."""
@@ -212,22 +198,27 @@ class Queries(SessionQueries):
         # The store's time, as epoch seconds.
         return cast(self._time * 1e-6, Double)
 
+    async def _replace(self, connection: AsyncConnection, customer_id: str, old: str | None, new: str) -> bool:
+        statement = self._fresh(customer_id, new) if old is None else _in_place(customer_id, old, new)
+        is_set = (await connection.execute(statement)).rowcount == 1
+        if is_set:
+            await self._log_out(connection, customer_id)
+        return is_set
+
+    def _fresh(self, customer_id: str, password_hash: str) -> Any:
+        values = {"password_hash": password_hash, "updated_at": func.current_timestamp()}
+        return self._insert(credentials).values(customer_id=customer_id, **values).on_conflict_do_nothing()
+
     def _remember(self, email: str, customer_id: str | None) -> Any:
         values = {"customer_id": customer_id}
         fresh = self._insert(emails).values(email=email, **values)
         return fresh.on_conflict_do_update(index_elements=[emails.c.email], set_=values)
 
 
+def _in_place(customer_id: str, old: str, new: str) -> Update:
+    mine = credentials.c.customer_id == customer_id, credentials.c.password_hash == old
+    return update(credentials).where(*mine).values(password_hash=new, updated_at=func.current_timestamp())
+
+
 def _good(token_hash: str, now: float) -> tuple[ColumnElement[bool], ...]:
     return password_resets.c.token_hash == token_hash, password_resets.c.expires_at > now
-
-
-def _row(registration: Registration) -> dict[str, str | float | None]:
-    return {
-        "id": registration.id,
-        "email": registration.email,
-        "name": registration.name,
-        "password_hash": registration.password_hash,
-        "started_at": registration.started_at,
-        "customer_id": registration.customer_id,
-    }

@@ -4,7 +4,7 @@ It parses and renders; who may log in is decided in tokens/.
 """
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import parse_qsl
@@ -21,12 +21,12 @@ from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.body import encode
 from gateway.wire.headers import first, media_type
 
-# A grant request is a few hundred bytes, a login at most a long e-mail and a password of 1,024 bytes.
+# A grant request is a few hundred bytes, any other at most a long e-mail and a password of 1,024 bytes as JSON.
 _MAX_FORM = 8 * 1024
-_MAX_LOGIN = 16 * 1024
+_MAX_BODY = 16 * 1024
 _MAX_FIELDS = 20
 _FORM = "application/x-www-form-urlencoded"
-_FRESH: Headers = (("content-type", "application/json"), ("cache-control", "no-store"))
+FRESH: Headers = (("content-type", "application/json"), ("cache-control", "no-store"))
 _IMPLICIT = "implicit"
 _CLIENT_CREDENTIALS = "client_credentials"
 
@@ -82,20 +82,9 @@ class TokenApi:
         client_id = known[0]
         kind = CallerKind.PUBLIC if grant == _IMPLICIT else CallerKind.TRUSTED
         trace.caller = kind
-        token, expires = snapshot.bearers.mint(kind, client_id, request.received_at, self._bearer_life)
-        return Reply(
-            200,
-            _FRESH,
-            encode(
-                {
-                    "expires": expires,
-                    "identifier": grant,
-                    "expires_in": int(self._bearer_life),
-                    "access_token": token,
-                    "token_type": "Bearer",
-                }
-            ),
-        )
+        token, expires = snapshot.callers.bearers.mint(kind, client_id, request.received_at, self._bearer_life)
+        times = {"expires": expires, "identifier": grant, "expires_in": int(self._bearer_life)}
+        return Reply(200, FRESH, encode({**times, "access_token": token, "token_type": "Bearer"}))
 
     def _is_known(self, grant: str | None, client_id: str, secret: str) -> bool:
         if grant == _IMPLICIT:
@@ -111,14 +100,9 @@ class TokenApi:
     ) -> Decided:
         """Answer `POST /v2/customers/tokens`: 201 with a customer token, 404 for a pair that is not right."""
         del admission
-        return with_document(request, body, _MAX_LOGIN, partial(self._log_in, snapshot, request, trace))
+        return with_data("token", request, body, partial(self._log_in, snapshot, request, trace))
 
-    def _log_in(self, snapshot: Snapshot, request: Request, trace: Trace, document: Json) -> Decided:
-        data = document.get("data")
-        if not isinstance(data, dict):
-            return Refusal(Code.BODY_FIELD_INVALID, "not an object", source="data")
-        if data.get("type", "token") != "token":
-            return Refusal(Code.BODY_FIELD_INVALID, "not a token", source="data.type")
+    def _log_in(self, snapshot: Snapshot, request: Request, trace: Trace, data: Json) -> Decided:
         if data.get("authentication_mechanism", "password") != "password":
             return Refusal(Code.BODY_FIELD_INVALID, "not by password", source="data.authentication_mechanism")
 
@@ -127,9 +111,9 @@ class TokenApi:
             if isinstance(session, Refusal):
                 return session
             customer_id = trace.customer_id = session.customer_id
-            token, token_id, expires = snapshot.customers.mint(session, request.received_at, self._token_life)
+            token, token_id, expires = snapshot.callers.customers.mint(session, request.received_at, self._token_life)
             minted = {"type": "token", "id": token_id, "customer_id": customer_id, "token": token, "expires": expires}
-            return Reply(201, _FRESH, encode({"data": minted}))
+            return Reply(201, FRESH, encode({"data": minted}))
 
         return later
 
@@ -140,6 +124,20 @@ class TokenApi:
         del snapshot, request, body, trace, admission
         headers = (("content-type", "application/jwk-set+json"), ("cache-control", f"public, max-age={JWKS_MAX_AGE}"))
         return Reply(200, headers, encode(self._ring.public_jwks()))
+
+
+def with_data(kind: str, request: Request, body: Body, go_on: Callable[[Json], Decided]) -> Decided:
+    """Go on with the `data` of a body that is for the gateway itself; it may say of which kind it is."""
+
+    def read(document: Json) -> Decided:
+        data = document.get("data")
+        if not isinstance(data, dict):
+            return Refusal(Code.BODY_FIELD_INVALID, "not an object", source="data")
+        if data.get("type", kind) != kind:
+            return Refusal(Code.BODY_FIELD_INVALID, f"not a {kind}", source="data.type")
+        return go_on(data)
+
+    return with_document(request, body, _MAX_BODY, read)
 
 
 def in_oauth(decided: Decided) -> Decided:

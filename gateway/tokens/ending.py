@@ -43,15 +43,20 @@ class SessionEnder:
         return isinstance(password, str) and bool(password)
 
     async def _carry(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
+        customer_id = list(whose.parameters.values())[-1]
         try:
-            # A store that is down is noticed before the upstream changes anything.
+            # A store that is down is noticed before the upstream changes anything, as is a log-out that this process
+            # has not heard of: what a token sets would outlive it.
             await self._store.ping()
+            account = await self._store.account(customer_id)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+        if whose.customer_id is not None and whose.version < account.version:
+            return Refusal(Code.CUSTOMER_TOKEN_INVALID, "logged out")
         checked = await perform(plan)
         if _may_have_happened(checked):
             try:
-                await self._store.log_out(list(whose.parameters.values())[-1])
+                await self._store.log_out(customer_id)
             except StoreUnavailable as error:
                 # The upstream did its part; whether the customer's tokens are worth nothing is not known.
                 return Refusal(Code.WRITE_UNCONFIRMED, str(error))

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
 from gateway.tokens.admission import Admission
-from gateway.tokens.consent import Consent
+from gateway.tokens.consent import Consent, Given
 from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.customer import (
     Submitted,
@@ -125,14 +125,15 @@ class Keeper:
         asks = current is not None or await self._consent.is_asked(one, whose, _customer_id(whose), trace)
         if isinstance(asks, Refusal):
             return asks
+        given: Given | Refusal | None = None
         if asks or one.password is not None:
-            refusal = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
-            if asks and refusal is None:
-                refusal = await self._consent.refusal(current, _customer_id(whose))
-            if refusal is not None:
-                return refusal
+            given = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
+        if given is None and (asks or one.password is not None or one.email is not None):
+            given = await self._consent.given(current, whose, _customer_id(whose), is_asked=asks)
+        if isinstance(given, Refusal):
+            return given
         if one.email is None:
-            checked = await self._change_fields(one, plan, whose, perform)
+            checked = await self._change_fields(one, plan, whose, perform, given)
             if one.password is not None:
                 await self._remember(checked, _customer_id(whose))
             return checked
@@ -143,7 +144,7 @@ class Keeper:
             refusal = await self._check_email(one.email, one.typed, _customer_id(whose), trace)
             if refusal is not None:
                 return refusal
-            checked = await self._change_fields(one, plan, whose, perform)
+            checked = await self._change_fields(one, plan, whose, perform, given)
             await self._remember(checked, _customer_id(whose))
             return checked
 
@@ -169,14 +170,18 @@ class Keeper:
                 with suppress(StoreUnavailable):
                     await self._store.remember(email, customer_id)
 
-    async def _change_fields(self, one: Submitted, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
+    async def _change_fields(
+        self, one: Submitted, plan: Plan, whose: Whose, perform: Perform, given: Given | None
+    ) -> Checked | Refusal:
         if one.password is None:
-            return await perform(replace(plan, document=one.document))
+            return await self._consent.lapsed(given) or await perform(replace(plan, document=one.document))
         hashed = await self._hasher.hash(one.password)
         if isinstance(hashed, Refusal):
             return hashed
-        # A store that is down is noticed before the upstream changes anything.
+        # A store that is down, and a consent that has lapsed, are noticed before the upstream changes anything.
         await self._store.ping()
+        if (lapsed := await self._consent.lapsed(given)) is not None:
+            return lapsed
         customer_id = _customer_id(whose)
         checked: Checked | Refusal = Checked(200)
         # Who asks with a customer token has logged in with the e-mail that is kept: nobody else is known to be able to.
@@ -195,8 +200,9 @@ class Keeper:
             if not self._shows(checked.document, customer_id):
                 why, is_foreign = "the change answered another customer", holds_somebody(checked.document, self._how)
                 return Refusal(Code.UPSTREAM_INVALID, why, violation=is_foreign)
-            await self._store.set_password(customer_id, hashed)
+            lost = await self._consent.spend(given, customer_id, hashed)
             await self._catch_up()
+            return lost or checked
         return checked
 
     async def _written(self, one: Submitted, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
@@ -207,6 +213,9 @@ class Keeper:
         return unconfirmed(await perform(reading(plan, plan.path, self._query(whose))))
 
     async def _forget(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
+        given = await self._consent.given(None, whose, _customer_id(whose), is_asked=False)
+        if isinstance(given, Refusal):
+            return given
         await self._store.ping()
         checked = await perform(plan)
         # A customer who is not there any more was deleted by a request that broke off before it came to the store.

@@ -42,7 +42,8 @@ class Verifier(Protocol):
     async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Account | Refusal:
         """Return the customer's account for a pair that came from `address`, or LOGIN_FAILED, or why nobody can say.
 
-        It is the account as it was before the password was looked at. LOGIN_FAILED also for who is blocked.
+        It is the account as it was before the password was looked at. LOGIN_FAILED also for who is blocked. Raises
+        StoreUnavailable.
         """
 
 
@@ -69,12 +70,6 @@ class StoreVerifier:
         REGISTRATION_PENDING for the right password of a customer whom the upstream has made and does not show yet.
         """
         del address
-        try:
-            return await self._verify(email, typed, password, trace)
-        except StoreUnavailable as error:
-            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
-
-    async def _verify(self, email: str, typed: str, password: str, trace: Trace) -> Account | Refusal:
         intent, known = await self._store.standing(email)
         if intent is not None and intent.customer_id is not None:
             known = intent.customer_id
@@ -157,14 +152,11 @@ class UpstreamVerifier:
     async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Account | Refusal:
         """Return the account of the customer whose id the upstream's own login answers."""
         del email
-        try:
-            latest = await self._store.latest()
-            customer_id = await self._verify(typed, password, address, trace)
-            if isinstance(customer_id, Refusal):
-                return customer_id
-            account = await self._store.account(customer_id)
-        except StoreUnavailable as error:
-            return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)
+        latest = await self._store.latest()
+        customer_id = await self._verify(typed, password, address, trace)
+        if isinstance(customer_id, Refusal):
+            return customer_id
+        account = await self._store.account(customer_id)
         if account.is_blocked:
             return Refusal(Code.LOGIN_FAILED)
         # A log-out that came while the upstream compared may have been for a new password: the session would be an old
@@ -245,7 +237,7 @@ class Login:
             # Whoever guesses learns nothing, not even that this guess was not looked at: the same work, for a password
             # that nobody has, of one spelling or two as this one.
             nobodys = secrets.token_urlsafe() + ("" if prepare(password) == password else "e\u0301")
-            done = await self._verifier.verify(account, email, nobodys, address, trace)
+            done = await self._opened(account, email, nobodys, address, trace)
             return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
         outcome = await self._opened(account, email, password, address, trace)
         if not isinstance(outcome, Refusal):
@@ -262,10 +254,8 @@ class Login:
         return outcome
 
     async def _opened(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Session | Refusal:
-        account = await self._verifier.verify(email, typed, password, address, trace)
-        if isinstance(account, Refusal):
-            return account
         try:
-            return await self._sessions.open(account)
+            account = await self._verifier.verify(email, typed, password, address, trace)
+            return account if isinstance(account, Refusal) else await self._sessions.open(account)
         except StoreUnavailable as error:
             return Refusal(Code.STORE_UNAVAILABLE, str(error), retry_after=1)

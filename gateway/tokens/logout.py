@@ -5,8 +5,9 @@ What a 204 says is on the store's disk, and counts in this process already; in a
 
 from collections.abc import Awaitable, Callable
 
+from gateway.authentication import presented
 from gateway.authn.revocations import NOBODY
-from gateway.decision import Admission, Decided, Later, Snapshot, presented
+from gateway.decision import Admission, Decided, Later, Snapshot
 from gateway.stores.ports import SessionStore, StoreUnavailable
 from gateway.tokens.live import LiveView
 from gateway.vocab.messages import Body, Headers, Reply, Request, Trace
@@ -26,7 +27,8 @@ class LogoutApi:
     def log_out(self, snapshot: Snapshot, request: Request, body: Body, trace: Trace, admission: Admission) -> Decided:
         """Answer `DELETE /v2/customers/tokens`: the presented token is worthless, and no other."""
         del body, trace, admission
-        session = snapshot.customers.verify(presented(snapshot, request), request.received_at, NOBODY)
+        callers = snapshot.callers
+        session = callers.customers.verify(presented(callers, request), request.received_at, NOBODY)
         if isinstance(session, Refusal):
             return session
         if not session.id:

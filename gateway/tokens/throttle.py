@@ -24,6 +24,13 @@ class Wait:
     by_account: bool
 
 
+class Limit(NamedTuple):
+    """A bucket: `burst` at once, then `per_minute`."""
+
+    burst: int
+    per_minute: float
+
+
 class Throttle:
     """Token buckets for accounts and addresses (GCRA: one number per key, the time at which its bucket is full again).
 
@@ -38,17 +45,9 @@ class Throttle:
     `now` may be any clock in seconds that does not jump; a monotonic one is best.
     """
 
-    def __init__(
-        self,
-        *,
-        account_burst: int,
-        account_per_minute: float,
-        address_burst: int,
-        address_per_minute: float,
-        max_keys: int,
-    ) -> None:
-        self._accounts = _Buckets(account_burst, account_per_minute, max_keys)
-        self._addresses = _Buckets(address_burst, address_per_minute, max_keys)
+    def __init__(self, account: Limit, address: Limit, max_keys: int) -> None:
+        self._accounts = _Buckets(account, max_keys)
+        self._addresses = _Buckets(address, max_keys)
         self._known: LRUCache[tuple[str, str], None] = LRUCache(max_keys)
 
     def reserve(self, account: str, address: str, now: float, *, by_address: bool = True) -> Wait | None:
@@ -95,13 +94,6 @@ class Work(StrEnum):
     NEW_PASSWORD = "new_password"  # noqa: S105 - a word
 
 
-class Limit(NamedTuple):
-    """A bucket: `burst` at once, then `per_minute`."""
-
-    burst: int
-    per_minute: float
-
-
 class Denied(NamedTuple):
     """Work that may not be done now: how many seconds until it may, and `by` which of its keys."""
 
@@ -121,8 +113,7 @@ class WorkThrottle:
 
     def __init__(self, limits: Mapping[Work, Mapping[str, Limit]], max_keys: int) -> None:
         self._buckets: Final = {
-            work: {by: _Buckets(limit.burst, limit.per_minute, max_keys) for by, limit in keys.items()}
-            for work, keys in limits.items()
+            work: {by: _Buckets(limit, max_keys) for by, limit in keys.items()} for work, keys in limits.items()
         }
 
     def reserve(self, work: Work, keys: Mapping[str, str], now: float) -> Denied | None:
@@ -142,7 +133,8 @@ class WorkThrottle:
 class _Buckets:
     """Buckets of one kind. Times are whole nanoseconds: sums of floats drift, and then refuse the last of a burst."""
 
-    def __init__(self, burst: int, per_minute: float, max_keys: int) -> None:
+    def __init__(self, limit: Limit, max_keys: int) -> None:
+        burst, per_minute = limit
         if burst < 1 or max_keys < 1 or not 0 < per_minute < math.inf:
             raise ValueError("a throttle needs a burst, a rate and a number of keys above zero")
         self._interval = max(1, round(60 * _NANOSECONDS / per_minute))

@@ -39,7 +39,7 @@ class Caller(Struct, frozen=True):
     """Who asks, proven. `customer_id` is set exactly for customers.
 
     `has_dead_token`: a customer token came along that is not valid (any more), on a route that needs none.
-    `is_by_trusted`: the bearer beside a customer's token is a trusted client's.
+    `is_by_trusted`: the bearer beside a customer's token is a trusted client's. `version` is that of the session.
     """
 
     kind: CallerKind
@@ -47,6 +47,7 @@ class Caller(Struct, frozen=True):
     customer_id: str | None = None
     has_dead_token: bool = False
     is_by_trusted: bool = False
+    version: int = 0
 
 
 class Session(Struct, frozen=True):
@@ -226,7 +227,11 @@ class Trace(Struct):
 
 
 class Whose(Struct, frozen=True):
-    """For whom rules and guards decide: the customer (None for public callers) and the path's parameters."""
+    """For whom rules and guards decide: the customer (None for public callers) and the path's parameters.
+
+    `version` is that of the customer's session.
+    """
 
     customer_id: str | None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0

@@ -20,8 +20,9 @@ class Reading(Enum):
     UNREADABLE = "unreadable"
 
 
-# As many as fit into 64 bits, which is what databases count with.
-_MOST_DIGITS: Final = 18
+NUMBER: Final = "(?:0|[1-9][0-9]{0,17})"
+"""The canonical text of an id that is a number: as many digits as fit into 64 bits, with which databases count."""
+_is_number: Final = re.compile(NUMBER).fullmatch
 
 MISSING: Final = object()
 """The answer where a pointer leads nowhere."""
@@ -125,9 +126,7 @@ def is_id(text: str, ids: Ids) -> bool:
 
     `07` is 7 to many a server, and no id that a record ever has.
     """
-    if ids is not Ids.NUMBER:
-        return True
-    return text.isascii() and text.isdecimal() and (text == "0" or text[0] != "0") and len(text) <= _MOST_DIGITS
+    return ids is not Ids.NUMBER or _is_number(text) is not None
 
 
 def references(record: Any) -> frozenset[tuple[str, str]]:

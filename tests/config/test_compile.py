@@ -47,9 +47,9 @@ def test_paths_of_the_gateways_own_routes_can_be_chosen() -> None:
 
 def test_clients_are_known_by_kind_and_id() -> None:
     """An id of one kind is nobody in the other."""
-    compiled = snapshot(config(), key_ring(config()))
-    assert compiled.clients == {(CallerKind.PUBLIC, "shop"), (CallerKind.TRUSTED, "server")}
-    assert compiled.requires_bearer
+    callers = snapshot(config(), key_ring(config())).callers
+    assert callers.clients == {(CallerKind.PUBLIC, "shop"), (CallerKind.TRUSTED, "server")}
+    assert callers.requires_bearer
 
 
 def test_further_headers_join_the_built_in_list() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.id_pattern import ID_LIMIT, STEP_LIMIT, compile_id_pattern, most_steps
+from gateway.vocab.record_form import Ids
 
 IN_USE = [
     "[A-Za-z0-9_-]{1,64}",
@@ -239,3 +240,31 @@ def test_any_text_is_a_pattern_or_a_fault(text: str) -> None:
     # Python warns of sets that it may read otherwise one day; here a warning is an exception.
     with suppress(ValueError, FutureWarning):
         compile_id_pattern(text).fullmatch("-" * ID_LIMIT)
+
+
+@pytest.mark.parametrize("text", [".*", "[A-Za-z0-9_-]{1,64}", r"\d+", "[0-9]+|[a-f0-9]{24}|guest"])
+def test_where_ids_are_numbers_each_has_one_spelling(text: str) -> None:
+    """Whatever the pattern takes besides; one that takes fewer numbers still does."""
+    pattern = compile_id_pattern(text, Ids.NUMBER)
+    for good in ("0", "7", "70", "9" * 18):
+        assert pattern.fullmatch(good)
+    for bad in (
+        "",
+        "07",
+        "00",
+        "+7",
+        "-7",
+        "7.0",
+        " 7",
+        "7 ",
+        "7\n",
+        "1e1",
+        "7_0",
+        "\u0667",
+        "\uff17",
+        "9" * 19,
+        "guest",
+    ):
+        assert not pattern.fullmatch(bad)
+    assert not compile_id_pattern("[1-9][0-9]?", Ids.NUMBER).fullmatch("0")
+    assert not compile_id_pattern("[1-9][0-9]?", Ids.NUMBER).fullmatch("700")

@@ -32,7 +32,7 @@ def test_deciders_may_not_wait_or_ask_the_clock() -> None:
     """Sockets, clocks and event loops are forbidden to all floors that decide."""
     (pure,) = (contract for contract in CONTRACTS if contract["id"] == "pure")
     assert {"asyncio", "time", "socket", "aiohttp"} <= set(pure["forbidden_modules"])
-    deciders = {"decision", "relay", "scope", "guard", "routing", "authn", "wire"}
+    deciders = {"decision", "authentication", "relay", "scope", "guard", "routing", "authn", "wire"}
     assert {f"gateway.{name}" for name in deciders} <= set(pure["source_modules"])
 
 
@@ -40,5 +40,16 @@ def test_only_the_clients_side_knows_aiohttp() -> None:
     """Upstream traffic is carried by connections of our own, whoever asks for it."""
     (edge,) = (contract for contract in CONTRACTS if contract["id"] == "edge")
     assert edge["forbidden_modules"] == ["aiohttp"]
-    others = {"flow", "decision", "relay", "carrying", "upstream", "tokens", "config", "ops", "stores"}
+    others = {
+        "flow",
+        "decision",
+        "authentication",
+        "relay",
+        "carrying",
+        "upstream",
+        "tokens",
+        "config",
+        "ops",
+        "stores",
+    }
     assert {f"gateway.{name}" for name in others} <= set(edge["source_modules"])

@@ -40,7 +40,7 @@ EXCUSED = {
     "gateway/config/clientside.py": "tests/config/test_model.py and test_proxies.py read its sections",
     "gateway/stores/queries.py": "the conformance suite asks each of them, on both kinds of database",
     "gateway/stores/sql_postgres.py": "the conformance suite runs on it, and tests/stores/test_postgres.py",
-    "gateway/server/client.py": "what an exchange wants of a connection: a protocol without code",
+    "gateway/server/client.py": "what others want of a connection: protocols without code",
     "gateway/cli/serve.py": "starts processes; tests/process runs it with its signals",
     "gateway/cli/rollout.py": "a supervisor's side of a reload: tests/process/test_reload.py",
     "gateway/cli/following.py": "a worker's side of a reload: tests/process/test_reload.py",

@@ -195,6 +195,22 @@ async def test_a_new_password_logs_out_everywhere(site: Site) -> None:
     assert [await valid(site, token) for token in tokens] == [False, False]
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_log_out_that_is_not_known_here_yet_counts(upstream: Commerce, tmp_path: Path, method: str) -> None:
+    """The store is asked: whoever has a stolen token would else keep the account by it, or take it along."""
+    async with (
+        run_site(upstream, tmp_path, config=CONFIG) as here,
+        run_site(upstream, tmp_path, config=here.config) as there,
+    ):
+        token = {"X-Moltin-Customer-Token": await token_of(here, RON.email, DEMO_PASSWORDS[RON.email])}
+        assert (await there.trusted("DELETE", f"/v2/customers/{RON_ID}/tokens")).status == 204
+        upstream.forget()
+        body = {"data": {"type": "customer", "password": "canary-new"}}
+        answer = await here.public(method, f"/v2/customers/{RON_ID}", token, json=body if method == "PUT" else None)
+        assert (answer.status, answer.code) == (403, "CUSTOMER_TOKEN_INVALID")
+        assert asked(here) == []
+
+
 async def test_a_change_of_which_nobody_knows_logs_out(site: Site) -> None:
     """Where the upstream may have taken the new password the sessions of the old one are over."""
     token = await token_of(site, RON.email, DEMO_PASSWORDS[RON.email])

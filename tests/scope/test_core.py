@@ -1,5 +1,6 @@
 """The plan: rules in order, listed parameters, listed headers; and the judgement of parents."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
 from gateway.vocab.policy import Access, Passwords, Route
+from gateway.vocab.record_form import PRESETS
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.client_address import UNKNOWN
 from gateway.wire.headers import CONDITIONS, FORWARDED
@@ -297,3 +299,15 @@ def test_every_other_parent_is_not_there(asked: Parent, answer: Lookup, *, viola
     refusal = judge_parent(asked, answer)
     assert isinstance(refusal, Refusal)
     assert (refusal.code, refusal.violation) == (Code.RECORD_NOT_FOUND, violation)
+
+
+@pytest.mark.parametrize("mode", [Passwords.CHANGE, Passwords.FORGET])
+def test_whose_password_it_is_is_said_in_one_spelling(mode: Passwords) -> None:
+    """Where ids are numbers, also for whoever may name any customer: what is kept is kept under the canonical text."""
+    chosen = dataclasses.replace(route(mode), form=PRESETS["drf"])
+    for named in ("07", "+7", "7.0", " 7", "\u0667", "seven", ""):
+        refusal = refused(OPEN, method="PUT", chosen=chosen, whose=Whose(None, {"id": named}))
+        assert refusal.code is Code.RECORD_NOT_FOUND
+    assert planned(OPEN, method="PUT", chosen=chosen, whose=Whose(None, {"id": "7"})).method == "PUT"
+    by_text = dataclasses.replace(chosen, form=PRESETS["jsonapi"])
+    assert planned(OPEN, method="PUT", chosen=by_text, whose=Whose(None, {"id": "07"})).method == "PUT"

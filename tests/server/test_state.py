@@ -11,7 +11,7 @@ import pytest
 
 from gateway.carrying.call import Timeouts
 from gateway.decision import Decided
-from gateway.server import exchange
+from gateway.server import outgoing
 from gateway.server.body import ClientTimeouts
 from gateway.server.state import NEXT, State
 from gateway.vocab.messages import Reply
@@ -32,7 +32,7 @@ def watched() -> Iterator[set[Step]]:
     reached: dict[object, State] = {}
 
     def see(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_name == "_go" and frame.f_code.co_filename == exchange.__file__:
+        if event == "call" and frame.f_code.co_name == "_go" and frame.f_code.co_filename == outgoing.__file__:
             one, state = frame.f_locals["self"], frame.f_locals["state"]
             steps.add((reached.get(one, NEW), state))
             reached[one] = state

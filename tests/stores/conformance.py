@@ -32,6 +32,52 @@ async def test_password_replaces_the_one_before(store: CredentialStore) -> None:
     assert await store.password_hash("ann") == "hash-2"
 
 
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_a_password_takes_the_place_of_the_one_that_was_known(store: CredentialStore, before: str | None) -> None:
+    """Of that one only, or of none: what was set, or removed, meanwhile is never overwritten, and nobody logged out."""
+    if before is not None:
+        await store.set_password("ann", before)
+    for other in ("hash-1", "hash-9"):
+        assert not await store.replace_password("ann", other, "hash-2")
+    assert await store.replace_password("ann", before, "hash-1")
+    ended = (await store.account("ann")).version
+    assert ended > 0
+    assert not await store.replace_password("ann", before, "hash-2")
+    assert await store.password_hash("ann") == "hash-1"
+    await store.forget("ann")
+    before_it = await store.account("ann")
+    assert before_it.version > ended
+    assert not await store.replace_password("ann", "hash-1", "hash-2")
+    assert await store.password_hash("ann") is None
+    assert await store.account("ann") == before_it
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_one_of_many_replacements_of_a_password_wins(store: CredentialStore, before: str | None) -> None:
+    """Of all who know the same password, at once, a single one sets another."""
+    if before is not None:
+        await store.set_password("ann", before)
+    hashes = [f"hash-{number}" for number in range(1, 20)]
+    won = await asyncio.gather(*(store.replace_password("ann", before, one) for one in hashes))
+    assert won.count(True) == 1
+    assert await store.password_hash("ann") == hashes[won.index(True)]
+
+
+@pytest.mark.parametrize("before", [None, "hash-0"])
+async def test_a_replacement_beside_a_reset(store: CredentialStore, before: str | None) -> None:
+    """At the same moment one of them sets the password, and it is told so."""
+    for number in range(20):
+        customer = f"ann-{number}"
+        if before is not None:
+            await store.set_password(customer, before)
+        await store.keep_reset(customer, f"token-{number}", "ann@shop.test", 100.0)
+        is_reset, is_replaced = await asyncio.gather(
+            store.spend_reset(f"token-{number}", 1.0, "reset"), store.replace_password(customer, before, "changed")
+        )
+        assert is_reset is not is_replaced
+        assert await store.password_hash(customer) == ("reset" if is_reset else "changed")
+
+
 async def test_rehash_never_undoes_a_change(store: CredentialStore) -> None:
     """A stronger hash of the old password takes its place only while that password is still the customer's."""
     await store.set_password("ann", "hash-1")
@@ -430,6 +476,7 @@ async def test_writes_that_log_out_never_wait_for_each_other(store: CredentialSt
                 for who in ("ann", "bob")
                 for write in (
                     store.set_password(who, f"hash-{number}"),
+                    store.replace_password(who, None, "hash"),
                     store.forget(who),
                     store.log_out(who),
                     store.block(who),

@@ -81,9 +81,10 @@ class Report:
 def planner(config: Config, seed: int) -> Planner:
     """Make a planner with credentials that the gateway of this configuration accepts."""
     compiled = snapshot(config, key_ring(config))
-    bearer, _ = compiled.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now(), 3600)
+    bearer, _ = compiled.callers.bearers.mint(CallerKind.PUBLIC, STOREFRONT, now(), 3600)
     tokens = {
-        person.email: compiled.customers.mint(session(person.id), now(), 3600)[0] for person in (RON, LESLIE, APRIL)
+        person.email: compiled.callers.customers.mint(session(person.id), now(), 3600)[0]
+        for person in (RON, LESLIE, APRIL)
     }
     return Planner(seed, bearer, tokens)
 

@@ -33,9 +33,7 @@ def registrar(
     directory: Directory, store: CredentialStore, hasher: PasswordHasher, now: Callable[[], float]
 ) -> Registrar:
     """Make a registrar that accepts ten guesses."""
-    throttle = Throttle(
-        account_burst=10, account_per_minute=10, address_burst=1000, address_per_minute=1000, max_keys=100
-    )
+    throttle = Throttle(account=Limit(10, 10), address=Limit(1000, 1000), max_keys=100)
     return Registrar(directory, store, hasher, throttle, now, Patience(IMPATIENT))
 
 

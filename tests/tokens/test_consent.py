@@ -1,6 +1,8 @@
 """A customer's change of the own password or e-mail asks for the old one, unless the routing file says otherwise."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from gateway.demo.data import DEMO_PASSWORDS, PEOPLE
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import Answer, Site
 from tests.gateways import site as run_site
+from tests.postgres import new_database
 from tests.tokens.accounts import asked, change, store_of
+from tests.tokens.test_resets import spend, token_for
 
 RON = PEOPLE[0]
 OLD, NEW, OTHER = DEMO_PASSWORDS[RON.email], "canary-new-password", "canary-wrong-password"
@@ -145,3 +149,110 @@ async def test_no_other_route_takes_it(strict: Site) -> None:
     body = {"data": {"type": "customer", "name": "N", "email": "n@example.com", "current_password": OLD}}
     answer = await strict.public("POST", "/v2/customers", json=body)
     assert (answer.status, answer.code) == (422, "BODY_FIELD_UNKNOWN")
+
+
+# --- Beside a reset on another replica --------------------------------------------------------------------------------
+
+RECORD = f"/v2/customers/{RON.id}"
+# Which current password comes along, where it is asked for and where not, and what the one hears who comes too late.
+WAYS = [
+    pytest.param(STRICT, {"current_password": OLD}, "PASSWORD_REQUIRED", id="password"),
+    pytest.param("extends: moltin.yaml\n", {}, "CUSTOMER_TOKEN_INVALID", id="token"),
+    pytest.param("extends: moltin.yaml\n", {"current_password": OLD}, "PASSWORD_REQUIRED", id="unasked"),
+]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the address of each kind of store."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/store.db"
+    return await new_database(request.getfixturevalue("server"))
+
+
+async def replicas(on: AsyncExitStack, upstream: Commerce, folder: Path, config: str, url: str) -> tuple[Site, Site]:
+    """Run two gateways on one store."""
+    here = await on.enter_async_context(run_site(upstream, folder, config=config, GATEWAY_STORE_URL=url))
+    return here, await on.enter_async_context(run_site(upstream, folder, config=here.config, passwords=False))
+
+
+async def assert_only(site: Site, password: str) -> None:
+    """See to it that Ron has this password, and none of the others."""
+    for one in (OLD, NEW, OTHER):
+        assert (await site.login(RON.email, one)).status == (201 if one == password else 404)
+
+
+@pytest.mark.parametrize(("config", "current", "code"), WAYS)
+@pytest.mark.parametrize("fields", [{}, {"name": "Ronald"}], ids=["alone", "with a name"])
+async def test_a_change_never_undoes_a_reset(
+    upstream: Commerce,
+    tmp_path: Path,
+    store_url: str,
+    *,
+    config: str,
+    current: dict[str, str],
+    fields: dict[str, str],
+    code: str,
+) -> None:
+    """One that comes between the look at the old password and the new one stays: whoever knew the old one is out."""
+    async with AsyncExitStack() as on:
+        here, there = await replicas(on, upstream, tmp_path, config, store_url)
+        token, reset = await here.token(RON.email), await token_for(there, RON.email)
+        upstream.forget()
+        gate, method = asyncio.Event(), "PUT" if fields else "GET"
+        upstream.fault(Fault.SLOW_HEAD, when=at(RECORD, method), gate=gate, times=1)
+        changing = asyncio.ensure_future(change(here, token, RON.id, password=NEW, **current, **fields))
+        await upstream.wait(lambda: (method, RECORD) in asked(here))
+        assert (await spend(there, reset, OTHER)).status == 200
+        gate.set()
+        answer = await changing
+        assert (answer.status, answer.code) == (403, code)
+        await assert_only(here, OTHER)
+
+
+@pytest.mark.parametrize(("config", "current", "code"), WAYS)
+async def test_nor_gives_the_account_away(
+    upstream: Commerce, tmp_path: Path, store_url: str, *, config: str, current: dict[str, str], code: str
+) -> None:
+    """An e-mail, by which the password could be made another, is not changed behind a reset either."""
+    async with AsyncExitStack() as on:
+        here, there = await replicas(on, upstream, tmp_path, config, store_url)
+        token, reset = await here.token(RON.email), await token_for(there, RON.email)
+        upstream.forget()
+        gate = asyncio.Event()
+        upstream.fault(Fault.SLOW_HEAD, when=at("/v2/customers", "GET"), gate=gate, times=1)
+        changing = asyncio.ensure_future(change(here, token, RON.id, email="ron@tammy.example", **current))
+        await upstream.wait(lambda: ("GET", "/v2/customers") in asked(here))
+        assert (await spend(there, reset, OTHER)).status == 200
+        gate.set()
+        answer = await changing
+        assert (answer.status, answer.code) == (403, code)
+        assert ("PUT", RECORD) not in asked(here)
+        await assert_only(here, OTHER)
+
+
+@pytest.mark.parametrize("fields", [{"password": NEW}, {"email": "ron@tammy.example"}], ids=["password", "e-mail"])
+async def test_a_log_out_that_is_not_known_here_yet_counts(
+    upstream: Commerce, tmp_path: Path, store_url: str, fields: dict[str, str]
+) -> None:
+    """Where the token is enough the store is asked whether it still is: what it sets would outlive it."""
+    async with AsyncExitStack() as on:
+        here, there = await replicas(on, upstream, tmp_path, "extends: moltin.yaml\n", store_url)
+        token, reset = await here.token(RON.email), await token_for(there, RON.email)
+        assert (await spend(there, reset, OTHER)).status == 200
+        upstream.forget()
+        answer = await change(here, token, RON.id, **fields)
+        assert (answer.status, answer.code) == (403, "CUSTOMER_TOKEN_INVALID")
+        answer = await here.public("DELETE", RECORD, {"X-Moltin-Customer-Token": token})
+        assert (answer.status, answer.code) == (403, "CUSTOMER_TOKEN_INVALID")
+        assert asked(here) == []
+        await assert_only(here, OTHER)
+
+
+async def test_one_of_two_changes_wins(strict: Site) -> None:
+    """Of all who know the old password, at once; the others are told that it is not right any more."""
+    token = await strict.token(RON.email)
+    fields = {"current_password": OLD}
+    answers = await asyncio.gather(*(change(strict, token, RON.id, password=one, **fields) for one in (NEW, OTHER)))
+    assert sorted(answer.status for answer in answers) == [200, 403]
+    await assert_only(strict, NEW if answers[0].status == 200 else OTHER)

@@ -19,11 +19,13 @@ from gateway.vocab.policy import Passwords
 from gateway.vocab.record_form import MOLTIN
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
+from tests.sessions import session
 from tests.tokens.accounts import admission, registrar
 
 ANN = {"type": "customer", "id": "ann-id", "name": "Ann", "email": "ann@x.example"}
 BEN = {"type": "customer", "id": "ben-id", "name": "Ben", "email": "ben@x.example"}
-PATH = Whose("ann-id", {"id": "ann-id"})
+# By a session that no log-out ends.
+PATH = Whose("ann-id", {"id": "ann-id"}, session("ann-id").version)
 SHOWN = Checked(200, {"data": ANN})
 
 

@@ -8,7 +8,7 @@ from gateway.stores.ports import Account
 from gateway.tokens.login import Login
 from gateway.tokens.passwords import prepare
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Limit, Throttle
 from gateway.vocab.events import Event, GuardViolated, LoginDone
 from gateway.vocab.messages import Session, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -47,9 +47,7 @@ class Bench:
     def __init__(self, outcome: Account | Refusal, *, account: int = 2, address: int = 100) -> None:
         self.verifier = Told(outcome)
         self.events: list[Event] = []
-        throttle = Throttle(
-            account_burst=account, account_per_minute=1, address_burst=address, address_per_minute=1, max_keys=100
-        )
+        throttle = Throttle(account=Limit(account, 1), address=Limit(address, 1), max_keys=100)
         self.time = 0.0
         numbers: Any = Numbers()
         sessions = Sessions(numbers)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.tokens.throttle import Throttle, Wait
+from gateway.tokens.throttle import Limit, Throttle, Wait
 
 PLENTY = 1_000_000
 
@@ -21,13 +21,8 @@ def make(
     account_burst: int = PLENTY, address_burst: int = PLENTY, per_minute: float = 6, max_keys: int = 100
 ) -> Throttle:
     """Make a throttle with 6 attempts a minute: one each 10 seconds."""
-    return Throttle(
-        account_burst=account_burst,
-        account_per_minute=per_minute,
-        address_burst=address_burst,
-        address_per_minute=per_minute,
-        max_keys=max_keys,
-    )
+    account, address = Limit(account_burst, per_minute), Limit(address_burst, per_minute)
+    return Throttle(account=account, address=address, max_keys=max_keys)
 
 
 def test_account_has_its_burst_and_then_waits() -> None:
@@ -60,7 +55,7 @@ def test_wait_is_never_below_a_second() -> None:
 
 def test_the_address_is_asked_first() -> None:
     """With both exhausted it is the address that is refused: that answer costs nothing."""
-    throttle = Throttle(account_burst=1, account_per_minute=1, address_burst=1, address_per_minute=60, max_keys=9)
+    throttle = Throttle(account=Limit(1, 1), address=Limit(1, 60), max_keys=9)
     assert throttle.reserve("ann", "a", 0.0) is None
     assert throttle.reserve("ann", "a", 0.0) == Wait(1, by_account=False)
     assert throttle.reserve("ann", "b", 0.0) == Wait(60, by_account=True)
@@ -203,7 +198,7 @@ def test_who_waits_as_told_is_let_in(burst: int, gaps: list[int]) -> None:
 
 def test_ipv6_client_is_its_network() -> None:
     """All addresses of one IPv6 /64 share a bucket, and an IPv4-mapped address is the IPv4 address."""
-    throttle = Throttle(account_burst=9, account_per_minute=1, address_burst=1, address_per_minute=1, max_keys=9)
+    throttle = Throttle(account=Limit(9, 1), address=Limit(1, 1), max_keys=9)
     assert tried(throttle, "a", "2001:db8::1", 0) is None
     assert tried(throttle, "b", "2001:db8::ffff", 0) is not None
     assert tried(throttle, "b", "2001:db8:0:1::1", 0) is None

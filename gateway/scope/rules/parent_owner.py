@@ -77,12 +77,12 @@ class ParentOwner(RuleOptions):
         segments = draft.target.segments
         if self._parts:
             segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
-        if not is_id(segments[-1], draft.form.ids):
-            return Refusal(Code.RECORD_NOT_FOUND, "no id that a record of this API can have")
         path, query = addressing.known(segments, draft.form)
         record_id = segments[-1]
         if not self._parts and draft.record is not None:
             (path, record_id), query = draft.record, ()
+        if not is_id(record_id, draft.form.ids):
+            return Refusal(Code.RECORD_NOT_FOUND, "no id that a record of this API can have")
         parent = Parent(
             path=path,
             query=query,

@@ -100,3 +100,17 @@ def test_where_ids_are_numbers_nothing_else_is_looked_up(named: str) -> None:
     assert (looked.parents[0].path, looked.parents[0].query) == ("/orders/7/", ())
     found = narrowed(order, replace(draft(), form=PRESETS["postgrest"]), customer(oid="7"))
     assert (found.parents[0].path, found.parents[0].query) == ("/orders", (("id", "eq.7"),))
+
+
+@pytest.mark.parametrize("named", ["07", "", "x"])
+def test_so_it_is_where_the_upstream_has_the_record_elsewhere(named: str) -> None:
+    """What counts is the id of the record that is looked up, not what the client's path ends with."""
+    own = ParentOwner(pointer="/customer")
+    given = replace(draft(), form=PRESETS["drf"])
+    there = replace(given, record=(f"/api/orders/{named}/", named))
+    assert (
+        refused(own, replace(there, target=Target("/orders/1", ("orders", "1"))), customer()) is Code.RECORD_NOT_FOUND
+    )
+    there = replace(given, record=("/api/orders/7/", "7"), target=Target("/orders/7/cancel", ("orders", "7", "cancel")))
+    (parent,) = narrowed(own, there, customer()).parents
+    assert (parent.path, parent.record_id) == ("/api/orders/7/", "7")
