@@ -18,7 +18,7 @@ from gateway import __version__
 from gateway.authn.keyring import KeyRing
 from gateway.carrying.outbox import Outbox
 from gateway.config.compile import key_ring, snapshot
-from gateway.config.customers import Bucket, customer_form, login_form
+from gateway.config.customers import Bucket, login_form
 from gateway.config.effective import dump, insecure_settings, version
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.load import Loaded
@@ -322,7 +322,7 @@ def _passwords(
     customers = config.customers
     pattern = compile_id_pattern(customers.id_pattern)
     store, hasher, live, emit = kept.store, kept.hasher, kept.live, kept.emit
-    how = customer_form(config.records, customers)
+    how = config.customer_form
     if hasher is None:
         public = public_lines(config.public_url)
         verifier = UpstreamVerifier(backend, store, login_form(customers, how), how, pattern.fullmatch, public)

@@ -11,7 +11,7 @@ from gateway.config.credential import who
 from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
-from gateway.config.routes import endpoints, route
+from gateway.config.routes import endpoints, public_paths, route
 from gateway.decision import Snapshot
 from gateway.routing import RouteTable
 from gateway.vocab import policy
@@ -23,7 +23,6 @@ from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED, GATEWAY
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
-from gateway.wire.public_paths import PublicPaths
 from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
@@ -82,14 +81,8 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
 
 
 def _api(config: Config, name: str, upstream: Upstream) -> Api:
-    """Compile what is known of one upstream; a path of it that several routes are sent to is the first one's."""
-    paths = PublicPaths(
-        {
-            route.upstream_path: route.path
-            for route in reversed(config.routes)
-            if route.upstream_path is not None and (route.upstream or config.first) == name
-        }.items()
-    )
+    """Compile what is known of one upstream."""
+    paths = public_paths(config, name)
     return Api(
         FORWARDED | set(upstream.forward_headers),
         LinkRewriter((upstream.url, *upstream.link_origins), config.public_url, paths),

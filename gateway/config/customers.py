@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_serializer
 
 from gateway.config.records import Records, form
-from gateway.config.texts import Closed, Collection, Path, id_pattern_text
+from gateway.config.texts import Closed, Collection, Endpoint, Path, id_pattern_text
 from gateway.config.units import Duration, Size
 from gateway.tokens.login_form import LoginForm
 from gateway.vocab.customer_form import CustomerForm
@@ -106,7 +106,7 @@ def _without_constants(value: Any) -> Any:
 class UpstreamLogin(Closed):
     """The login of an API that keeps the passwords itself (`verify: upstream`)."""
 
-    path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+/?$")] | None = Field(
+    path: Endpoint | None = Field(
         default=None, description="Where it is, with the slash at its end if it has one; without it `login_path`."
     )
     body: Mapping[str, Any] = Field(
@@ -207,9 +207,9 @@ def login_form(customers: Customers, how: CustomerForm) -> LoginForm:
     )
 
 
-def customer_form(records: Records, customers: Customers) -> CustomerForm:
-    """Return how the API describes customers; `records` is what the file says of all records."""
-    made = form(records, customers.records)
+def customer_form(customers: Customers, *sections: Records | None) -> CustomerForm:
+    """Return how the API describes customers; `sections` are what the file and their upstream say of all records."""
+    made = form(*sections, customers.records)
     email = (*made.fields_at, "email") if customers.email is None else split(customers.email)
     return CustomerForm(
         path=customers.path,

@@ -14,7 +14,6 @@ from gateway.config.evidence import Evidence, Finding, knows_the_customer, paren
 from gateway.config.lending import lent_freely
 from gateway.config.model import Config, Route, Rules
 from gateway.config.reach import TAIL, Template, Tree, is_taken, meet, rank, reaches, spelled
-from gateway.config.records import Records, form
 from gateway.config.routes import endpoints
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.belongs_to import BelongsTo
@@ -84,17 +83,16 @@ class _File:
     """What a route must know of the others: which collections have owners and who says so, and what answers where.
 
     Records are an upstream's: collections stand by upstream, at their paths there, and what answers where at public
-    paths. A claim stands at its collection and at all that lies below. `first` is the upstream of who names none.
+    paths. A claim stands at its collection and at all that lies below.
     """
 
     claims: Mapping[str, Tree[tuple[Template, str]]]
     nodes: Tree[Mapping[str, str]]
-    records: Records
-    first: str
+    config: Config
 
     def claims_near(self, route: Route, template: Template) -> list[tuple[Template, tuple[Template, str]]]:
         """Return the claims that meet a template at the upstream of a route, with where they stand."""
-        return self.claims[route.upstream or self.first].meeting(template)
+        return self.claims[route.upstream or self.config.first].meeting(template)
 
 
 def _file(config: Config) -> _File:
@@ -102,7 +100,7 @@ def _file(config: Config) -> _File:
     for upstream, collection, says in _claims(config):
         claims[upstream] += ((at, (collection, says)) for at in (collection, (*collection, TAIL)))
     trees = {name: Tree(found) for name, found in claims.items()}
-    return _File(trees, _nodes(config), config.records, config.first)
+    return _File(trees, _nodes(config), config)
 
 
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
@@ -195,7 +193,7 @@ def _evidence(route: Route, caller: CallerKind, file: _File) -> Evidence:
         and any(at == collection for at, (collection, _) in file.claims_near(route, template[:position]))
     )
     rules = access if isinstance(access, Rules) else Rules()
-    return Evidence(route, caller, rules, owned, _claim(route, file), form(file.records, route.records))
+    return Evidence(route, caller, rules, owned, _claim(route, file), file.config.form_of(route))
 
 
 def _claim(route: Route, file: _File) -> str:

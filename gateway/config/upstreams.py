@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator
 
+import yarl
+
 from gateway.carrying.tls import UnfitTlsError
 from gateway.config.apiside import Upstream
 from gateway.config.credential import SECRET_KEYS, Header, Tls
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import Config, Route, Rules
-from gateway.config.records import form
 from gateway.config.upstream_path import UpstreamPath
 from gateway.guard.rules.owner import Owner
 from gateway.routing import parse_template, shape
@@ -56,18 +57,24 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
 def _overlaps(config: Config) -> Iterator[Finding]:
     """Yield upstreams that are one API: what owners its records have is known of each name alone."""
     bases = [
-        (place, [f"{origin.rstrip('/')}/".lower() for origin in (one.url, *one.link_origins)])
-        for place, one in upstream_places(config)
+        (place, [_address(origin) for origin in (one.url, *one.link_origins)]) for place, one in upstream_places(config)
     ]
     for index, (place, own) in enumerate(bases):
         if any(
-            mine.startswith(other) or other.startswith(mine)
+            mine[0] == other[0] and (mine[1].startswith(other[1]) or other[1].startswith(mine[1]))
             for _, others in bases[:index]
             for mine in own
             for other in others
         ):
             what = "another upstream is at this address, so that its records would have two proofs"
             yield (*place, "url"), what, "give each API one name"
+
+
+def _address(url: str) -> tuple[tuple[str, int | None], str]:
+    """Return host and port, and the path, of a base URL; an API that speaks with TLS and without it is one."""
+    read = yarl.URL(url)
+    port = None if read.is_default_port() else read.port
+    return ((read.host or "").rstrip("."), port), f"{read.path.rstrip('/')}/".lower()
 
 
 def knows_all(config: Config) -> bool:
@@ -135,7 +142,7 @@ def _route(config: Config, route: Route, renamed: frozenset[str]) -> Iterator[Fi
 
 def _of_passwords(config: Config, route: Route) -> Iterator[Finding]:
     """Yield what is wrong with a route that registers, changes or removes customers."""
-    if form(config.records, route.records) != form(config.records, config.customers.records):
+    if config.form_of(route) != config.customer_form.form:
         what = "bodies and answers here are read as customers.records says"
         yield ("records",), what, "describe the route and the customers alike"
     if config.customers.verify == "upstream":
@@ -143,8 +150,14 @@ def _of_passwords(config: Config, route: Route) -> Iterator[Finding]:
     if config.api_of(route) is not config.upstream:
         what = "passwords are kept for the customers of the first upstream"
         yield ("upstream",), what, f"remove it, or write {config.first}"
-    if route.upstream_path is not None:
-        yield ("upstream_path",), "no other path where passwords are kept", "let path be the upstream's own"
+    if route.sends_to is not None and route.passwords is not Passwords.REGISTER:
+        # Whose password it is says the end of `path`, and whose record that of the other one.
+        *_, last = parse_template(route.path)
+        if not last.is_parameter or route.sends_to.record != last.text:
+            what = (
+                f"a password is kept for the customer at the end of `path`, and this does not end with {{{last.text}}}"
+            )
+            yield ("upstream_path",), what, "let both end with the customer's id"
 
 
 def _path(config: Config, route: Route) -> Iterator[Finding]:
@@ -156,7 +169,7 @@ def _path(config: Config, route: Route) -> Iterator[Finding]:
         yield ("upstream_path",), what, "use each parameter of `path` once"
     for caller, access in route.access:
         for index, rule in enumerate(access.scope_rules if isinstance(access, Rules) else ()):
-            if isinstance(rule, Filter) and sends_to.names & _written(rule, form(config.records, route.records)):
+            if isinstance(rule, Filter) and sends_to.names & _written(rule, config.form_of(route)):
                 what = "upstream_path writes the same query parameter"
                 yield ("access", caller, "scope", index), what, "name the record in a segment, or by another field"
 

@@ -8,6 +8,8 @@ of that URL loses it. It does not look inside strings. Header fields are read as
 import re
 from collections.abc import Sequence
 
+import yarl
+
 from gateway.vocab.messages import Query
 from gateway.wire.etags import EntityTags
 from gateway.wire.public_paths import PublicPaths
@@ -37,6 +39,8 @@ class LinkRewriter:
     """
 
     def __init__(self, origins: Sequence[str], public_url: str, paths: PublicPaths = PublicPaths()) -> None:  # noqa: B008 - no value of it ever changes
+        # A Host line has no port that goes without saying, and so have most links; who writes it may mean either.
+        origins = tuple(dict.fromkeys(one for origin in origins for one in (origin, str(yarl.URL(origin)))))
         self._bases = tuple(sorted(map(_split, origins), key=lambda base: len(base[1]), reverse=True))
         self._base_path = _split(origins[0])[1] if origins else ""
         self._public_path = _split(public_url)[1]

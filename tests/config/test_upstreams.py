@@ -6,6 +6,7 @@ import pytest
 
 from gateway.config.check import findings, secret_places
 from gateway.config.model import Config
+from gateway.config.routes import route as compile_route
 from gateway.config.upstreams import upstream_findings
 from tests.config.writing import minimal, route
 
@@ -101,10 +102,79 @@ def test_a_path_has_one_upstream() -> None:
 
 
 def test_passwords_are_kept_for_the_first_upstream() -> None:
-    """And at their own path: registrations are read back there."""
-    register = {"methods": ["POST"], "passwords": "register", "access": {"public": "open"}}
-    elsewhere = {"path": "/v2/c", "upstream": "orders", "upstream_path": "/c", **register}
-    assert {where for where, _ in told(elsewhere)} >= {("routes", 0, "upstream"), ("routes", 0, "upstream_path")}
+    """Whoever is registered elsewhere could never be found by an e-mail; another path there is none the worse."""
+    register = {"methods": ["POST"], "passwords": "register", "access": {"public": "open"}, "upstream_path": "/c"}
+    assert ("routes", 0, "upstream") in {
+        where for where, _ in told({"path": "/v2/c", "upstream": "orders", **register})
+    }
+    assert told({"path": "/v2/c", **register}) == []
+
+
+PASSWORDS = [
+    pytest.param("/v2/c/{id}", "/users/{id}/", True, id="the record of the customer"),
+    pytest.param("/v2/c/{id}", "/users?id=eq.{id}", True, id="found by a filter"),
+    pytest.param("/v2/{shop}/c/{id}", "/{shop}/users/{id}", True, id="behind another parameter"),
+    pytest.param("/v2/{shop}/c/{id}", "/users/{id}/{shop}", False, id="another parameter at the end"),
+    pytest.param("/v2/c/{id}", "/users/{id}/profile", False, id="what lies below the customer"),
+    pytest.param("/v2/c/{id}/mail", "/users/{id}", False, id="no parameter at the end"),
+]
+
+
+@pytest.mark.parametrize("mode", ["change", "forget"])
+@pytest.mark.parametrize(("path", "upstream_path", "fits"), PASSWORDS)
+def test_whose_password_it_is_and_whose_record_is_one(path: str, upstream_path: str, mode: str, *, fits: bool) -> None:
+    """The end of the path says the former, that of the upstream's the latter."""
+    rules = {"scope": [{"path_owner": {"parameter": "id"}}], "guard": [{"owner": {"pointer": "/id"}}]}
+    method = "PUT" if mode == "change" else "DELETE"
+    given = {"path": path, "upstream_path": upstream_path, "methods": [method], "passwords": mode}
+    found = told({**given, "access": {"customer": rules}})
+    assert (("routes", 0, "upstream_path") in [where for where, _ in found]) is not fits
+    assert fits or any("a password is kept for the customer at the end of `path`" in what for _, what in found)
+
+
+def test_an_upstream_says_how_it_speaks() -> None:
+    """Over what the file says, and under what a route says; a preset there begins anew."""
+    upstreams = {
+        "shop": {**UPSTREAMS["shop"], "records": {"list": "/rows"}},
+        "orders": {**UPSTREAMS["orders"], "records": {"preset": "drf", "ids": "text"}},
+    }
+    routes = [
+        route(name="a"),
+        route(name="b", path="/b", upstream="orders"),
+        route(name="c", path="/c", upstream="orders", records={"ids": "either"}),
+        route(name="d", path="/d", upstream="orders", records={"preset": "rest"}),
+    ]
+    written = minimal(upstreams=upstreams, routes=routes, records={"total": "/count"})
+    del written["upstream"]
+    config = Config.model_validate(written)
+    assert [*findings(config)] == []
+    forms = [config.form_of(one) for one in config.routes]
+    assert [(one.list_at, one.total_at, str(one.ids), one.has_slash) for one in forms] == [
+        (("rows",), ("count",), "either", False),
+        (("results",), ("count",), "text", True),
+        (("results",), ("count",), "either", True),
+        ((), None, "either", False),
+    ]
+    assert [compile_route(config, one).form for one in config.routes] == forms
+    assert compile_route(config, config.routes[0]).forms == {"orders": forms[1]}
+    assert config.customer_form.form == forms[0]
+
+
+def test_what_an_upstream_cannot_say_is_a_fault_there() -> None:
+    """And only there, though its routes speak so as well."""
+    upstreams = {**UPSTREAMS, "orders": {**UPSTREAMS["orders"], "records": {"preset": "rest", "included": True}}}
+    found = told({"path": "/b", "upstream": "orders"}, upstreams=upstreams)
+    assert [where for where, _ in found] == [("upstreams", "orders", "records", "included")]
+
+
+def test_passwords_are_described_as_the_customers_are() -> None:
+    """Whichever section says it: an upstream's is both routes' and customers'."""
+    upstreams = {"shop": {**UPSTREAMS["shop"], "records": {"preset": "rest"}}}
+    register = {"methods": ["POST"], "passwords": "register", "access": {"public": "open"}, "path": "/v2/c"}
+    assert told(register, upstreams=upstreams) == []
+    assert [where for where, _ in told({**register, "records": {"ids": "text"}}, upstreams=upstreams)] == [
+        ("routes", 0, "records")
+    ]
 
 
 def test_a_filter_and_a_rule_do_not_write_the_same() -> None:
@@ -170,6 +240,14 @@ def test_the_secrets_of_all_kinds_are_known() -> None:
         ("http://up.example", "http://up.example"),
         ("http://up.example/v2", "http://up.example"),
         ("http://UP.example", "http://up.example/v2"),
+        ("HTTP://Up.example:80/", "http://up.example"),
+        ("https://up.example", "https://up.example:443/"),
+        ("http://up.example", "https://up.example"),
+        ("http://up.example./a", "http://up.example/a"),
+        ("http://up.example/a", "http://up.example/a/b/"),
+        ("http://up.example/x/../a/b", "http://up.example/a"),
+        ("http://up.example:8080", "https://up.example:8080"),
+        ("http://[::1]:80/a", "http://[::1]/A"),
     ],
 )
 def test_one_api_has_one_name(one: str, other: str) -> None:
@@ -181,6 +259,23 @@ def test_one_api_has_one_name(one: str, other: str) -> None:
     assert where == ("upstreams", "cms", "url")
     assert "another upstream" in what
     assert hint
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://up.example/a", "http://up.example/ab"),
+        ("http://up.example/a", "http://up.example:8080/a"),
+        ("http://up.example/a/b", "http://up.example/a/c/"),
+        ("http://up.example", "http://up.example.evil"),
+    ],
+)
+def test_two_apis_have_two_names(one: str, other: str) -> None:
+    """Also on one host, beside each other."""
+    upstreams = {"shop": {"url": one, "credential": SENT}, "cms": {"url": other, "credential": SENT}}
+    written = {**minimal(), "upstreams": upstreams}
+    del written["upstream"]
+    assert [*upstream_findings(Config.model_validate(written))] == []
 
 
 def test_customers_are_described_once() -> None:

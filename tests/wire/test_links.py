@@ -56,6 +56,16 @@ def test_several_origins_are_rewritten_in_one_pass() -> None:
     )
 
 
+def test_a_port_that_goes_without_saying_may_be_said() -> None:
+    """Who writes it in the file has it in no Host line, so that most links come without it."""
+    for origin, other in (("http://up.example:80/api", UP), ("https://up.example:443", "https://up.example")):
+        links = LinkRewriter((origin,), GW)
+        body = f'["{origin}/a","{other}/b","{other}:8080/c"]'
+        assert links.rewrite(body.encode()).decode() == f'["{GW}/a","{GW}/b","{other}:8080/c"]'
+        assert [links.reference(f"{one}/a") for one in (origin, other)] == [f"{GW}/a"] * 2
+        assert b"".join(streamed(links, [piece.encode() for piece in body])) == links.rewrite(body.encode())
+
+
 SPELLINGS = [
     "http://up.example/api", "HTTP://up.example/api", "Http://UP.Example/api", "//up.example/api",
     "http://up.example:80/api", "//up.example:80/api", "http://user:word@up.example/api", "http://up.example./api",
