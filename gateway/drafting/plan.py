@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.drafting import places
 from gateway.drafting.binding import Binder
+from gateway.drafting.credential import Credential, credential
 from gateway.drafting.form import Seen, form_of, section
 from gateway.drafting.known import Known
 from gateway.drafting.operation import Api, Operation
@@ -28,7 +29,10 @@ _LOGIN_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a routing file will say. `prefix` is the parameter that every path began with, which names the shop."""
+    """What a routing file will say. `prefix` is the parameter that every path began with, which names the shop.
+
+    `headers` are those that requests must have, each with how many operations ask for it.
+    """
 
     title: str
     url: str
@@ -38,6 +42,8 @@ class Plan:
     login: str
     routes: tuple[Drafted, ...]
     left_out: tuple[LeftOut, ...]
+    credential: Credential = Credential()  # noqa: RUF009 - no value of it ever changes
+    headers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def bound(self) -> tuple[Drafted, ...]:
@@ -72,7 +78,11 @@ def plan(api: Api, preset: str | None = None) -> Plan:
             made = replace(made, records={**made.records, "trailing_slash": path.endswith("/")})
         routes.append(made)
     login = next((f"POST {path}" for operation, path in kept if _is_login(operation, path)), "")
-    return Plan(api.title, api.url, prefix, records, customers, login, tuple(routes), tuple(left_out))
+    who = credential(api.document, api.url)
+    own = {setting.text.lower() for setting in who.settings if setting.key == "name"}
+    headers = Counter(name for operation in operations for name in operation.headers if name not in own)
+    found = (records, customers, login, tuple(routes), tuple(left_out), who, headers)
+    return Plan(api.title, api.url, prefix, *found)
 
 
 def _routable(

@@ -42,9 +42,10 @@ class Schema:
     @property
     def id_kind(self) -> str:
         """What it is as an id: text or number; empty where it is none."""
-        if self.types & {"string", "integer"} == self.types and len(self.types) == 1:
-            return "text" if "string" in self.types else "number"
-        return ""
+        if len(self.types) != 1:
+            return ""
+        # Many generators know one kind of numbers, and call ids so as well.
+        return "text" if "string" in self.types else "number" if self.types & {"integer", "number"} else ""
 
 
 class Document:

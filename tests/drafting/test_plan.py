@@ -19,12 +19,15 @@ ORDERS = {"type": "array", "items": {"type": "object", "properties": {"id": TEXT
             "actions.yaml",
             {"preset": "rest", "list": "/results", "total": "/total", "ids": "text"},
             "/customers",
-            (7, 3, 3),
+            (7, 4, 3),
         ),
         ("pets.json", {"preset": "rest", "ids": "number"}, "/user", (1, 8, 0)),
         ("pages.yaml", {"preset": "drf"}, "/api/customers", (8, 4, 0)),
         ("bare.yaml", {"preset": "rest", "ids": "text"}, "/users", (8, 2, 0)),
         ("resources.json", {"preset": "jsonapi"}, "/customers", (3, 0, 0)),
+        ("storefront.yaml", {"preset": "rest", "ids": "text"}, "", (2, 4, 0)),
+        ("office.yaml", {"preset": "rest", "ids": "text"}, "/admin/customers", (0, 3, 0)),
+        ("mutations.yaml", {"preset": "rest", "ids": "number"}, "/customers", (5, 1, 0)),
     ],
 )
 def test_documents(name: str, records: dict[str, str], customers: str, counts: tuple[int, int, int]) -> None:
@@ -37,7 +40,7 @@ def test_documents(name: str, records: dict[str, str], customers: str, counts: t
 
 def test_what_differs_is_said_at_the_route() -> None:
     """A route says only what its records have elsewhere than those of the file."""
-    assert route("wrapped.yaml", "get-orders").records == {"list": "/orders"}
+    assert route("wrapped.yaml", "get-orders").records == {"list": "/orders", "total": "/count"}
     assert route("wrapped.yaml", "get-order").records == {"record": "/order"}
     assert route("pages.yaml", "orders-list").records == {}
 

@@ -39,14 +39,14 @@ def test_parts_and_variants_are_taken_together() -> None:
         ({"type": "integer"}, "number"),
         ({"type": ["string", "null"]}, "text"),
         ({"oneOf": [TEXT, {"type": "null"}]}, "text"),
-        ({"type": "number"}, ""),
+        ({"type": "number"}, "number"),
         ({"type": ["string", "integer"]}, ""),
         ({}, ""),
         ({"properties": {"id": TEXT}}, ""),
     ],
 )
 def test_what_can_be_an_id(said: dict[str, Any], kind: str) -> None:
-    """Texts and whole numbers are ids; what may be both, or anything, is none that can be told."""
+    """Texts and numbers are ids, and many say only that it is a number; what may be both, or anything, is none."""
     assert document().schema(said).id_kind == kind
 
 
