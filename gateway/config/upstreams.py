@@ -145,11 +145,6 @@ def _of_passwords(config: Config, route: Route) -> Iterator[Finding]:
     if config.form_of(route) != config.customer_form.form:
         what = "bodies and answers here are read as customers.records says"
         yield ("records",), what, "describe the route and the customers alike"
-    if config.customers.verify == "upstream":
-        return
-    if config.api_of(route) is not config.upstream:
-        what = "passwords are kept for the customers of the first upstream"
-        yield ("upstream",), what, f"remove it, or write {config.first}"
     if route.sends_to is not None and route.passwords is not Passwords.REGISTER:
         # Whose password it is says the end of `path`, and whose record that of the other one.
         *_, last = parse_template(route.path)
@@ -158,6 +153,11 @@ def _of_passwords(config: Config, route: Route) -> Iterator[Finding]:
                 f"a password is kept for the customer at the end of `path`, and this does not end with {{{last.text}}}"
             )
             yield ("upstream_path",), what, "let both end with the customer's id"
+    if config.customers.verify == "upstream":
+        return
+    if config.api_of(route) is not config.upstream:
+        what = "passwords are kept for the customers of the first upstream"
+        yield ("upstream",), what, f"remove it, or write {config.first}"
 
 
 def _path(config: Config, route: Route) -> Iterator[Finding]:

@@ -120,14 +120,17 @@ PASSWORDS = [
 ]
 
 
+@pytest.mark.parametrize("verify", ["store", "upstream"])
 @pytest.mark.parametrize("mode", ["change", "forget"])
 @pytest.mark.parametrize(("path", "upstream_path", "fits"), PASSWORDS)
-def test_whose_password_it_is_and_whose_record_is_one(path: str, upstream_path: str, mode: str, *, fits: bool) -> None:
-    """The end of the path says the former, that of the upstream's the latter."""
+def test_whose_password_it_is_and_whose_record_is_one(
+    path: str, upstream_path: str, mode: str, verify: str, *, fits: bool
+) -> None:
+    """The end of the path says the former, that of the upstream's the latter; so it does of whose sessions end."""
     rules = {"scope": [{"path_owner": {"parameter": "id"}}], "guard": [{"owner": {"pointer": "/id"}}]}
     method = "PUT" if mode == "change" else "DELETE"
     given = {"path": path, "upstream_path": upstream_path, "methods": [method], "passwords": mode}
-    found = told({**given, "access": {"customer": rules}})
+    found = told({**given, "access": {"customer": rules}}, customers={"verify": verify})
     assert (("routes", 0, "upstream_path") in [where for where, _ in found]) is not fits
     assert fits or any("a password is kept for the customer at the end of `path`" in what for _, what in found)
 
