@@ -151,12 +151,18 @@ class _OpenApi:
         return str(first.get("url", "")) if isinstance(first, dict) else ""
 
     def body(self, said: Mapping[str, Any], parameters: list[dict[str, Any]]) -> tuple[Any, bool]:
-        del parameters
         content = self._document.resolved(said.get("requestBody"))[0].get("content")
-        return (_json_of(content)[0], bool(content)) if isinstance(content, dict) else (None, False)
+        if isinstance(content, dict):
+            return _json_of(content)[0], bool(content)
+        # Many that say 3 were written for 2, in part.
+        found = [parameter for parameter in parameters if parameter.get("in") == "body"]
+        return (found[0].get("schema"), True) if found else (None, False)
 
     def answer(self, said: Mapping[str, Any]) -> tuple[Any, str]:
-        return _json_of(_success(self._document, said).get("content"))
+        success = _success(self._document, said)
+        if "content" not in success and isinstance(success.get("schema"), dict):
+            return success["schema"], "application/json"
+        return _json_of(success.get("content"))
 
 
 def _json_of(content: Any) -> tuple[Any, str]:

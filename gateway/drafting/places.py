@@ -11,6 +11,8 @@ from gateway.vocab.record_form import Tokens
 # What lists call the array of their records, and what holds a single one, where several arrays or objects are there.
 LISTS = ("data", "results", "items", "records", "content", "value", "values", "elements", "rows", "objects")
 HOLDERS = ("data", "result", "item", "record", "attributes")
+# What holds such an object or array in turn, as JSend's `data` does.
+_ENVELOPES = ("data", "result", "response", "payload")
 _IDS = ("id", "_id", "uuid", "guid", "pk")
 # Where there is a count as well, that is of the page.
 _TOTALS = ("total", "total_count", "totalCount", "totalElements", "total_results", "totalResults", "count")
@@ -57,6 +59,12 @@ def _places(document: Document, schema: Schema, words: frozenset[str], *, expect
         return Places((array[0],), is_list=True, record=array[1], total_at=None if total is None else (total,))
     if one is not None:
         return Places((one[0],), is_list=False, record=one[1])
+    for name in _ENVELOPES:
+        within = document.member(schema, name)
+        inner = _places(document, within, words, expects_list=expects_list) if within and within.is_object else None
+        if inner is not None and inner.at:
+            beside = None if inner.total_at is None else (name, *inner.total_at)
+            return Places((name, *inner.at), inner.is_list, inner.record, beside)
     # Without an id and without a part that has one, a record is the whole of it: a cart by its key.
     return None if expects_list else Places((), is_list=False, record=schema)
 

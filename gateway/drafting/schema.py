@@ -12,6 +12,7 @@ from gateway.drafting.document import SHOWN_REFERENCE, UnfitDocumentError, plain
 
 # `allOf` of `allOf`, and references to references; real documents have four.
 _DEEPEST = 32
+_TYPES = ("string", "integer", "number", "boolean", "array", "object")
 _VARIANTS = ("allOf", "oneOf", "anyOf")
 
 
@@ -125,7 +126,8 @@ def _types(said: Mapping[str, Any]) -> set[str]:
     found = said.get("type")
     listed = found if isinstance(found, list) else [found]
     # A value that may also be null (3.1: in the list of types; 3.0: `nullable`) is read as what it is otherwise.
-    return {kind for kind in listed if isinstance(kind, str) and kind != "null"}
+    # What JSON does not have, such as `list`, says nothing: members and items do.
+    return {kind for kind in listed if kind in _TYPES}
 
 
 def _members(said: Mapping[str, Any]) -> Mapping[str, Any]:

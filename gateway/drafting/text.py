@@ -95,6 +95,8 @@ def _api(made: Plan) -> Iterator[str]:
     if not made.customers.path:
         yield "  # Not found in the document: write the path of the API's collection of customers."
     yield f"  path: {_flow(made.customers.path or '/customers')}"
+    if made.customer_records:
+        yield f"  records: {_flow(made.customer_records)}  # where theirs differ from those above"
     yield f"  login_path: {LOGIN_PATH}  # answered by the gateway itself"
     if made.login:
         yield _comment(

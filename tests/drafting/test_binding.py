@@ -148,7 +148,7 @@ def test_only_what_is_below_a_collection_is_in_it() -> None:
     "name",
     [
         *("wrapped.yaml", "actions.yaml", "pets.json", "pages.yaml", "bare.yaml", "resources.json"),
-        *("storefront.yaml", "office.yaml", "mutations.yaml"),
+        *("storefront.yaml", "office.yaml", "mutations.yaml", "handwritten.yaml"),
     ],
 )
 def test_nothing_is_opened(name: str) -> None:

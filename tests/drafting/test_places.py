@@ -43,6 +43,9 @@ def members(**named: Any) -> dict[str, Any]:
         (members(errors=RECORDS, orders=RECORDS), True, (("orders",), True)),
         (members(errors=RECORDS, order=RECORD, customer=RECORD), False, (("order",), False)),
         (members(customer=RECORD, cart=RECORD), False, ((), False)),
+        (members(data=members(orders=RECORDS, page=TEXT)), True, (("data", "orders"), True)),
+        (members(status=TEXT, data=members(order=RECORD)), False, (("data", "order"), False)),
+        (members(data=members(note=TEXT)), False, ((), False)),
         (members(ok={"type": "boolean"}), True, None),
         ({"type": "array", "items": TEXT}, True, None),
         (TEXT, False, None),
@@ -73,6 +76,14 @@ def test_the_total_is_not_the_size_of_the_page() -> None:
     made = places.answer(DOCUMENT, Operation("GET", "/a", answer=DOCUMENT.schema(schema)), expects_list=True)
     assert made is not None
     assert made.total_at == ("total",)
+
+
+def test_a_total_within_an_envelope() -> None:
+    """Stands beside the list, where that is."""
+    schema = members(data=members(total={"type": "integer"}, orders=RECORDS))
+    made = places.answer(DOCUMENT, Operation("GET", "/a", answer=DOCUMENT.schema(schema)), expects_list=True)
+    assert made is not None
+    assert (made.at, made.total_at) == (("data", "orders"), ("data", "total"))
 
 
 @pytest.mark.parametrize(

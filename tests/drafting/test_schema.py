@@ -41,6 +41,7 @@ def test_parts_and_variants_are_taken_together() -> None:
         ({"oneOf": [TEXT, {"type": "null"}]}, "text"),
         ({"type": "number"}, "number"),
         ({"type": ["string", "integer"]}, ""),
+        ({"type": "uuid"}, ""),
         ({}, ""),
         ({"properties": {"id": TEXT}}, ""),
     ],
@@ -100,3 +101,9 @@ def test_components_are_read_once() -> None:
     # What stands beside a reference holds for that place.
     assert made.schema({**ref("R30"), "readOnly": True}).is_read_only
     assert not made.schema(ref("R30")).is_read_only
+
+
+def test_a_type_that_json_does_not_have() -> None:
+    """Says nothing: what has items is an array, what has members an object."""
+    assert document().schema({"type": "list", "items": TEXT}).is_list
+    assert document().schema({"type": "Object", "properties": {"id": TEXT}}).is_object

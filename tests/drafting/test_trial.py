@@ -15,7 +15,7 @@ TEXT = {"type": "string"}
 RECORD = {"type": "object", "properties": {"id": TEXT, "customer_id": TEXT}}
 DOCUMENTS = [
     *("wrapped.yaml", "actions.yaml", "pets.json", "pages.yaml", "bare.yaml", "resources.json"),
-    *("storefront.yaml", "office.yaml", "mutations.yaml"),
+    *("storefront.yaml", "office.yaml", "mutations.yaml", "handwritten.yaml"),
 ]
 
 
