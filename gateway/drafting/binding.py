@@ -4,6 +4,7 @@ Nothing is opened: without an owner that can be compared a route has no rules, a
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gateway.drafting import places
@@ -248,7 +249,15 @@ class Binder:
             raise Closed("the owner's member has a name that the routing file cannot spell")
         guard = Rule("owner", {"pointer": pointer(at)}, f"nothing leaves unless {pointer(at)} is the customer's own id")
         records = self.known.records(operation, found, look)
+        route = replace(route, told=(*route.told, *self._left_out(operation, route)))
         return replace(route, guess=reason, guard=(guard,), query=self._passing(operation), records=records)
+
+    def _left_out(self, operation: Operation, route: Drafted) -> Iterator[str]:
+        """Yield what requests must have and cannot."""
+        written = {rule.options["field"] for rule in route.scope if rule.name == "filter"}
+        for name in operation.required:
+            if name not in {*self._passing(operation), *written, *(f"filter[{field}]" for field in written)}:
+                yield f"The API asks for the parameter {name}: clients may send it once you list it under query."
 
     def _passing(self, operation: Operation) -> tuple[str, ...]:
         passing = _PASSING if operation.method == "GET" else _CONDITION

@@ -23,8 +23,9 @@ _DONE = ("200", "201", "202", "203", "2XX", "2xx", "default")
 class Operation:
     """One method of one path. `answer` is that of success, `body` what is sent; None where it is no JSON, or not told.
 
-    `has_body` tells whether anything is sent. `media` is the media type of the answer. `headers` are those that a
-    request must have. `is_anybodys`: it says that it asks for no credential, and others do. `text` is all it says.
+    `has_body` tells whether anything is sent. `media` is the media type of the answer. `headers` and `required` are the
+    headers and query parameters that a request must have. `is_anybodys`: it says that it asks for no credential, and
+    others do. `text` is all it says.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Operation:
     answer: Schema | None = None
     media: str = ""
     headers: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
     is_anybodys: bool = False
     text: str = ""
 
@@ -96,11 +98,9 @@ def _operation(
         for parameter, _ in [document.resolved(node)]
     ]
     query = (str(parameter.get("name", "")) for parameter in parameters if parameter.get("in") == "query")
-    headers = (
-        str(parameter.get("name", "")).lower()
-        for parameter in parameters
-        if parameter.get("in") == "header" and parameter.get("required") in {True, "true"}
-    )
+    must = [parameter for parameter in parameters if parameter.get("required") in {True, "true"}]
+    headers = (str(parameter.get("name", "")).lower() for parameter in must if parameter.get("in") == "header")
+    required = (str(parameter.get("name", "")) for parameter in must if parameter.get("in") == "query")
     body, has_body = dialect.body(said, parameters)
     answer, media = dialect.answer(said)
     return Operation(
@@ -113,6 +113,7 @@ def _operation(
         answer=None if answer is None else document.schema(answer),
         media=media,
         headers=tuple(name for name in dict.fromkeys(headers) if name not in _IGNORED),
+        required=tuple(dict.fromkeys(required)),
         is_anybodys=not any(requirements(document, said)) and bool(schemes(document)),
         text=f"{said.get('summary') or ''} {said.get('description') or ''}",
     )

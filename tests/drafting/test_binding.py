@@ -114,6 +114,13 @@ def test_what_anybody_may_ask_for_is_told() -> None:
     assert not route("office.yaml", "post-auth").told
 
 
+def test_a_parameter_that_must_be_there_is_told_of() -> None:
+    """Unless it passes, or is what the filter writes."""
+    parameters = [{"name": name, "in": "query", "required": True} for name in ("shop", "page", "customer_id")]
+    (made,) = of({"/orders": {"get": answers({"type": "array", "items": ORDER}) | {"parameters": parameters}}}).routes
+    assert made.told[1:] == ("The API asks for the parameter shop: clients may send it once you list it under query.",)
+
+
 def test_a_parameter_in_the_singular_names_a_customer() -> None:
     """As `{customer}` does below /customers; `{username}` may be something else."""
     assert scope(route("mutations.yaml", "customer")) == {"path_owner": {"parameter": "customer"}}
