@@ -83,10 +83,16 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
 def _api(config: Config, name: str, upstream: Upstream) -> Api:
     """Compile what is known of one upstream."""
     paths = public_paths(config, name)
+    others = [
+        (origin, public_paths(config, other, are_all=True))
+        for other, one in config.apis.items()
+        for origin in (one.url, *one.link_origins)
+        if other != name
+    ]
     return Api(
         FORWARDED | set(upstream.forward_headers),
-        LinkRewriter((upstream.url, *upstream.link_origins), config.public_url, paths),
-        Places(upstream.url, upstream.link_origins, config.public_url, upstream.redirect_origins, paths),
+        LinkRewriter((upstream.url, *upstream.link_origins), config.public_url, paths, others),
+        Places(upstream.url, upstream.link_origins, config.public_url, upstream.redirect_origins, paths, others),
     )
 
 

@@ -77,12 +77,15 @@ def endpoints(config: Config) -> Sequence[tuple[policy.Endpoint, str, str, str]]
     )
 
 
-def public_paths(config: Config, name: str) -> PublicPaths:
-    """Return which paths of an upstream clients know by others; one that several routes lead to is the first one's."""
+def public_paths(config: Config, name: str, *, are_all: bool = False) -> PublicPaths:
+    """Return which paths of an upstream clients know by others, or all that they know.
+
+    One that several routes lead to is the first one's.
+    """
     pairs = {
-        one.upstream_path: one.path
+        one.upstream_path or one.path: one.path
         for one in reversed(config.routes)
-        if one.upstream_path is not None and (one.upstream or config.first) == name
+        if (are_all or one.upstream_path is not None) and (one.upstream or config.first) == name
     }
     return PublicPaths(pairs.items())
 

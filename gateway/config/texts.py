@@ -39,6 +39,17 @@ def base_url(url: str) -> str:
     return found[1].lower() + yarl.URL(url).raw_path.rstrip("/")
 
 
+Address = tuple[tuple[str, int | None], tuple[str, ...]]
+"""Where an API is: host and port, which is None where its scheme implies it, and the segments of the path."""
+
+
+def read_address(url: str) -> Address:
+    """Read a base URL; an API that speaks with TLS and without it is one."""
+    read = yarl.URL(url)
+    port = None if read.is_default_port() else read.port
+    return ((read.host or "").rstrip("."), port), tuple(filter(None, read.path.split("/")))
+
+
 def optional_base_url(url: str) -> str:
     """Check a base URL, or nothing."""
     return base_url(url) if url else ""

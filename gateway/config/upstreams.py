@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
-import yarl
-
 from gateway.carrying.tls import UnfitTlsError
 from gateway.config.apiside import Upstream
 from gateway.config.credential import SECRET_KEYS, Header, Tls
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import Config, Route, Rules
+from gateway.config.texts import Address, read_address
 from gateway.config.upstream_path import UpstreamPath
 from gateway.guard.rules.owner import Owner
 from gateway.routing import parse_template, shape
@@ -55,26 +54,31 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
 
 
 def _overlaps(config: Config) -> Iterator[Finding]:
-    """Yield upstreams that are one API: what owners its records have is known of each name alone."""
+    """Yield upstreams that are one API; one below the other by `url` is another one, and the proof knows where."""
     bases = [
-        (place, [_address(origin) for origin in (one.url, *one.link_origins)]) for place, one in upstream_places(config)
+        (place, [read_address(origin) for origin in (one.url, *one.link_origins)])
+        for place, one in upstream_places(config)
     ]
     for index, (place, own) in enumerate(bases):
         if any(
-            mine[0] == other[0] and (mine[1].startswith(other[1]) or other[1].startswith(mine[1]))
+            _is_within(mine, other) or _is_within(other, mine)
             for _, others in bases[:index]
             for mine in own
             for other in others
+            if not (mine is own[0] and other is others[0] and _is_below(mine[1], other[1]))
         ):
             what = "another upstream is at this address, so that its records would have two proofs"
             yield (*place, "url"), what, "give each API one name"
 
 
-def _address(url: str) -> tuple[tuple[str, int | None], str]:
-    """Return host and port, and the path, of a base URL; an API that speaks with TLS and without it is one."""
-    read = yarl.URL(url)
-    port = None if read.is_default_port() else read.port
-    return ((read.host or "").rstrip("."), port), f"{read.path.rstrip('/')}/".lower()
+def _is_within(one: Address, other: Address) -> bool:
+    """Tell whether one address is the other or below it, for a server to which capital letters are small ones."""
+    return one[0] == other[0] and [*map(str.lower, one[1])][: len(other[1])] == [*map(str.lower, other[1])]
+
+
+def _is_below(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    shorter = min(len(one), len(other))
+    return len(one) != len(other) and one[:shorter] == other[:shorter]
 
 
 def knows_all(config: Config) -> bool:
@@ -130,9 +134,12 @@ def _route(config: Config, route: Route, renamed: frozenset[str]) -> Iterator[Fi
             if isinstance(rule, ParentOwner) and rule.upstream is not None and rule.upstream not in config.apis:
                 yield ("access", caller, "scope", index), "there is no such upstream", _known(config)
     renames = (route.upstream or config.first) in renamed
+    there = [one.upstream_path or "" for one in config.routes]
     for caller, access in route.access:
         for index, guard in enumerate(access.guard_rules if isinstance(access, Rules) else ()):
-            if renames and isinstance(guard, Owner) and guard.below is not None:
+            if not isinstance(guard, Owner) or guard.below is None:
+                continue
+            if renames or any(one.startswith(f"{guard.below}/") for one in there):
                 what = "links of this upstream are judged by the paths that clients know (upstream_path)"
                 yield ("access", caller, "guard", index), what, "name the places with also:, or let path be its own"
     if route.passwords not in {None, Passwords.SHOW}:

@@ -248,29 +248,42 @@ public_url: https://gw.example
 upstreams:
   shop: {url: "HTTP://LocalHost:${env:PORT}/a/", credential: {kind: none}}
   more: {url: "http://localhost:${env:PORT}/x/../ab", credential: {kind: none}}
+  deep: {url: "http://localhost:${env:PORT}/a/b", credential: {kind: none}}
 routes:
-  - {name: thing, path: "/v2/things/{id}", methods: [POST], upstream: shop, upstream_path: "/t/{id}/", access: &all
-      {public: open}}
+  - name: thing
+    path: /v2/things/{id}
+    methods: [POST]
+    upstream: shop
+    upstream_path: /t/{id}/
+    access: &all {public: open}
   - {name: more, path: "/v2/more/{id}", methods: [POST], upstream: more, upstream_path: "/t/{id}/", access: *all}
+  - {name: deep, path: "/v2/deep/{id}", methods: [POST], upstream: deep, upstream_path: "/t/{id}/", access: *all}
 """
 
 
 async def test_an_address_is_one_however_it_is_written(upstream: Commerce, tmp_path: Path) -> None:
-    """In the file and by the API: links and Locations become public paths, each its own upstream's; two on one host."""
+    """In the file and by the APIs: links and Locations become public paths, each its own upstream's, on one host.
+
+    One may lie below another, and each may link to the others.
+    """
+    known = {"/a": "/v2/things", "/ab": "/v2/more", "/a/b": "/v2/deep"}
 
     def answered(request: Recorded) -> bytes:
-        written = {name: f"http://localhost:{upstream.port}/{name}/t/7/" for name in ("a", "ab", "abc")}
-        base = request.path.split("/")[1]
-        return reply(written, "201 Created", f"location: //LOCALHOST:{upstream.port}/{base}/t/7")
+        there = f"//LOCALHOST:{upstream.port}{request.path.rstrip('/')}"
+        links = [f"http://localhost:{upstream.port}{base}/t/7/" for base in (*known, "/abc", "/A")]
+        return reply({"links": links}, "201 Created", f"location: {there}", f"link: <{there}>; rel=self")
 
-    upstream.script(lambda request: request.path in {"/a/t/7/", "/ab/t/7/"}, answered)
+    upstream.script(lambda request: request.path.endswith("/t/7/"), answered)
     async with run_site(upstream, tmp_path, config=SPELLED, PORT=str(upstream.port), passwords=False) as site:
-        for path, own in (("/v2/things/7", "a"), ("/v2/more/7", "ab")):
-            made = await site.public("POST", path)
-            assert (made.status, made.headers["location"]) == (201, f"https://gw.example{path}")
-            theirs = {name: link for name, link in made.json().items() if name != own}
-            assert made.json()[own] == f"https://gw.example{path}"
-            assert all(f":{upstream.port}/{name}/" in link for name, link in theirs.items())
+        for path in known.values():
+            made = await site.public("POST", f"{path}/7")
+            assert (made.status, made.headers["location"]) == (201, f"https://gw.example{path}/7")
+            assert made.headers["link"] == f"<https://gw.example{path}/7>; rel=self"
+            *ours, beside, capital = made.json()["links"]
+            assert ours == [f"https://gw.example{public}/7" for public in known.values()]
+            assert beside == f"http://localhost:{upstream.port}/abc/t/7/"
+            assert capital == f"http://localhost:{upstream.port}/A/t/7/"
+    assert targets(upstream) == ["POST /a/t/7/", "POST /ab/t/7/", "POST /a/b/t/7/"]
 
 
 SECURED = """\
