@@ -198,7 +198,7 @@ class Flow:
         headers = (*planned.headers, *planned.key, *_OWN_HEADERS, ("x-request-id", trace.request_id))
         if planned.conditions and not scope.is_judged_first(admission.access, planned):
             headers += snapshot.api(admission.route).links.tags.unmarked(planned.conditions)
-        target = address(admission.route, admission.whose, planned, admission.sent)
+        target = address(planned, admission.sent)
         buffered = scope.is_buffered(admission.route, admission.access)
         name, backend = lent(admission.access, planned), self._backends[admission.route.upstream]
         lines = backend.in_hand(name)
@@ -280,7 +280,7 @@ class Flow:
         links = snapshot.api(admission.route).links
         conditions = links.tags.unmarked(plan.conditions)
         headers = (*plan.headers, *conditions, *_OWN_HEADERS, ("x-request-id", trace.request_id))
-        call = Call(plan.method, address(admission.route, admission.whose, plan), headers, body)
+        call = Call(plan.method, address(plan), headers, body)
         backend, name = self._backends[admission.route.upstream], lent(admission.access, plan)
         answer = await backend.send(call, admission.route.answer_limit, trace, name)
         if isinstance(answer, Refusal):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from gateway.authn.keyring import KeyRing
 from gateway.carrying.outbox import Outbox
 from gateway.config.compile import key_ring, snapshot
-from gateway.config.customers import Bucket, customer_form, customer_id_pattern, login_form
+from gateway.config.customers import Bucket, login_form
 from gateway.config.load import Loaded
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
@@ -72,7 +72,7 @@ def make(kept: Kept, loaded: Loaded, before: Made | None) -> Made:
     throttles = _throttles(config, before)
     keeper, verifier, resets = _passwords(config, reached.backends[config.first], kept, throttles)
     login = Login(verifier, kept.sessions, throttles.logins, kept.clock, emit)
-    is_id = customer_id_pattern(config.records, config.customers).fullmatch
+    is_id = config.customer_id_pattern.fullmatch
     own = _endpoints(config, login, ring, LogoutApi(kept.store, kept.live, is_id), resets)
     flow = Flow(
         *(reached.backends, reached.parents, keeper, own, emit),
@@ -91,9 +91,9 @@ def _passwords(
 ) -> tuple[PasswordKeeper, Verifier, Resets | None]:
     """Make what keeps and compares passwords: the store's way or the upstream's."""
     customers = config.customers
-    pattern = customer_id_pattern(config.records, customers)
+    pattern = config.customer_id_pattern
     store, hasher, live, emit = kept.store, kept.hasher, kept.live, kept.emit
-    how = customer_form(config.records, customers)
+    how = config.customer_form
     if hasher is None:
         public = public_lines(config.public_url)
         verifier = UpstreamVerifier(backend, store, login_form(customers, how), how, pattern.fullmatch, public)

@@ -140,10 +140,7 @@ def _with(config: "RoutingFile", customer_id: str | None, context: typer.Context
     """Do something with the store of a routing file, which has to be there; a usage error for what is no customer."""
     import asyncio
 
-    from gateway.config.customers import customer_id_pattern
-
-    pattern = customer_id_pattern(config.records, config.customers)
-    if customer_id is not None and not pattern.fullmatch(customer_id):
+    if customer_id is not None and not config.customer_id_pattern.fullmatch(customer_id):
         raise Misuse("no customer can have this id: see customers.id_pattern", context)
 
     async def run() -> None:

@@ -195,7 +195,7 @@ def explain(config: Config, question: Question, saved: Saved | None = None) -> A
         return answer
     _plan(compiled, request, admission, answer)
     if answer.plan is not None:
-        answer.sent = address(admission.route, admission.whose, answer.plan, admission.sent)
+        answer.sent = address(answer.plan, admission.sent)
         answer.lent = lent(admission.access, answer.plan)
         answer.credential_lines = dict(credential_lines(config.apis[admission.route.upstream], answer.lent))
         guests = lent(admission.access, structs.replace(answer.plan, is_guests=True))

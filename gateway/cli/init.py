@@ -131,6 +131,8 @@ def _show(out: Path, config: Config, made: Plan) -> None:
         typer.echo(plain_text(f"trusted only: {route.name}: {route.method} {route.path}: {route.closed}", _LINE))
     for left in made.left_out:
         typer.echo(plain_text(f"left out: {left.method} {left.path}: {left.reason}", _LINE))
+    if not made.credential.is_found:
+        typer.echo("not found: the gateway's credential; write upstream.credential")
     if not made.customers.path:
         typer.echo("not found: the collection of customers; write customers.path")
     operations = len(made.routes) + len(made.left_out)

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from gateway.config.credential import Credential, Tls
+from gateway.config.records import Records
 from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.texts import Closed, base_url, forwardable
 from gateway.config.units import Duration
@@ -81,6 +82,11 @@ class Upstream(Closed):
         description="A weaker one, named `public`, that gives what the API gives to everybody: for all other requests."
         " It is written like `credential`, which never stands in for it. Without it there is one for all, and"
         " `gateway check` says what that means.",
+    )
+    records: Records | None = Field(
+        default=None,
+        description="How this API speaks of records, where that differs from `records` of the file; a route may differ"
+        " from it again.",
     )
     tls: Tls = Field(default_factory=Tls, description="TLS to the API.")
     timeouts: Timeouts = Field(default_factory=Timeouts, description="Limits of one exchange.")

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from gateway.authn.key import Key, KeyFault, load_key
 from gateway.config.evidence import Finding, Location
 from gateway.config.forms import form_findings
-from gateway.config.model import AccessPerCaller, Config, Route, Rules
+from gateway.config.model import Config, Route, Rules
 from gateway.config.proof import prove, unreachable
 from gateway.config.reach import Tree
-from gateway.config.records import form
 from gateway.config.routes import endpoints
 from gateway.config.upstreams import knows_all, upstream_findings, upstream_secrets
 from gateway.guard.rules.belongs_to import BelongsTo
@@ -69,7 +68,7 @@ def findings(config: Config) -> Iterator[Finding]:
         faulty.add(where[:4])
         yield where, what, hint
     for index, route in enumerate(config.routes):
-        for where, what, hint in _route(route, form(config.records, route.records)):
+        for where, what, hint in _route(route, config.form_of(route)):
             faulty.add(("routes", index, *where[:2]))
             yield ("routes", index, *where), what, hint
     if not knows_all(config):
@@ -214,7 +213,7 @@ def _route(route: Route, made: RecordForm) -> Iterator[Finding]:
     parameters = {part.text for part in parse_template(route.path) if part.is_parameter}
     if len(set(route.methods)) != len(route.methods):
         yield ("methods",), "a method stands here twice", "remove one of them"
-    if all(access is None for access in _per_caller(route.access).values()):
+    if all(access is None for _, access in route.access):
         yield ("access",), "no caller may use this route", "name public, customer or trusted, or remove the route"
     if route.passwords in {Passwords.CHANGE, Passwords.FORGET} and not parameters:
         yield ("passwords",), "the path names no customer", "end the path with the customer's id, as /customers/{id}"
@@ -222,7 +221,7 @@ def _route(route: Route, made: RecordForm) -> Iterator[Finding]:
     if not set(route.methods) <= _METHODS[route.passwords]:
         what = f"{route.passwords} goes with {' and '.join(sorted(_METHODS[route.passwords]))} only"
         yield ("passwords",), what, "give the other methods a route of their own"
-    for caller, access in _per_caller(route.access).items():
+    for caller, access in route.access:
         if isinstance(access, Rules):
             for where, what, hint in _rules(route, caller, access, parameters, made):
                 yield ("access", caller, *where), what, hint
@@ -235,10 +234,6 @@ def _idempotency_key(route: Route) -> Iterator[Finding]:
         yield ("idempotency_key",), "no key passes where passwords are kept", "write off, or nothing"
     elif set(route.methods) == {"GET"}:
         yield ("idempotency_key",), "nothing is written here", "remove it"
-
-
-def _per_caller(access: AccessPerCaller) -> dict[str, object]:
-    return {"public": access.public, "customer": access.customer, "trusted": access.trusted}
 
 
 def _rules(route: Route, caller: str, access: Rules, parameters: set[str], made: RecordForm) -> Iterator[Finding]:

@@ -9,10 +9,9 @@ from gateway.authn.key import generate, load_key
 from gateway.authn.keyring import KeyRing
 from gateway.config.apiside import Upstream
 from gateway.config.credential import who
-from gateway.config.customers import customer_id_pattern
 from gateway.config.model import Config
 from gateway.config.proof import unproven_owners
-from gateway.config.routes import endpoints, route
+from gateway.config.routes import endpoints, public_paths, route
 from gateway.decision import Snapshot
 from gateway.routing import RouteTable
 from gateway.vocab import policy
@@ -24,7 +23,6 @@ from gateway.wire.cors import Cors
 from gateway.wire.headers import FORWARDED, GATEWAY
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
-from gateway.wire.public_paths import PublicPaths
 from gateway.wire.target import authority
 
 _EVERYBODY = dict.fromkeys(CallerKind, policy.Access())
@@ -64,7 +62,7 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
             BearerVerifier(ring, tokens.issuer, tokens.audience, tokens.bearer_life),
             CustomerVerifier(
                 *(ring, tokens.issuer, tokens.audience, tokens.customer_life),
-                customer_id_pattern(config.records, config.customers),
+                config.customer_id_pattern,
             ),
             frozenset(public | trusted),
             requires_bearer=clients.require,
@@ -85,18 +83,18 @@ def snapshot(config: Config, ring: KeyRing) -> Snapshot:
 
 
 def _api(config: Config, name: str, upstream: Upstream) -> Api:
-    """Compile what is known of one upstream; a path of it that several routes are sent to is the first one's."""
-    paths = PublicPaths(
-        {
-            route.upstream_path: route.path
-            for route in reversed(config.routes)
-            if route.upstream_path is not None and (route.upstream or config.first) == name
-        }.items()
-    )
+    """Compile what is known of one upstream."""
+    paths = public_paths(config, name)
+    others = [
+        (origin, public_paths(config, other, are_all=True))
+        for other, one in config.apis.items()
+        for origin in (one.url, *one.link_origins)
+        if other != name
+    ]
     return Api(
         FORWARDED | set(upstream.forward_headers),
-        LinkRewriter((upstream.url, *upstream.link_origins), config.public_url, paths),
-        Places(upstream.url, upstream.link_origins, config.public_url, upstream.redirect_origins, paths),
+        LinkRewriter((upstream.url, *upstream.link_origins), config.public_url, paths, others),
+        Places(upstream.url, upstream.link_origins, config.public_url, upstream.redirect_origins, paths, others),
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model
 
 from gateway.carrying import tls as carrying
 from gateway.config.secret import ClientId, ClientSecret
-from gateway.config.texts import Closed, Path
+from gateway.config.texts import Closed, Endpoint
 from gateway.config.units import Duration
 from gateway.wire.headers import FORWARDED, OWN_FIELDS
 
@@ -89,7 +89,7 @@ class ClientCredentials(Closed):
     kind: Literal["client_credentials"] = Field(default="client_credentials", description="The kind.")
     client_id: ClientId = Field(description="Client id.")
     client_secret: ClientSecret = Field(description="Client secret; from ${env:...} or ${file:...}.")
-    path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
+    path: Endpoint = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
     authentication: Literal["form", "basic"] | None = Field(
         default=None,
         description="Where the endpoint wants id and secret: in the form or in Authorization: Basic. Without it the"
@@ -109,7 +109,7 @@ class Implicit(Closed):
 
     kind: Literal["implicit"] = Field(description="The kind.")
     client_id: ClientId = Field(description="Client id.")
-    path: Path = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
+    path: Endpoint = Field(default="/oauth/access_token", description="The upstream's token endpoint.")
     default_life: Duration = _DEFAULT_LIFE
 
 

@@ -1,14 +1,12 @@
 """What a routing file may say of customers: how they log in, how passwords are kept, how much work that may be."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_serializer
 
-from gateway.config.id_pattern import compile_id_pattern
 from gateway.config.records import Records, form
-from gateway.config.texts import Closed, Collection, Path, id_pattern_text
+from gateway.config.texts import Closed, Collection, Endpoint, Path, id_pattern_text
 from gateway.config.units import Duration, Size
 from gateway.tokens.login_form import LoginForm
 from gateway.vocab.customer_form import CustomerForm
@@ -108,7 +106,7 @@ def _without_constants(value: Any) -> Any:
 class UpstreamLogin(Closed):
     """The login of an API that keeps the passwords itself (`verify: upstream`)."""
 
-    path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+/?$")] | None = Field(
+    path: Endpoint | None = Field(
         default=None, description="Where it is, with the slash at its end if it has one; without it `login_path`."
     )
     body: Mapping[str, Any] = Field(
@@ -196,11 +194,6 @@ class Customers(Closed):
     hashing: Hashing = Field(default_factory=Hashing, description="How passwords are hashed.")
 
 
-def customer_id_pattern(records: Records, customers: Customers) -> re.Pattern[str]:
-    """Return what a whole customer id looks like, for `fullmatch`; `records` is what the file says of all records."""
-    return compile_id_pattern(customers.id_pattern, customer_form(records, customers).form.ids)
-
-
 def login_form(customers: Customers, how: CustomerForm) -> LoginForm:
     """Return the login of an API that keeps the passwords itself."""
     login = customers.login
@@ -215,9 +208,9 @@ def login_form(customers: Customers, how: CustomerForm) -> LoginForm:
     )
 
 
-def customer_form(records: Records, customers: Customers) -> CustomerForm:
-    """Return how the API describes customers; `records` is what the file says of all records."""
-    made = form(records, customers.records)
+def customer_form(customers: Customers, *sections: Records | None) -> CustomerForm:
+    """Return how the API describes customers; `sections` are what the file and their upstream say of all records."""
+    made = form(*sections, customers.records)
     email = (*made.fields_at, "email") if customers.email is None else split(customers.email)
     return CustomerForm(
         path=customers.path,

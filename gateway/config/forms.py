@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import Config, Route, Rules
 from gateway.config.records import form
+from gateway.config.upstreams import upstream_places
 from gateway.routing import parse_template
 from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter
@@ -19,9 +20,12 @@ _BESIDE = ("total", "page", "links")
 def form_findings(config: Config) -> Iterator[Finding]:
     """Yield what cannot be as the file says it is: forms first, then what each route does with its own."""
     yield from _form(("records",), form(config.records))
+    for place, upstream in upstream_places(config):
+        if upstream.records is not None:
+            yield from _form((*place, "records"), form(config.records, upstream.records))
     for index, route in enumerate(config.routes):
         here: Location = ("routes", index)
-        made = form(config.records, route.records)
+        made = config.form_of(route)
         if route.records is not None:
             yield from _form((*here, "records"), made)
         for where, what, hint in (*_path(route, made), *_found_by_filter(route, made), *_stamps(route, made)):

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from gateway.config.apiside import Upstream
 from gateway.config.credential import Basic, Header, NoCredential
 from gateway.config.model import Access, Config, Route, Rules
-from gateway.config.records import form
 from gateway.guard.rules.owner import Owner
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules.body_fields import BodyFields
@@ -45,7 +44,7 @@ def credentials(config: Config, route: Route, caller: CallerKind, access: Access
         return lent, lent
     if _keeps_passwords(route, access):
         return ALL_METHODS, ALL_METHODS
-    known = (caller, access, form(config.records, route.records))
+    known = (caller, access, config.form_of(route))
     return bound(*known, of_guests=False), bound(*known, of_guests=True)
 
 
@@ -101,14 +100,7 @@ def lent_freely(config: Config) -> Iterator[tuple[str, str]]:
         upstream = config.api_of(route)
         if upstream.public_credential is None and upstream.credential.kind == "none":
             continue
-        callers = [
-            caller
-            for caller, access in (
-                (CallerKind.PUBLIC, route.access.public),
-                (CallerKind.CUSTOMER, route.access.customer),
-            )
-            if access is not None and _is_lent_freely(config, route, caller, access)
-        ]
+        callers = [caller for caller, access in route.access.named if _is_lent_freely(config, route, caller, access)]
         if not callers:
             continue
         if route.credential is Credential.SERVER:
@@ -118,10 +110,10 @@ def lent_freely(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _is_lent_freely(config: Config, route: Route, caller: CallerKind, access: Access) -> bool:
-    if _keeps_passwords(route, access):
+    if caller is CallerKind.TRUSTED or _keeps_passwords(route, access):
         return False
     lent = credentials(config, route, caller, access)[1]
-    return not {*route.methods} & lent <= bound(caller, access, form(config.records, route.records), of_guests=True)
+    return not {*route.methods} & lent <= bound(caller, access, config.form_of(route), of_guests=True)
 
 
 def _listed(callers: list[CallerKind]) -> str:

@@ -3,7 +3,8 @@
 It checks single values; what must fit together across the file is in check.py.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -21,8 +22,9 @@ from pydantic import (
 
 from gateway.config.apiside import Upstream
 from gateway.config.clientside import CorsOptions, GatewayLimits, Server
-from gateway.config.customers import Customers, Revocation
-from gateway.config.records import Records
+from gateway.config.customers import Customers, Revocation, customer_form
+from gateway.config.id_pattern import compile_id_pattern
+from gateway.config.records import Records, form
 from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.texts import (
     Closed,
@@ -44,7 +46,10 @@ from gateway.routing import Part, parse_template
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules import RULES as SCOPE_RULES
 from gateway.stores.postgres_url import without_password
+from gateway.vocab.customer_form import CustomerForm
+from gateway.vocab.messages import CallerKind
 from gateway.vocab.policy import DEFAULT_UPSTREAM, Credential, IdempotencyKey, Passwords
+from gateway.vocab.record_form import RecordForm
 
 # What stands in a file; config/load.py puts the keys in place of their folder.
 _KEYS = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string", "examples": ["keys"]}]}
@@ -209,6 +214,11 @@ class AccessPerCaller(Closed):
     customer: Access | None = Field(default=None, description="Holders of a customer token.")
     trusted: Access | None = Field(default=None, description="Holders of a client-credentials bearer.")
 
+    @property
+    def named(self) -> Sequence[tuple[CallerKind, Access]]:
+        """What the kinds of callers may do that are named."""
+        return [(CallerKind(name), access) for name, access in self if access is not None]
+
 
 class Limits(Closed):
     """Limits of one route."""
@@ -351,3 +361,18 @@ class Config(Closed):
     def api_of(self, route: Route) -> Upstream:
         """Return the upstream of a route."""
         return self.apis[route.upstream or self.first]
+
+    def form_of(self, route: Route) -> RecordForm:
+        """Return how the API speaks of the records of a route; of an upstream that is not there as the file says."""
+        upstream = self.apis.get(route.upstream or self.first)
+        return form(self.records, None if upstream is None else upstream.records, route.records)
+
+    @property
+    def customer_form(self) -> CustomerForm:
+        """How the API describes customers, which is the first."""
+        return customer_form(self.customers, self.records, self.apis[self.first].records)
+
+    @property
+    def customer_id_pattern(self) -> re.Pattern[str]:
+        """What a whole customer id looks like, for `fullmatch`."""
+        return compile_id_pattern(self.customers.id_pattern, self.customer_form.form.ids)

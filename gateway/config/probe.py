@@ -32,9 +32,10 @@ from gateway.vocab.messages import CallerKind, Headers, Json, Plan, Request, Ses
 from gateway.vocab.policy import Route
 from gateway.vocab.record_form import Ids
 from gateway.vocab.refusals import Refusal
+from gateway.wire.api import address
 from gateway.wire.headers import AUTHORIZATION
 from gateway.wire.pointer import split
-from gateway.wire.target import encode_query, serialise
+from gateway.wire.target import encode_query
 
 OWN: Final = "CUSTOMER"
 """Stands for the id of the customer who asks."""
@@ -47,7 +48,7 @@ _LIFE: Final = 3600.0
 _UNNAMED: Final = "unnamed"
 _JSON: Final[Headers] = (("content-type", "application/json"),)
 # What a route is found by, and what the plan itself shows.
-_SHOWN_ELSEWHERE: Final = frozenset({"name", "path", "methods", "access", "query", "endpoint"})
+_SHOWN_ELSEWHERE: Final = frozenset({"name", "path", "methods", "access", "query", "endpoint", "forms"})
 
 Outcome = Mapping[str, str]
 """What would be done with a request, by what is said of it: its answer, what is asked upstream, what is judged."""
@@ -142,7 +143,7 @@ def _refused(refusal: Refusal) -> str:
 
 
 def _planned(admission: Admission, planned: Plan) -> dict[str, str]:
-    asked = f"{planned.method} {admission.sent or serialise(planned.path, planned.query)}"
+    asked = f"{planned.method} {address(planned, admission.sent)}"
     looked_up = [f"{parent.path} by {parent.pointer}" for parent in planned.parents]
     return {
         "asks": asked,

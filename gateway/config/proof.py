@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from gateway.config.apiside import Upstream
 from gateway.config.evidence import Evidence, Finding, knows_the_customer, parent_position
 from gateway.config.lending import lent_freely
 from gateway.config.model import Config, Route, Rules
 from gateway.config.reach import TAIL, Template, Tree, is_taken, meet, rank, reaches, spelled
-from gateway.config.records import Records, form
 from gateway.config.routes import endpoints
+from gateway.config.texts import read_address
 from gateway.guard.core import GuardOptions
 from gateway.guard.rules.belongs_to import BelongsTo
 from gateway.guard.rules.owner import Owner
-from gateway.routing import parse_template, shape
+from gateway.routing import Part, parse_template, shape
 from gateway.scope.core import RuleOptions
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.parent_owner import ParentOwner
@@ -27,6 +28,7 @@ from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
 
 _T = TypeVar("_T")
+Host = tuple[str, int | None]
 
 
 class Verdict(StrEnum):
@@ -83,26 +85,33 @@ class Proof:
 class _File:
     """What a route must know of the others: which collections have owners and who says so, and what answers where.
 
-    Records are an upstream's: collections stand by upstream, at their paths there, and what answers where at public
-    paths. A claim stands at its collection and at all that lies below. `first` is the upstream of who names none.
+    Records are an upstream's: collections stand by its host, at their whole paths there, for another upstream may be
+    below it; what answers where stands at public paths. A claim stands at its collection and at all that lies below.
     """
 
-    claims: Mapping[str, Tree[tuple[Template, str]]]
+    claims: Mapping[Host, Tree[tuple[Template, str]]]
     nodes: Tree[Mapping[str, str]]
-    records: Records
-    first: str
+    config: Config
 
     def claims_near(self, route: Route, template: Template) -> list[tuple[Template, tuple[Template, str]]]:
-        """Return the claims that meet a template at the upstream of a route, with where they stand."""
-        return self.claims[route.upstream or self.first].meeting(template)
+        """Return the claims that meet a path of the upstream of a route, with where they stand; whole paths all."""
+        host, base = _place(self.config.api_of(route))
+        return self.claims[host].meeting((*base, *template)) if host in self.claims else []
+
+
+def _place(upstream: Upstream) -> tuple[Host, Template]:
+    host, segments = read_address(upstream.url)
+    return host, tuple(map(Part, segments))
 
 
 def _file(config: Config) -> _File:
-    claims: dict[str, list[tuple[Template, tuple[Template, str]]]] = {name: [] for name in config.apis}
-    for upstream, collection, says in _claims(config):
-        claims[upstream] += ((at, (collection, says)) for at in (collection, (*collection, TAIL)))
-    trees = {name: Tree(found) for name, found in claims.items()}
-    return _File(trees, _nodes(config), config.records, config.first)
+    claims: dict[Host, list[tuple[Template, tuple[Template, str]]]] = {}
+    for upstream, below, says in _claims(config):
+        host, base = _place(config.apis[upstream])
+        collection = (*base, *below)
+        claims.setdefault(host, []).extend((at, (collection, says)) for at in (collection, (*collection, TAIL)))
+    trees = {host: Tree(found) for host, found in claims.items()}
+    return _File(trees, _nodes(config), config)
 
 
 def answered_here(config: Config) -> tuple[tuple[str, str], ...]:
@@ -195,7 +204,7 @@ def _evidence(route: Route, caller: CallerKind, file: _File) -> Evidence:
         and any(at == collection for at, (collection, _) in file.claims_near(route, template[:position]))
     )
     rules = access if isinstance(access, Rules) else Rules()
-    return Evidence(route, caller, rules, owned, _claim(route, file), form(file.records, route.records))
+    return Evidence(route, caller, rules, owned, _claim(route, file), file.config.form_of(route))
 
 
 def _claim(route: Route, file: _File) -> str:
@@ -203,11 +212,16 @@ def _claim(route: Route, file: _File) -> str:
     for caller, access in route.access:
         if knows_the_customer(access):
             return f"its own rules for {caller}"
-    template = route.template
-    claims = (claim for _, claim in file.claims_near(route, template))
-    # Another route takes public paths away; where a request goes then is no matter of theirs.
-    taken = file.nodes if route.sends_to is None else ()
-    return next((says for collection, says in claims if reaches(template, collection, taken)), "")
+    template, (_, base) = route.template, _place(file.config.api_of(route))
+    for _, (collection, says) in file.claims_near(route, template):
+        # Another route takes public paths away; where a request goes then is no matter of theirs, nor of a claim that
+        # begins elsewhere than the upstream.
+        is_here = collection[: len(base)] == base and route.sends_to is None
+        if reaches((*base, *template), collection, ()) and (
+            not is_here or reaches(template, collection[len(base) :], file.nodes)
+        ):
+            return says
+    return ""
 
 
 def _claims(config: Config) -> Iterator[tuple[str, Template, str]]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from gateway.config.customers import customer_form
 from gateway.config.evidence import knows_the_customer
 from gateway.config.lending import credentials
-from gateway.config.model import Access, AccessPerCaller, Config, Route, Rules
+from gateway.config.model import AccessPerCaller, Config, Route, Rules
 from gateway.config.records import form
 from gateway.guard.rules import RULES as GUARD_RULES
 from gateway.scope.core import RuleOptions
@@ -15,6 +14,7 @@ from gateway.scope.rules.body_fields import BodyFields
 from gateway.vocab import policy
 from gateway.vocab.messages import CallerKind
 from gateway.wire.pointer import split
+from gateway.wire.public_paths import PublicPaths
 
 _CHANGE = policy.Passwords.CHANGE
 _END_SESSIONS = frozenset({policy.Passwords.CHANGE, policy.Passwords.FORGET})
@@ -28,13 +28,14 @@ _NONE: Unproven = {}
 def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Route:
     """Compile one route of a file. Where the upstream verifies, passwords are fields whose change ends sessions."""
     keeps_passwords = config.customers.verify == "store"
+    upstream = model.upstream or config.first
     return policy.Route(
         name=model.name,
         path=model.path.removesuffix("/"),
         methods=frozenset(model.methods),
         access=dict(_access(config, model, unproven)),
         query=frozenset(model.query),
-        upstream=model.upstream or config.first,
+        upstream=upstream,
         sends_to=model.sends_to,
         reserved=_reserved(model),
         passwords=model.passwords if keeps_passwords or model.passwords in _END_SESSIONS else None,
@@ -47,7 +48,8 @@ def route(config: Config, model: Route, unproven: Unproven = _NONE) -> policy.Ro
         closes_on_violation=model.on_violation == "close_route",
         is_alike=_is_alike(model.access),
         idempotency_key=_idempotency_key(model),
-        form=form(config.records, model.records),
+        form=config.form_of(model),
+        forms={name: form(config.records, one.records) for name, one in config.apis.items() if name != upstream},
     )
 
 
@@ -58,7 +60,7 @@ def name_of(rule: object) -> str:
 
 def endpoints(config: Config) -> Sequence[tuple[policy.Endpoint, str, str, str]]:
     """Return what the gateway answers itself: the endpoint, its method, its path, and what in the file says so."""
-    login, customers = config.customers.login_path, config.customers.path
+    login, customers = config.customers.login_path, customers_path(config)
     forgotten = (
         (policy.Endpoint.PASSWORD_RESETS, "POST", f"{customers}/password-resets", "resets below customers.path"),
         (policy.Endpoint.PASSWORDS, "POST", f"{customers}/passwords", "new passwords below customers.path"),
@@ -73,6 +75,29 @@ def endpoints(config: Config) -> Sequence[tuple[policy.Endpoint, str, str, str]]
         *(forgotten if config.customers.verify == "store" else ()),
         (policy.Endpoint.JWKS, "GET", policy.JWKS_PATH, "the public keys"),
     )
+
+
+def public_paths(config: Config, name: str, *, are_all: bool = False) -> PublicPaths:
+    """Return which paths of an upstream clients know by others, or all that they know.
+
+    One that several routes lead to is the first one's.
+    """
+    pairs = {
+        one.upstream_path or one.path: one.path
+        for one in reversed(config.routes)
+        if (are_all or one.upstream_path is not None) and (one.upstream or config.first) == name
+    }
+    return PublicPaths(pairs.items())
+
+
+def customers_path(config: Config) -> str:
+    """Return under which path clients know the customers: that of a route which leads to them by `upstream_path`."""
+    paths = public_paths(config, config.first)
+    for below in ("/0", ""):
+        public = paths.public(config.customers.path + below)
+        if public is not None and public.removesuffix("/").endswith(below):
+            return public.removesuffix("/").removesuffix(below)
+    return config.customers.path
 
 
 def _idempotency_key(model: Route) -> policy.IdempotencyKey:
@@ -94,12 +119,6 @@ def _is_alike(model: AccessPerCaller) -> bool:
 
 
 def _access(config: Config, model: Route, unproven: Unproven) -> Sequence[tuple[CallerKind, policy.Access]]:
-    access = model.access
-    callers: tuple[tuple[CallerKind, Access | None], ...] = (
-        (CallerKind.PUBLIC, access.public),
-        (CallerKind.CUSTOMER, access.customer),
-        (CallerKind.TRUSTED, access.trusted),
-    )
     return [
         (
             kind,
@@ -110,17 +129,16 @@ def _access(config: Config, model: Route, unproven: Unproven) -> Sequence[tuple[
                 *credentials(config, model, kind, rules),
             ),
         )
-        for kind, rules in callers
-        if rules is not None
+        for kind, rules in model.access.named
     ]
 
 
 def _scope(config: Config, model: Route, rules: Rules) -> tuple[policy.ScopeRule, ...]:
     """Let the current password pass each list of fields where a password may be changed: it never goes upstream."""
-    how = customer_form(config.records, config.customers)
+    how = config.customer_form
     if config.customers.verify != "store" or model.passwords != _CHANGE:
         return rules.scope_rules
-    made = form(config.records, model.records)
+    made = config.form_of(model)
     place = (*made.body_at, *how.password_at[:-1], policy.CURRENT_PASSWORD)
     return tuple(_with_field(rule, place, made.body_at) for rule in rules.scope_rules)
 

@@ -3,6 +3,7 @@
 import re
 from typing import Annotated, Literal
 
+import yarl
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from gateway.config.id_pattern import compile_id_pattern
@@ -30,10 +31,23 @@ def upstream_path_text(path: str) -> str:
 
 
 def base_url(url: str) -> str:
-    """Check a base URL, and take its slash at the end away."""
-    if not re.fullmatch(r"https?://[A-Za-z0-9._\-\[\]:]+(/[A-Za-z0-9._~/-]*)?", url):
+    """Check a base URL, and spell it in one way, without a slash at its end; its port stays as it is written."""
+    found = re.fullmatch(r"(https?://[A-Za-z0-9._\-\[\]:]+)(/[A-Za-z0-9._~/-]*)?", url, re.IGNORECASE)
+    if found is None:
         raise ValueError("a URL is http:// or https://, a host, perhaps a path; no user, query or fragment")
-    return url.rstrip("/")
+    # As connections read it: a path without dot segments, and small letters where case says nothing.
+    return found[1].lower() + yarl.URL(url).raw_path.rstrip("/")
+
+
+Address = tuple[tuple[str, int | None], tuple[str, ...]]
+"""Where an API is: host and port, which is None where its scheme implies it, and the segments of the path."""
+
+
+def read_address(url: str) -> Address:
+    """Read a base URL; an API that speaks with TLS and without it is one."""
+    read = yarl.URL(url)
+    port = None if read.is_default_port() else read.port
+    return ((read.host or "").rstrip("."), port), tuple(filter(None, read.path.split("/")))
 
 
 def optional_base_url(url: str) -> str:
@@ -96,5 +110,6 @@ def collection(path: str) -> str:
 
 Collection = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+/?$"), AfterValidator(collection)]
 Path = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+$"), AfterValidator(template)]
+Endpoint = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)+/?$")]
 Flag = Annotated[bool, Field(strict=True)]
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -8,7 +8,7 @@ from gateway.config.apiside import Upstream
 from gateway.config.credential import SECRET_KEYS, Header, Tls
 from gateway.config.evidence import Finding, Location
 from gateway.config.model import Config, Route, Rules
-from gateway.config.records import form
+from gateway.config.texts import Address, read_address
 from gateway.config.upstream_path import UpstreamPath
 from gateway.guard.rules.owner import Owner
 from gateway.routing import parse_template, shape
@@ -54,20 +54,31 @@ def upstream_findings(config: Config) -> Iterator[Finding]:
 
 
 def _overlaps(config: Config) -> Iterator[Finding]:
-    """Yield upstreams that are one API: what owners its records have is known of each name alone."""
+    """Yield upstreams that are one API; one below the other by `url` is another one, and the proof knows where."""
     bases = [
-        (place, [f"{origin.rstrip('/')}/".lower() for origin in (one.url, *one.link_origins)])
+        (place, [read_address(origin) for origin in (one.url, *one.link_origins)])
         for place, one in upstream_places(config)
     ]
     for index, (place, own) in enumerate(bases):
         if any(
-            mine.startswith(other) or other.startswith(mine)
+            _is_within(mine, other) or _is_within(other, mine)
             for _, others in bases[:index]
             for mine in own
             for other in others
+            if not (mine is own[0] and other is others[0] and _is_below(mine[1], other[1]))
         ):
             what = "another upstream is at this address, so that its records would have two proofs"
             yield (*place, "url"), what, "give each API one name"
+
+
+def _is_within(one: Address, other: Address) -> bool:
+    """Tell whether one address is the other or below it, for a server to which capital letters are small ones."""
+    return one[0] == other[0] and [*map(str.lower, one[1])][: len(other[1])] == [*map(str.lower, other[1])]
+
+
+def _is_below(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    shorter = min(len(one), len(other))
+    return len(one) != len(other) and one[:shorter] == other[:shorter]
 
 
 def knows_all(config: Config) -> bool:
@@ -123,9 +134,12 @@ def _route(config: Config, route: Route, renamed: frozenset[str]) -> Iterator[Fi
             if isinstance(rule, ParentOwner) and rule.upstream is not None and rule.upstream not in config.apis:
                 yield ("access", caller, "scope", index), "there is no such upstream", _known(config)
     renames = (route.upstream or config.first) in renamed
+    there = [one.upstream_path or "" for one in config.routes]
     for caller, access in route.access:
         for index, guard in enumerate(access.guard_rules if isinstance(access, Rules) else ()):
-            if renames and isinstance(guard, Owner) and guard.below is not None:
+            if not isinstance(guard, Owner) or guard.below is None:
+                continue
+            if renames or any(one.startswith(f"{guard.below}/") for one in there):
                 what = "links of this upstream are judged by the paths that clients know (upstream_path)"
                 yield ("access", caller, "guard", index), what, "name the places with also:, or let path be its own"
     if route.passwords not in {None, Passwords.SHOW}:
@@ -135,16 +149,22 @@ def _route(config: Config, route: Route, renamed: frozenset[str]) -> Iterator[Fi
 
 def _of_passwords(config: Config, route: Route) -> Iterator[Finding]:
     """Yield what is wrong with a route that registers, changes or removes customers."""
-    if form(config.records, route.records) != form(config.records, config.customers.records):
+    if config.form_of(route) != config.customer_form.form:
         what = "bodies and answers here are read as customers.records says"
         yield ("records",), what, "describe the route and the customers alike"
+    if route.sends_to is not None and route.passwords is not Passwords.REGISTER:
+        # Whose password it is says the end of `path`, and whose record that of the other one.
+        *_, last = parse_template(route.path)
+        if not last.is_parameter or route.sends_to.record != last.text:
+            what = (
+                f"a password is kept for the customer at the end of `path`, and this does not end with {{{last.text}}}"
+            )
+            yield ("upstream_path",), what, "let both end with the customer's id"
     if config.customers.verify == "upstream":
         return
     if config.api_of(route) is not config.upstream:
         what = "passwords are kept for the customers of the first upstream"
         yield ("upstream",), what, f"remove it, or write {config.first}"
-    if route.upstream_path is not None:
-        yield ("upstream_path",), "no other path where passwords are kept", "let path be the upstream's own"
 
 
 def _path(config: Config, route: Route) -> Iterator[Finding]:
@@ -156,7 +176,7 @@ def _path(config: Config, route: Route) -> Iterator[Finding]:
         yield ("upstream_path",), what, "use each parameter of `path` once"
     for caller, access in route.access:
         for index, rule in enumerate(access.scope_rules if isinstance(access, Rules) else ()):
-            if isinstance(rule, Filter) and sends_to.names & _written(rule, form(config.records, route.records)):
+            if isinstance(rule, Filter) and sends_to.names & _written(rule, config.form_of(route)):
                 what = "upstream_path writes the same query parameter"
                 yield ("access", caller, "scope", index), what, "name the record in a segment, or by another field"
 

@@ -4,6 +4,7 @@ Nothing is opened: without an owner that can be compared a route has no rules, a
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gateway.drafting import places
@@ -19,12 +20,20 @@ from gateway.vocab.record_form import Tokens
 # Parameters that page and sort. What else a document lists may reach into other records.
 _PASSING = re.compile(
     r"(page|per_page|perPage|page_size|pageSize|limit|offset|skip|take|cursor|sort|order|ordering|order_by|orderBy"
-    r"|sort_by|sortBy|direction)(\[(number|size|limit|offset|cursor|after|before)\])?"
+    r"|sort_by|sortBy|direction|after|before|starting_after|ending_before)(\[(number|size|limit|offset|cursor|after|before)\])?"
 )
 # Which version of a record is to be changed or deleted.
 _CONDITION = re.compile("version")
 # What an API answers by who asks; and it is the gateway that asks.
 _ASKER = frozenset({"me", "self", "my", "mine", "current", "whoami"})
+# The same in words: "orders of the logged-in customer", "the current user's orders". Many call whoever may ask so, too.
+_OF_THE_ASKER = re.compile(
+    r"(\b(of|for) (the |a )?(currently )?{0} {1}\b(?!s)|\b{0} {1}['\u2019]s?\b)".format(
+        r"(logged[- ]?in|signed[- ]?in|authenticated|current)", r"(customer|user|account|member|shopper|buyer)"
+    ),
+    re.IGNORECASE,
+)
+_ANYBODYS = "The document asks nobody for a credential here. If it is the same for everybody, open it, as said above."
 # What is for a shop's own people, whoever owns the records.
 _STAFF = frozenset({"admin", "administration", "backoffice", "internal", "private", "staff", "management"})
 _NO_LOOK = "the document has no GET of the record, so that nobody can look whose it is before the write"
@@ -47,7 +56,8 @@ class Binder:
         try:
             return self._bound(operation, route)
         except Closed as reason:
-            return replace(route, closed=str(reason))
+            told = (_ANYBODYS,) if operation.is_anybodys and operation.method == "GET" else ()
+            return replace(route, closed=str(reason), told=told)
 
     def _bound(self, operation: Operation, route: Drafted) -> Drafted:
         template = parts(route.path)
@@ -64,7 +74,7 @@ class Binder:
                 return self._collection_of_customers(operation, route)
             if template[-below].is_parameter:
                 parameter = template[-below].text
-                if not _IDS.fullmatch(parameter):
+                if not _IDS.fullmatch(parameter) and parameter != self.known.customers.word:
                     raise Closed(f"the path names a customer by {parameter}, and tokens do by the id")
                 way = self._customer if below == 1 else self._below_customer
                 return way(operation, route, parameter)
@@ -172,6 +182,8 @@ class Binder:
         if any(part.is_parameter for part in parts(route.path)):
             raise Closed("whose the record is that the path names is not known")
         if operation.method == "GET":
+            if _OF_THE_ASKER.search(operation.text):
+                raise Closed("the document says that the API answers by who asks, and here the gateway asks")
             found = self.known.found(operation, expects_list=True)
             self._must_be_list(found)
             named = self.known.owner_of(found.record)
@@ -237,7 +249,15 @@ class Binder:
             raise Closed("the owner's member has a name that the routing file cannot spell")
         guard = Rule("owner", {"pointer": pointer(at)}, f"nothing leaves unless {pointer(at)} is the customer's own id")
         records = self.known.records(operation, found, look)
+        route = replace(route, told=(*route.told, *self._left_out(operation, route)))
         return replace(route, guess=reason, guard=(guard,), query=self._passing(operation), records=records)
+
+    def _left_out(self, operation: Operation, route: Drafted) -> Iterator[str]:
+        """Yield what requests must have and cannot."""
+        written = {rule.options["field"] for rule in route.scope if rule.name == "filter"}
+        for name in operation.required:
+            if name not in {*self._passing(operation), *written, *(f"filter[{field}]" for field in written)}:
+                yield f"The API asks for the parameter {name}: clients may send it once you list it under query."
 
     def _passing(self, operation: Operation) -> tuple[str, ...]:
         passing = _PASSING if operation.method == "GET" else _CONDITION

@@ -11,11 +11,14 @@ from gateway.drafting.form import places_apart
 from gateway.drafting.operation import Operation
 from gateway.drafting.owner import Customers, NoOwner, Owner, owner
 from gateway.drafting.places import Places
-from gateway.drafting.route import Closed, Rule
+from gateway.drafting.route import Closed, Rule, pointer
 from gateway.drafting.schema import Document, Schema
 from gateway.drafting.template import parts
 from gateway.routing import shape
 from gateway.vocab.record_form import Ids, OwnerShape, RecordForm, Tokens
+
+# Parameters that hold whole conditions, each API's in a language of its own.
+_LANGUAGES = ("where", "$filter", "q", "query", "search")
 
 
 @dataclass(frozen=True)
@@ -91,16 +94,19 @@ class Known:
     def filter_field(self, operation: Operation, named: Owner) -> tuple[str, tuple[str, ...]]:
         """Return what a filter calls the owner, and what is to be known of that."""
         inner = {name: re.sub(r"^filter\[(.+)\]$", r"\1", name) for name in operation.query}
-        candidates = (named.field, ".".join(named.at), named.at[0], named.at[-1], f"{named.at[0]}_id")
+        first = named.at[0]
+        joined = (".".join(named.at), "__".join(named.at))
+        candidates = (named.field, *joined, first, named.at[-1], f"{first}_id", f"{first}Id")
         for candidate in candidates:
             for given, bare in inner.items():
                 if candidate != "id" and bare == candidate and NAME.fullmatch(bare):
                     return bare, (f"The document lists the parameter {given}.",)
         field = named.at[0] if named.shape is OwnerShape.OBJECT else named.field
-        told = (
-            "The document lists no parameter for that. If the API ignores it, the guard withholds the whole list (502)."
+        own = next((name for name in _LANGUAGES if name in operation.query), None)
+        listed = (
+            f"{own}, perhaps a language of its own, and none that is written here" if own else "no parameter for that"
         )
-        return field, (told,)
+        return field, (f"The document lists {listed}. If the API ignores {field}, the guard withholds the list (502).",)
 
     def records(self, operation: Operation, found: Places, look: Places | None) -> dict[str, Any]:
         """Return what the records of a route have elsewhere than the file says."""
@@ -111,6 +117,9 @@ class Known:
             record_at=found.at if not found.is_list else None if look is None else look.at,
             body_at=None if sent is None else sent.at,
         )
+        if found.is_list and found.at and found.total_at not in {None, self.form.total_at}:
+            # Nothing leaves beside a list but what is said to stand there.
+            made["total"] = pointer(found.total_at)
         kind = self.kind(found)
         if kind and self.form.ids is not Ids.EITHER and kind != str(self.form.ids):
             made["ids"] = kind

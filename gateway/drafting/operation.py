@@ -14,6 +14,8 @@ MOST = 3_000
 _SUMMARY = 90
 _JSON = re.compile(r"(application|text)/([\w.+-]*\+)?json\b|\*/\*")
 JSON_API = "application/vnd.api+json"
+# OpenAPI 3.0.4, "Parameter Object": these are no parameters, whatever a document says.
+_IGNORED = frozenset({"accept", "content-type", "authorization"})
 _DONE = ("200", "201", "202", "203", "2XX", "2xx", "default")
 
 
@@ -21,7 +23,9 @@ _DONE = ("200", "201", "202", "203", "2XX", "2xx", "default")
 class Operation:
     """One method of one path. `answer` is that of success, `body` what is sent; None where it is no JSON, or not told.
 
-    `has_body` tells whether anything is sent. `media` is the media type of the answer.
+    `has_body` tells whether anything is sent. `media` is the media type of the answer. `headers` and `required` are the
+    headers and query parameters that a request must have. `is_anybodys`: it says that it asks for no credential, and
+    others do. `text` is all it says.
     """
 
     method: str
@@ -33,6 +37,10 @@ class Operation:
     has_body: bool = False
     answer: Schema | None = None
     media: str = ""
+    headers: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    is_anybodys: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,9 @@ def _operation(
         for parameter, _ in [document.resolved(node)]
     ]
     query = (str(parameter.get("name", "")) for parameter in parameters if parameter.get("in") == "query")
+    must = [parameter for parameter in parameters if parameter.get("required") in {True, "true"}]
+    headers = (str(parameter.get("name", "")).lower() for parameter in must if parameter.get("in") == "header")
+    required = (str(parameter.get("name", "")) for parameter in must if parameter.get("in") == "query")
     body, has_body = dialect.body(said, parameters)
     answer, media = dialect.answer(said)
     return Operation(
@@ -101,7 +112,25 @@ def _operation(
         has_body=has_body,
         answer=None if answer is None else document.schema(answer),
         media=media,
+        headers=tuple(name for name in dict.fromkeys(headers) if name not in _IGNORED),
+        required=tuple(dict.fromkeys(required)),
+        is_anybodys=not any(requirements(document, said)) and bool(schemes(document)),
+        text=f"{said.get('summary') or ''} {said.get('description') or ''}",
     )
+
+
+def schemes(document: Document) -> Mapping[str, Any]:
+    """Return the security schemes of a document by their names."""
+    components = document.data.get("components")
+    found = components.get("securitySchemes") if isinstance(components, dict) else None
+    listed = found or document.data.get("securityDefinitions")
+    return listed if isinstance(listed, dict) else {}
+
+
+def requirements(document: Document, said: Mapping[str, Any]) -> list[Any]:
+    """Return what an operation asks for: its own list stands in place of the document's, also an empty one."""
+    found = said.get("security", document.data.get("security"))
+    return found if isinstance(found, list) else []
 
 
 def _success(document: Document, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,12 +152,18 @@ class _OpenApi:
         return str(first.get("url", "")) if isinstance(first, dict) else ""
 
     def body(self, said: Mapping[str, Any], parameters: list[dict[str, Any]]) -> tuple[Any, bool]:
-        del parameters
         content = self._document.resolved(said.get("requestBody"))[0].get("content")
-        return (_json_of(content)[0], bool(content)) if isinstance(content, dict) else (None, False)
+        if isinstance(content, dict):
+            return _json_of(content)[0], bool(content)
+        # Many that say 3 were written for 2, in part.
+        found = [parameter for parameter in parameters if parameter.get("in") == "body"]
+        return (found[0].get("schema"), True) if found else (None, False)
 
     def answer(self, said: Mapping[str, Any]) -> tuple[Any, str]:
-        return _json_of(_success(self._document, said).get("content"))
+        success = _success(self._document, said)
+        if "content" not in success and isinstance(success.get("schema"), dict):
+            return success["schema"], "application/json"
+        return _json_of(success.get("content"))
 
 
 def _json_of(content: Any) -> tuple[Any, str]:

@@ -19,6 +19,7 @@ _PEOPLE = ("customer", "user", "account", "member", "shopper", "buyer", "client"
 _GUESSED = ("customer", "user", "shopper", "buyer", "owner")
 # What `customers.path` may be made of.
 _LITERAL = re.compile(r"[A-Za-z0-9._~-]+")
+_KINDS = (("string", "text"), ("integer", "number"), ("number", "number"))
 # JSON:API's parts of a record.
 _GROUPS = ("relationships", "attributes")
 
@@ -125,10 +126,10 @@ def _owner(document: Document, at: Tokens, schema: Schema, reason: str) -> Owner
         inner = document.member(data, "id") if data is not None and not data.is_list else None
         made = (*at, "data", "id")
         return Owner(made, OwnerShape.REFERENCE, inner.id_kind, reason) if inner is not None else None
-    kinds = [kind for name, kind in (("string", "text"), ("integer", "number")) if name in schema.types]
+    kinds = [kind for name, kind in _KINDS if name in schema.types]
     if kinds and "array" not in schema.types:
         # An id, or the record itself where it was asked for: we do not ask.
-        return Owner(at, OwnerShape.SCALAR, kinds[0] if len(kinds) == 1 else "", reason)
+        return Owner(at, OwnerShape.SCALAR, kinds[0] if len({*kinds}) == 1 else "", reason)
     inner = document.member(schema, "id") if schema.is_object else None
     return Owner((*at, "id"), OwnerShape.OBJECT, inner.id_kind, reason) if inner is not None and inner.id_kind else None
 

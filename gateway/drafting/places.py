@@ -1,14 +1,18 @@
 """Where the records of an answer or a body stand, as far as its schema tells. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.drafting.operation import JSON_API, Operation
 from gateway.drafting.schema import Document, Schema
+from gateway.drafting.template import snake
 from gateway.vocab.record_form import Tokens
 
 # What lists call the array of their records, and what holds a single one, where several arrays or objects are there.
 LISTS = ("data", "results", "items", "records", "content", "value", "values", "elements", "rows", "objects")
 HOLDERS = ("data", "result", "item", "record", "attributes")
+# What holds such an object or array in turn, as JSend's `data` does.
+_ENVELOPES = ("data", "result", "response", "payload")
 _IDS = ("id", "_id", "uuid", "guid", "pk")
 # Where there is a count as well, that is of the page.
 _TOTALS = ("total", "total_count", "totalCount", "totalElements", "total_results", "totalResults", "count")
@@ -26,25 +30,41 @@ class Places:
 
 def answer(document: Document, operation: Operation, *, expects_list: bool) -> Places | None:
     """Return where the records of an operation's answer stand; None where it shows none."""
-    return None if operation.answer is None else _places(document, operation.answer, expects_list=expects_list)
+    if operation.answer is None:
+        return None
+    return _places(document, operation.answer, _words(operation.path), expects_list=expects_list)
 
 
-def _places(document: Document, schema: Schema, *, expects_list: bool) -> Places | None:
+def _words(path: str) -> frozenset[str]:
+    """Return what the records at a path are called: one of them, and many."""
+    literals = [part for part in path.split("/") if part and "{" not in part]
+    word = snake(literals[-1]) if literals else ""
+    one = f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
+    return frozenset({word, one}) - {""}
+
+
+def _places(document: Document, schema: Schema, words: frozenset[str], *, expects_list: bool) -> Places | None:
     if schema.is_list:
         record = document.schema(schema.items)
         return Places((), is_list=True, record=record) if record.members else None
     if not schema.members:
         return None
     # A record with an id of its own is one, whatever arrays it holds: an order has items.
-    if _has_id(schema) and not (expects_list and _array(document, schema)):
+    if _has_id(schema) and not (expects_list and _array(document, schema, words)):
         return Places((), is_list=False, record=schema)
-    array = _array(document, schema)
-    one = _holder(document, schema)
+    array = _array(document, schema, words)
+    one = _holder(document, schema, words)
     if array is not None and (expects_list or one is None):
         total = next((name for name in _TOTALS if name in schema.members), None)
         return Places((array[0],), is_list=True, record=array[1], total_at=None if total is None else (total,))
     if one is not None:
         return Places((one[0],), is_list=False, record=one[1])
+    for name in _ENVELOPES:
+        within = document.member(schema, name)
+        inner = _places(document, within, words, expects_list=expects_list) if within and within.is_object else None
+        if inner is not None and inner.at:
+            beside = None if inner.total_at is None else (name, *inner.total_at)
+            return Places((name, *inner.at), inner.is_list, inner.record, beside)
     # Without an id and without a part that has one, a record is the whole of it: a cart by its key.
     return None if expects_list else Places((), is_list=False, record=schema)
 
@@ -61,7 +81,14 @@ def body(document: Document, operation: Operation) -> Places | None:
     return Places((), is_list=False, record=schema)
 
 
-def _array(document: Document, schema: Schema) -> tuple[str, Schema] | None:
+def _chosen(found: Iterable[str], usual: tuple[str, ...], words: frozenset[str]) -> str | None:
+    """Return which of several members holds records: by a usual name, by that of the path, or because it is alone."""
+    names = [*found]
+    known = [name for name in usual if name in names] or [name for name in names if snake(name) in words]
+    return known[0] if known else names[0] if len(names) == 1 else None
+
+
+def _array(document: Document, schema: Schema, words: frozenset[str]) -> tuple[str, Schema] | None:
     """Return the array of records of a list's answer, and what one of them is."""
     found: dict[str, Schema] = {}
     for name in schema.members:
@@ -70,21 +97,18 @@ def _array(document: Document, schema: Schema) -> tuple[str, Schema] | None:
             record = document.schema(member.items)
             if record.members:
                 found[name] = record
-    known = [name for name in LISTS if name in found]
-    chosen = known[0] if known else next(iter(found)) if len(found) == 1 else None
+    chosen = _chosen(found, LISTS, words)
     return None if chosen is None else (chosen, found[chosen])
 
 
-def _holder(document: Document, schema: Schema) -> tuple[str, Schema] | None:
+def _holder(document: Document, schema: Schema, words: frozenset[str]) -> tuple[str, Schema] | None:
     """Return the member that is the record of an answer, and what that is."""
     found = {
         name: member
         for name in schema.members
         if (member := document.member(schema, name)) is not None and member.members and not member.is_list
     }
-    with_id = [name for name in found if _has_id(found[name])]
-    known = [name for name in HOLDERS if name in with_id]
-    chosen = known[0] if known else with_id[0] if len(with_id) == 1 else None
+    chosen = _chosen((name for name in found if _has_id(found[name])), HOLDERS, words)
     return None if chosen is None else (chosen, found[chosen])
 
 

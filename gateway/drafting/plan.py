@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.drafting import places
 from gateway.drafting.binding import Binder
+from gateway.drafting.credential import Credential, credential
 from gateway.drafting.form import Seen, form_of, section
 from gateway.drafting.known import Known
 from gateway.drafting.operation import Api, Operation
@@ -28,7 +29,11 @@ _LOGIN_WORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a routing file will say. `prefix` is the parameter that every path began with, which names the shop."""
+    """What a routing file will say. `prefix` is the parameter that every path began with, which names the shop.
+
+    `headers` are those that requests must have, each with how many operations ask for it. `customer_records` are what
+    customers have elsewhere than other records.
+    """
 
     title: str
     url: str
@@ -38,6 +43,9 @@ class Plan:
     login: str
     routes: tuple[Drafted, ...]
     left_out: tuple[LeftOut, ...]
+    credential: Credential = Credential()  # noqa: RUF009 - no value of it ever changes
+    headers: Mapping[str, int] = field(default_factory=dict)
+    customer_records: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def bound(self) -> tuple[Drafted, ...]:
@@ -62,17 +70,26 @@ def plan(api: Api, preset: str | None = None) -> Plan:
     if preset is not None:
         records = {"preset": preset}
     looks = {shape(path): operation for operation, path in kept if operation.method == "GET" and _is_by_id(path)}
-    binder = Binder(Known(api.document, customers, form_of(records), looks))
+    known = Known(api.document, customers, form_of(records), looks)
+    own_records = _customer_records(known, kept)
+    binder = Binder(known)
     names: Counter[str] = Counter()
     routes = []
     for operation, path in kept:
         drafted = Drafted(_name(operation, path, names), path, operation.method, operation.summary)
         made = binder.bind(operation, drafted)
+        if made.passwords not in {None, "show"}:
+            # Whoever keeps a password reads bodies and answers as customers are described.
+            made = replace(made, records=own_records)
         if path.endswith("/") != form_of(records).has_slash:
             made = replace(made, records={**made.records, "trailing_slash": path.endswith("/")})
         routes.append(made)
     login = next((f"POST {path}" for operation, path in kept if _is_login(operation, path)), "")
-    return Plan(api.title, api.url, prefix, records, customers, login, tuple(routes), tuple(left_out))
+    who = credential(api.document, api.url)
+    own = {setting.text.lower() for setting in who.settings if setting.key == "name"}
+    headers = Counter(name for operation in operations for name in operation.headers if name not in own)
+    found = (records, customers, login, tuple(routes), tuple(left_out), who, headers, own_records)
+    return Plan(api.title, api.url, prefix, *found)
 
 
 def _routable(
@@ -129,6 +146,20 @@ def _customers(document: Document, kept: list[tuple[Operation, str]]) -> Custome
     name = None if record is None else places.id_name(record)
     kind = "" if record is None or name is None else document.schema(record.members[name]).id_kind
     return Customers(path.rstrip("/"), word, record, frozenset(found) - {word}, kind)
+
+
+def _customer_records(known: Known, kept: list[tuple[Operation, str]]) -> dict[str, Any]:
+    """Return what records of customers have elsewhere than the file says, as their list, one of them and a new one."""
+    made: dict[str, Any] = {}
+    own = shape(known.customers.path) if known.customers.path else ""
+    for operation, path in kept:
+        at = shape(path.rstrip("/"))
+        if (at, operation.method) in {(own, "GET"), (own, "POST"), (f"{own}/{{}}", "GET")}:
+            expects_list = (at, operation.method) == (own, "GET")
+            found = places.answer(known.document, operation, expects_list=expects_list)
+            if found is not None and found.is_list == expects_list:
+                made = {**known.records(operation, found, None), **made}
+    return made
 
 
 def _records(document: Document, kept: list[tuple[Operation, str]], *, has_slash: bool) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from gateway.drafting.document import SHOWN_REFERENCE, UnfitDocumentError, plain
 
 # `allOf` of `allOf`, and references to references; real documents have four.
 _DEEPEST = 32
+_TYPES = ("string", "integer", "number", "boolean", "array", "object")
 _VARIANTS = ("allOf", "oneOf", "anyOf")
 
 
@@ -42,9 +43,10 @@ class Schema:
     @property
     def id_kind(self) -> str:
         """What it is as an id: text or number; empty where it is none."""
-        if self.types & {"string", "integer"} == self.types and len(self.types) == 1:
-            return "text" if "string" in self.types else "number"
-        return ""
+        if len(self.types) != 1:
+            return ""
+        # Many generators know one kind of numbers, and call ids so as well.
+        return "text" if "string" in self.types else "number" if self.types & {"integer", "number"} else ""
 
 
 class Document:
@@ -124,7 +126,8 @@ def _types(said: Mapping[str, Any]) -> set[str]:
     found = said.get("type")
     listed = found if isinstance(found, list) else [found]
     # A value that may also be null (3.1: in the list of types; 3.0: `nullable`) is read as what it is otherwise.
-    return {kind for kind in listed if isinstance(kind, str) and kind != "null"}
+    # What JSON does not have, such as `list`, says nothing: members and items do.
+    return {kind for kind in listed if kind in _TYPES}
 
 
 def _members(said: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from gateway.routing import Part, parse_template
 
-_PARAMETER = re.compile(r"\{([^{}/]+)\}")
+# Documents that are written by hand have parameters as their server spells them, too.
+_PARAMETER = re.compile(r"\{([^{}/]+)\}|:([A-Za-z_][A-Za-z0-9_]*)")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _ODD = re.compile(r"[^a-z0-9]+")
 
@@ -20,7 +21,7 @@ def template(path: str) -> str:
         if found is None:
             segments.append(segment)
             continue
-        name = snake(found[1]) or "id"
+        name = snake(found[1] or found[2]) or "id"
         if not name[0].isalpha():
             name = f"p_{name}"
         while name in names:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gateway.drafting.credential import Setting
 from gateway.drafting.document import plain_text
 from gateway.drafting.plan import LOGIN_PATH, TOKENS_PATH, Plan
 from gateway.drafting.route import Drafted, Rule
@@ -76,10 +77,13 @@ def _api(made: Plan) -> Iterator[str]:
     if made.prefix:
         yield _comment(f"Every path began with {made.prefix}: write its value at the end of this URL.", "  ")
     yield "  url: ${env:UPSTREAM_URL}"
-    yield "  # Who the gateway is there: its own client at the API's token endpoint (OAuth client_credentials)."
+    yield "  # Who the gateway is there, for what it asks on behalf of customers."
+    yield from (_comment(told, "  ") for told in made.credential.told)
     yield "  credential:"
-    yield "    client_id: ${env:UPSTREAM_CLIENT_ID}"
-    yield "    client_secret: ${env:UPSTREAM_CLIENT_SECRET}"
+    yield from (f"    {setting.key}: {_setting(setting)}" for setting in made.credential.settings)
+    for name, times in made.headers.items():
+        listed = f"{times} operations ask for the header {plain_text(name, 60)}"
+        yield _comment(f"{listed}: to let clients send it, list it in forward_headers.", "  ")
     yield ""
     yield "# How the API speaks of its records."
     yield "records:"
@@ -91,6 +95,8 @@ def _api(made: Plan) -> Iterator[str]:
     if not made.customers.path:
         yield "  # Not found in the document: write the path of the API's collection of customers."
     yield f"  path: {_flow(made.customers.path or '/customers')}"
+    if made.customer_records:
+        yield f"  records: {_flow(made.customer_records)}  # where theirs differ from those above"
     yield f"  login_path: {LOGIN_PATH}  # answered by the gateway itself"
     if made.login:
         yield _comment(
@@ -120,6 +126,14 @@ def _api(made: Plan) -> Iterator[str]:
 
 
 _DIALECTS = {"moltin": "epcc", "jsonapi": "jsonapi", "rest": "query", "drf": "query", "postgrest": "postgrest"}
+
+
+def _setting(setting: Setting) -> str:
+    """Return a value in YAML, with the place of its secret."""
+    if not setting.variable:
+        return _flow(setting.text)
+    place = f"${{env:{setting.variable}}}"
+    return f'"{setting.text}{place}"' if setting.text else place
 
 
 def _route(route: Drafted) -> Iterator[str]:

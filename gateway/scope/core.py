@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from gateway.scope import addressing
 from gateway.scope.names import fold, is_reserved
 from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
-from gateway.vocab.policy import Access, Address, Draft, Route
+from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.client_address import forwarding_lines
 from gateway.wire.headers import CONDITIONAL, CONDITIONS, GATEWAY, content_coding, for_upstream, via
@@ -88,12 +88,13 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     """
     query = target.query
     form = route.form
-    begun = Draft(target, query, document, form=form)
+    begun = Draft(target, query, document, form=form, forms=route.forms)
     refusal = None if route.passwords is None else _check_customer(route, whose)
     refusal = refusal or (_check_override(target) if access.is_open else _check_query(route, target))
     if refusal is not None:
         return refusal
-    draft = begun if route.sends_to is None else _located(route, route.sends_to, whose, begun)
+    there = None if route.sends_to is None else route.sends_to(whose.parameters)
+    draft = begun if there is None else _located(route, there, whose, begun)
     for rule in access.scope:
         if isinstance(draft, Refusal):
             return draft
@@ -101,7 +102,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     if isinstance(draft, Refusal):
         return draft
     path, upstream_query = target.path, draft.query
-    if form.rewrites_paths and route.sends_to is None:
+    if form.rewrites_paths and there is None:
         address = _addressed(route, draft)
         if isinstance(address, Refusal):
             return address
@@ -132,6 +133,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
         parents=draft.parents,
         narrowed=draft.narrowed,
         conditions=conditions,
+        there=there,
     )
 
 
@@ -176,13 +178,13 @@ def _check_query(route: Route, target: Target) -> Refusal | None:
     return None
 
 
-def _located(route: Route, sends_to: Address, whose: Whose, draft: Draft) -> Draft | Refusal:
+def _located(route: Route, there: tuple[str, Query], whose: Whose, draft: Draft) -> Draft | Refusal:
     """Return the draft with where the upstream has the record of a request, and its id."""
     if any(is_reserved(name, route.reserved) for name, _ in draft.query):
         # A second one beside ours would be for the upstream to choose from.
         return Refusal(Code.QUERY_NOT_ALLOWED, "a parameter by which the record itself is asked for", source="query")
-    there = serialise(*sends_to(whose.parameters)), whose.parameters.get(sends_to.record, "")
-    return structs.replace(draft, record=there)
+    name = "" if route.sends_to is None else route.sends_to.record
+    return structs.replace(draft, record=(serialise(*there), whose.parameters.get(name, "")))
 
 
 @lru_cache(maxsize=64)

@@ -33,7 +33,7 @@ from gateway.tokens.throttle import Work
 from gateway.tokens.whole import Whole
 from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import Emit
-from gateway.vocab.messages import READS, Checked, Json, Plan, Query, Trace, Whose
+from gateway.vocab.messages import READS, Checked, Json, Plan, Trace, Whose
 from gateway.vocab.policy import Passwords, Perform
 from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Code, Refusal
@@ -187,7 +187,7 @@ class Keeper:
         # Who asks with a customer token has logged in with the e-mail that is kept: nobody else is known to be able to.
         if not one.changes or (whose.customer_id is None and one.email is None):
             # Where nothing is written upstream, it is the reading that the condition is held to.
-            looked = reading(plan, plan.path, self._query(whose))
+            looked = self._reading(plan, whose)
             checked = await perform(looked if one.changes else replace(looked, conditions=plan.conditions))
             if not isinstance(checked, Checked) or checked.status >= 300:  # noqa: PLR2004 - HTTP's own number
                 return checked
@@ -210,7 +210,7 @@ class Keeper:
         checked = await perform(replace(plan, document=one.document))
         if not isinstance(checked, Checked) or checked.status >= 300 or not shows_nobody(checked, self._how.form):  # noqa: PLR2004
             return checked
-        return unconfirmed(await perform(reading(plan, plan.path, self._query(whose))))
+        return unconfirmed(await perform(self._reading(plan, whose)))
 
     async def _forget(self, plan: Plan, whose: Whose, perform: Perform) -> Checked | Refusal:
         given = await self._consent.given(None, whose, _customer_id(whose), is_asked=False)
@@ -229,9 +229,10 @@ class Keeper:
             await self._catch_up()
         return checked
 
-    def _query(self, whose: Whose) -> Query:
-        """Return the query of the customer's own record; none where it has a path of its own."""
-        return address_of(_customer_id(whose), self._how)[1]
+    def _reading(self, plan: Plan, whose: Whose) -> Plan:
+        """Return the plan that reads the customer's own record where a change writes it."""
+        query = address_of(_customer_id(whose), self._how)[1] if plan.there is None else ()
+        return reading(plan, plan.path, query, plan.there)
 
     def _shows(self, document: Any, customer_id: str) -> bool:
         return id_of(record_in(document, self._how.form), self._how) == customer_id
@@ -247,7 +248,8 @@ class Keeper:
         A customer who asks for the own record has a password, or there would be no token: that much is known even
         while the store is down. Of others nothing is said then where they were written, and they are not read.
         """
-        customers = customers_in(document, plan.path, form, self._how)
+        path = plan.path if plan.there is None else plan.there[0]
+        customers = customers_in(document, path, form, self._how)
         is_written = plan.method not in READS
         return partial(self._show, customers, whose, is_written=is_written) if customers else None
 

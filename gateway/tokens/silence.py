@@ -26,10 +26,11 @@ def shows_nobody(checked: Checked, form: RecordForm) -> bool:
     return is_nothing(value) or (value is MISSING and isinstance(document, dict))
 
 
-def reading(plan: Plan, path: str, query: Query = ()) -> Plan:
-    """Return the plan that reads the record at `path`, whole, with what else a write said."""
+def reading(plan: Plan, path: str, query: Query, there: tuple[str, Query] | None = None) -> Plan:
+    """Return the plan that reads the record at `path`, or `there`, whole, with what else a write said."""
     headers = tuple(line for line in plan.headers if line[0] != "content-type")
-    return structs.replace(plan, method="GET", path=path, query=query, document=None, headers=headers, conditions=())
+    made = structs.replace(plan, method="GET", path=path, query=query, there=there)
+    return structs.replace(made, document=None, headers=headers, conditions=())
 
 
 def unconfirmed(looked: Checked | Refusal) -> Checked | Refusal:

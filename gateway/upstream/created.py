@@ -93,7 +93,7 @@ class Creations:
             referred |= allowed.refers
             is_guests |= allowed.is_guests
         plan = replace(plan, referred=referred, is_guests=is_guests)
-        call = Call("GET", address(match.route, whose, plan), (*_HEADERS, ("x-request-id", trace.request_id)))
+        call = Call("GET", address(plan), (*_HEADERS, ("x-request-id", trace.request_id)))
         answer = await self._backends[name].send(call, match.route.answer_limit, trace, lent(access, plan))
         if isinstance(answer, Refusal):
             return False

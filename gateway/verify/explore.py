@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.config.routes import customers_path
 from gateway.scope.filters import DIALECTS
 from gateway.verify import recipes
 from gateway.verify.documents import holds, is_counted, is_moment, parse, record_id, records, texts
@@ -194,7 +195,7 @@ class Explorer:
             if view is not None:
                 shown = (record_id(one, route.form) for one in view.records.get(prefix, ()))
                 return list(dict.fromkeys(one for one in shown if one))[:1]
-            if parameter in route.own_parameters or prefix == self._gate.config.customers.path:
+            if parameter in route.own_parameters or prefix == customers_path(self._gate.config):
                 return [person.id]
             return person.records.get(prefix, [])[:IDS]
 

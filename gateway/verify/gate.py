@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.config.customers import customer_form
 from gateway.config.model import Config
+from gateway.config.routes import customers_path
 from gateway.verify import recipes
 from gateway.verify.client import Client
 from gateway.verify.documents import encode, parse, record_id, records
@@ -128,7 +128,7 @@ class Gate:
         kind = next((one for one in (CallerKind.PUBLIC, CallerKind.TRUSTED) if route and one in route.access), None)
         if route is None or kind is None:
             raise CannotRunError("the routing file has no route to register customers: give --customer twice")
-        how = customer_form(self.config.records, self.config.customers)
+        how = self.config.customer_form
         template = _registration(how)
         if how.form == MOLTIN:
             template = self.seeds.body("POST", route) or template
@@ -143,7 +143,9 @@ class Gate:
     def register_route(self) -> RouteFacts | None:
         """Return the route by which customers are made."""
         marked = [route for route in self.routes if route.registers]
-        usual = [route for route in self.routes if route.path == self.config.customers.path and "POST" in route.methods]
+        usual = [
+            route for route in self.routes if route.path == customers_path(self.config) and "POST" in route.methods
+        ]
         return next(iter([*marked, *usual]), None)
 
     async def login(self, person: Person) -> int:
@@ -162,7 +164,7 @@ class Gate:
 
     async def delete(self, customer_id: str, person: Person | None) -> bool:
         """Delete a customer: through the trusted client, or as the customer itself. True where it is gone."""
-        target = f"{self.config.customers.path}/{customer_id}"
+        target = f"{customers_path(self.config)}/{customer_id}"
         for kind in (CallerKind.TRUSTED, CallerKind.CUSTOMER):
             if (kind is CallerKind.TRUSTED and not self.trusted) or (kind is CallerKind.CUSTOMER and person is None):
                 continue

@@ -16,7 +16,6 @@ from gateway.carrying.fetch import fetch
 from gateway.carrying.outbox import Outbox
 from gateway.config.lending import bound
 from gateway.config.model import Config, Route
-from gateway.config.records import form
 from gateway.reaching import Means, Reached, reach
 from gateway.routing import parse_template
 from gateway.verify.attack import BROKEN, Outcome
@@ -180,7 +179,7 @@ def _paths(route: Route, ident: str) -> tuple[str, str]:
 
 def _is_unbound(config: Config, route: Route, kind: CallerKind) -> bool:
     access = route.access.public if kind is CallerKind.PUBLIC else route.access.customer
-    return access is not None and "GET" not in bound(kind, access, form(config.records, route.records), of_guests=True)
+    return access is not None and "GET" not in bound(kind, access, config.form_of(route), of_guests=True)
 
 
 def _beyond(shown: dict[str, set[str]], given: Given) -> list[str]:

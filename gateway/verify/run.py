@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.config.model import Config
+from gateway.config.routes import customers_path
 from gateway.verify import recipes
 from gateway.verify.attack import BROKEN, Attack, Outcome
 from gateway.verify.client import Client
@@ -205,7 +206,7 @@ async def _ground(gate: Gate, people: tuple[Person, Person], views: tuple[View, 
         seeds=gate.seeds,
         attacker=people[0],
         victim=_without_keys(people[1], gate),
-        customers_path=gate.config.customers.path,
+        customers_path=customers_path(gate.config),
         login_path=gate.config.customers.login_path,
         origin=gate.client.origin,
         callers=_callers(gate),

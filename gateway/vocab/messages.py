@@ -173,7 +173,8 @@ class Plan(Struct, frozen=True):
     """The upstream request that the deciders produced.
 
     `document` is the body where a rule needed it; without it the client's body, if any, is streamed untouched.
-    `asked` is the query as the client sent it. `narrowed` says that path or filter already restrict the answer to the
+    `asked` is the query as the client sent it. `there` is where the upstream has it, path and filters, if not at
+    `path`. `narrowed` says that path or filter already restrict the answer to the
     customer, so that a foreign record in it is the upstream's fault and not a guess of the client. `referred` is what
     the looked-up `parents` refer to, as (relationship name, id) and (type, id), and `is_guests` says that one of them
     belongs to nobody. `conditions` are the header lines that make the request conditional, as the client sent them.
@@ -192,6 +193,7 @@ class Plan(Struct, frozen=True):
     is_guests: bool = False
     conditions: Headers = ()
     key: Headers = ()
+    there: tuple[str, Query] | None = None
 
 
 class Reply(Struct, frozen=True):

@@ -15,7 +15,8 @@ from gateway.vocab.refusals import Refusal
 class Draft(Struct, frozen=True):
     """An upstream request while the scoping rules work on it.
 
-    `record` is where the upstream has the record that the path ends with, and its id, if not at `target`.
+    `record` is where the upstream has the record that the path ends with, and its id, if not at `target`. `forms` are
+    those of other upstreams, by name.
     """
 
     # Values made for each request are Structs: one costs 0.1 us where a frozen dataclass costs 1.
@@ -27,6 +28,7 @@ class Draft(Struct, frozen=True):
     narrowed: bool = False
     record: tuple[str, str] | None = None
     form: RecordForm = MOLTIN
+    forms: Mapping[str, RecordForm] = {}
 
 
 class Address(Protocol):
@@ -164,7 +166,7 @@ class Route:
     customers may, so that it does not matter who is logged in. `answer_headers` leave with judged answers besides those
     that every route lets leave. `sends_to` says where a request goes at its `upstream`, where that is not its own path,
     and `reserved` are the folded names of query parameters that this writes. `form` is how the API speaks of the
-    records here.
+    records here, and `forms` how other upstreams do.
 
     What follows is worked out once: `is_tail`, whether the path ends with any number of segments, so that nobody knows
     what it names; `names_a_record`, whether it ends with the id of one; `is_respelled`, whether it goes upstream as the
@@ -191,6 +193,7 @@ class Route:
     idempotency_key: IdempotencyKey = IdempotencyKey.OFF
     endpoint: Endpoint | None = None
     form: RecordForm = MOLTIN
+    forms: Mapping[str, RecordForm] = field(default_factory=dict)
     is_tail: bool = field(init=False, repr=False, compare=False)
     names_a_record: bool = field(init=False, repr=False, compare=False)
     is_respelled: bool = field(init=False, repr=False, compare=False)

@@ -2,8 +2,7 @@
 
 from msgspec import Struct
 
-from gateway.vocab.messages import Plan, Whose
-from gateway.vocab.policy import Route
+from gateway.vocab.messages import Plan
 from gateway.wire.links import LinkRewriter
 from gateway.wire.location import Places
 from gateway.wire.target import encode_query, serialise
@@ -17,11 +16,11 @@ class Api(Struct, frozen=True):
     places: Places
 
 
-def address(route: Route, whose: Whose, planned: Plan, sent: str | None = None) -> str:
+def address(planned: Plan, sent: str | None = None) -> str:
     """Return the target that a plan has at its upstream; `sent` is the client's own, where that may leave so."""
-    if route.sends_to is None:
+    if planned.there is None:
         return sent or serialise(planned.path, planned.query)
-    path, filters = route.sends_to(whose.parameters)
+    path, filters = planned.there
     query = encode_query(planned.query) if sent is None else sent.partition("?")[2]
     asked = "&".join(part for part in (query, encode_query(filters) if filters else "") if part)
     return f"{path}?{asked}" if asked else path

@@ -6,7 +6,10 @@ of that URL loses it. It does not look inside strings. Header fields are read as
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import yarl
 
 from gateway.vocab.messages import Query
 from gateway.wire.etags import EntityTags
@@ -29,46 +32,67 @@ _AROUND = "".join(map(chr, range(0x21)))
 _TARGET = re.compile(r'"((?:[^"\\]|\\.?)*+)(?P<end>"?)|<([^<>]*)>')
 
 
+class _Base(NamedTuple):
+    """What a link may begin with: an address, or the path of one on the upstream's own host; no slash ends it.
+
+    `own` is what clients have in its place. `is_whole`: whatever lies below becomes theirs; else what `paths` know.
+    """
+
+    text: str
+    paths: PublicPaths
+    own: str
+    is_whole: bool
+
+
 class LinkRewriter:
     """Replaces `origins` (upstream URLs without trailing slash) by `public_url` (the same, or empty).
 
     The first of `origins` is the upstream itself: links may also leave out its host and begin with its path. `tags`
     are the entity tags of what was rewritten. `paths` are the upstream's paths that clients know by other ones.
+    `others` are addresses of other upstreams, each with all of its paths that clients know.
     """
 
-    def __init__(self, origins: Sequence[str], public_url: str, paths: PublicPaths = PublicPaths()) -> None:  # noqa: B008 - no value of it ever changes
-        self._bases = tuple(sorted(map(_split, origins), key=lambda base: len(base[1]), reverse=True))
-        self._base_path = _split(origins[0])[1] if origins else ""
-        self._public_path = _split(public_url)[1]
-        self.tags = EntityTags((public_url, self._base_path, *origins[1:], *(there for there, _ in paths.pairs)))
-        self._paths = paths
-        pairs = []
-        replaced = [(origin, public_url) for origin in origins]
-        if self._base_path:
-            replaced.append((self._base_path, self._public_path))
-        for origin, own in replaced:
-            # Some encoders escape the slash in JSON strings; both spellings are the same string.
-            for escape in (False, True):
-                needle, link = f'"{origin}/', f'"{own}/'
-                if escape:
-                    needle, link = needle.replace("/", "\\/"), link.replace("/", "\\/")
-                pairs.append((needle.encode(), link.encode()))
-        self._links = dict(pairs)
+    def __init__(
+        self,
+        origins: Sequence[str],
+        public_url: str,
+        paths: PublicPaths = PublicPaths(),  # noqa: B008 - no value of it ever changes
+        others: Sequence[tuple[str, PublicPaths]] = (),
+    ) -> None:
+        # A Host line has no port that goes without saying, and so have most links; who writes it may mean either.
+        spelled = [(one, paths, True) for origin in origins for one in dict.fromkeys((origin, str(yarl.URL(origin))))]
+        spelled += [(one, its, False) for other, its in others for one in dict.fromkeys((other, str(yarl.URL(other))))]
+        place, self._base_path = _split(origins[0]) if origins else (("", "", ""), "")
+        public_path = _split(public_url)[1]
+        whole = [_Base(one, its, public_url, is_own) for one, its, is_own in spelled]
+        # Where the upstream's own path is none, what begins with a slash may be one of its paths.
+        local = [_Base(self._base_path, paths, public_path, bool(self._base_path))]
+        local += [
+            _Base(_split(one)[1], its, public_path, is_whole=False) for one, its in others if _split(one)[0] == place
+        ]
+        # The longest first: of two that a link begins with the closer one is meant.
+        self._known = sorted((*whole, *local), key=lambda base: -len(base.text))
+        self._bases = sorted(((*_split(base.text), base) for base in whole), key=lambda known: -len(known[1]))
+        said = [one for one, _, is_own in spelled if is_own][1:] + [there for there, _ in paths.pairs]
+        said += [f"{one} {there}" for one, its in others for there, _ in its.pairs]
+        self.tags = EntityTags((public_url, self._base_path, *said))
+        self._is_plain = not paths and not others
+        self._links = {
+            needle: link for base in self._known if base.is_whole for needle, link in _needles(base.text, base.own)
+        }
         # One pass, the longest origin first: what became a link of ours is never taken for one of the upstream's.
         self._needles = tuple(sorted(self._links, key=len, reverse=True))
         self._unescaped = tuple(needle for needle in self._needles if b"\\" not in needle)
         self._pattern = re.compile(b"|".join(map(re.escape, self._needles)))
         self._longest = max(map(len, self._needles), default=0)
         self.public_url = public_url
-        # Where the upstream's own path is none, what begins with a slash may be one of its paths.
-        bases = [re.escape(base).replace("/", r"\\?/") for base in (*origins, self._base_path)]
-        known = "|".join(sorted(bases, key=len, reverse=True))
+        known = "|".join(re.escape(base.text).replace("/", r"\\?/") for base in self._known)
         self._written = re.compile(rf'"({known})((?:\\?/[^"\\/?#]*)+(?:\?[^"\\#]*)?)'.encode())
-        self._begun = (*self._needles, *((b'"/', b'"\\/') if not self._base_path else ()))
+        self._begun = tuple(needle for base in self._known for needle, _ in _needles(base.text, ""))
 
     def rewrite(self, body: bytes) -> bytes:
         """Rewrite a complete body."""
-        if self._paths:
+        if not self._is_plain:
             return self._written.sub(self._link, body)
         # Looking for one byte is ten times faster than for fixed bytes, and that many times faster than for a pattern:
         # no URL begins long before the first slash, and most answers have no backslash.
@@ -87,12 +111,17 @@ class LinkRewriter:
 
     def _link(self, found: re.Match[bytes]) -> bytes:
         """Return a link of ours for one that begins with an upstream's address, or is one of its paths."""
-        base, rest = found[1].replace(b"\\/", b"/"), found[2].replace(b"\\/", b"/").decode("utf-8", "surrogateescape")
-        public = self._paths.public(rest)
-        if public is None and not base:
-            return found[0]
-        own = self._public_path if base.decode() == self._base_path else self.public_url
-        return b'"' + f"{own}{public or rest}".encode("utf-8", "surrogateescape")
+        made = self._public((found[1] + found[2]).replace(b"\\/", b"/").decode("utf-8", "surrogateescape"))
+        return found[0] if made is None else b'"' + made.encode("utf-8", "surrogateescape")
+
+    def _public(self, link: str) -> str | None:
+        """Return what clients have in place of a link; None where it is none into an upstream."""
+        for base in () if link.startswith("//") else self._known:
+            below = _below(base.text, link)
+            public = None if below is None else base.paths.public(below)
+            if public is not None or (base.is_whole and below is not None):
+                return f"{base.own}{public or below}"
+        return None
 
     def reference(self, value: str) -> str:
         """Rewrite a URI reference, such as a Location; one that leads elsewhere stays as it is.
@@ -102,16 +131,15 @@ class LinkRewriter:
         plain = value.translate(_IGNORED).strip(_AROUND)
         found = _WITH_HOST.fullmatch(plain)
         if found is None:
-            below = _below(self._base_path, plain) if plain.startswith("/") and self._base_path else None
-            public = self._paths.public(plain if below is None and not self._base_path else below or "")
-            return value if below is None and public is None else f"{self._public_path}{public or below}"
+            return (self._public(plain) if plain.startswith("/") else None) or value
         scheme, host = (found["scheme"] or "").lower(), found["host"].lower().rstrip(".")
         rest = (found["rest"] or "").replace("\\", "/")
-        for (name, port, default), path in self._bases:
+        for (name, port, default), path, base in self._bases:
             if host == name and (found["port"] or _PORTS.get(scheme, default)) == port:
                 below = _below(path, rest)
-                if below is not None:
-                    return f"{self.public_url}{self._paths.public(below) or below}"
+                public = None if below is None else base.paths.public(below)
+                if public is not None or (base.is_whole and below is not None):
+                    return f"{self.public_url}{public or below}"
         return value
 
     def links(self, value: str) -> str:
@@ -125,7 +153,7 @@ class LinkRewriter:
 
     def unfinished(self, body: bytes) -> int:
         """Return how many bytes at the end could be the beginning of a URL, or of a path that is to be another one."""
-        if self._paths:
+        if not self._is_plain:
             at = body.rfind(b'"')
             tail = body[at:] if at >= 0 else b""
             is_begun = any(needle.startswith(tail) or tail.startswith(needle) for needle in self._begun)
@@ -171,6 +199,12 @@ def restored(query: Query, *, sent: Query, asked: Query) -> Query:
     names = {pair[0] for pair in kept}
     theirs = [pair for pair in asked if pair not in sent and pair[0] not in names]
     return tuple(theirs + kept)
+
+
+def _needles(base: str, own: str) -> Iterator[tuple[bytes, bytes]]:
+    """Yield how links begin in JSON, and what they become: some encoders escape the slash, which is the same text."""
+    yield f'"{base}/'.encode(), f'"{own}/'.encode()
+    yield f'"{base}/'.replace("/", "\\/").encode(), f'"{own}/'.replace("/", "\\/").encode()
 
 
 def _split(url: str) -> tuple[tuple[str, str, str], str]:

@@ -43,7 +43,7 @@ class Places:
     """Reads Locations of the upstream at `url`, which links itself by `origins` as well (URLs without trailing slash).
 
     `public_url` is the gateway's own URL, or empty; `listed` are URLs to whose origins redirects may lead. `paths` are
-    the upstream's paths that clients know by other ones.
+    the upstream's paths that clients know by other ones, `others` addresses of other upstreams with all such paths.
     """
 
     def __init__(
@@ -53,14 +53,17 @@ class Places:
         public_url: str,
         listed: Sequence[str],
         paths: PublicPaths = PublicPaths(),  # noqa: B008 - no value of it ever changes
+        others: Sequence[tuple[str, PublicPaths]] = (),
     ) -> None:
         self._url = url
         self._public_url = public_url
-        self._paths = paths
-        self._upstream = frozenset(_origin(urlsplit(base)) for base in (url, *origins))
-        own = [urlsplit(base) for base in (url, *origins, *([public_url] if public_url else []))]
+        known = [(base, paths, True) for base in (url, *origins)] + [(base, its, False) for base, its in others]
+        known += [(public_url, PublicPaths(), True)] if public_url else []
         # The longest base first: of two on one host the closer one is meant.
-        self._own = sorted(((_origin(base), base.path) for base in own), key=lambda known: -len(known[1]))
+        self._known = sorted(
+            ((_origin(base), base.path, its, is_own) for text, its, is_own in known for base in [urlsplit(text)]),
+            key=lambda base: -len(base[1]),
+        )
         self._listed = frozenset(_origin(urlsplit(base)) for base in listed)
 
     def read(self, value: str, target: str) -> Place:
@@ -76,18 +79,19 @@ class Places:
             origin = _origin(parts)
         except ValueError:
             return Place(Side.UNREADABLE)
-        for known, base in self._own:
+        for known, base, paths, is_own in self._known:
             if known == origin and (parts.path == base or parts.path.startswith(f"{base}/")):
                 path = parts.path[len(base) :] or "/"
                 if path.startswith("//"):
                     # Without a public URL that would be somebody else's (RFC 3986 section 4.2).
                     return Place(Side.UNREADABLE)
                 link = _with_rest(path, parts)
-                public = self._paths.public(link) if origin in self._upstream else None
+                public = paths.public(link)
                 if public is not None:
                     return Place(Side.OURS, self._public_url + public, urlsplit(public).path)
-                return Place(Side.OURS, self._public_url + link, path)
-        if any(known == origin for known, _ in self._own):
+                if is_own:
+                    return Place(Side.OURS, self._public_url + link, path)
+        if any(known == origin for known, _, _, is_own in self._known if is_own):
             # On the upstream's own host, beside what it serves to us: nobody can go there.
             return Place(Side.UNREADABLE)
         return Place(Side.LISTED if origin in self._listed else Side.ELSEWHERE, parts.geturl())

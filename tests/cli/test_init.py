@@ -11,6 +11,7 @@ import pytest
 import yaml
 from typer.testing import Result
 
+from gateway.config.credential import Header
 from gateway.config.load import load
 from tests.drafting.drafts import DOCUMENTS
 from tests.gateways import MOLTIN
@@ -70,6 +71,18 @@ def test_a_file_of_a_document(run: Run, environ: dict[str, str], tmp_path: Path)
     assert last.endswith("4 for trusted callers only, 0 left out")
     assert len(load(out, environ).routes) == 12
     assert run("check", out).exit_code == 0
+
+
+def test_what_credential_is_written(run: Run, environ: dict[str, str], tmp_path: Path) -> None:
+    """A file with the credential of the document loads with the variables that it names; one without any is told of."""
+    result = run("init", "--openapi", DOCUMENTS / "office.yaml", "--out", tmp_path / "office.yaml")
+    assert "not found: the gateway's credential" not in result.stdout
+    made = load(tmp_path / "office.yaml", {**environ, "UPSTREAM_API_KEY": "canary-key"}).upstream.credential
+    assert isinstance(made, Header)
+    assert (made.name, made.value.get_secret_value()) == ("x-medusa-access-token", "canary-key")
+    result = run("init", "--openapi", PAGES, "--out", tmp_path / "pages.yaml")
+    assert "not found: the gateway's credential; write upstream.credential\n" in result.stdout
+    assert load(tmp_path / "pages.yaml", environ).upstream.credential.kind == "none"
 
 
 def test_it_needs_no_variable(run: Run, environ: dict[str, str], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.credential import ClientCredentials, Implicit
 from gateway.config.faults import ConfigError
 from gateway.config.load import load
 from gateway.config.model import Config
@@ -50,3 +51,16 @@ def test_what_cannot_be_is_a_fault_with_its_place(tmp_path: Path, written: str, 
     assert f"{file}:3:" in str(caught.value)
     assert told in str(caught.value)
     assert "static" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["client_credentials", "implicit"])
+def test_a_token_endpoint_may_end_with_a_slash(tmp_path: Path, kind: str) -> None:
+    """As Django's do: without it the grant would be a redirect."""
+    secret = ", client_secret: '${env:UPSTREAM_CLIENT_SECRET}'" if kind == "client_credentials" else ""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(
+        f"extends: {MOLTIN}\nupstream: {{credential: {{kind: {kind}, client_id: a, path: /o/token/{secret}}}}}\n"
+    )
+    made = load(file, environment(tmp_path, "http://up.example")).upstream.credential
+    assert isinstance(made, (ClientCredentials, Implicit))
+    assert made.path == "/o/token/"

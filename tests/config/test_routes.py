@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.config.model import Config
-from gateway.config.routes import route
+from gateway.config.routes import customers_path, endpoints, route
 from gateway.guard.rules.owner import Owner
 from gateway.scope.rules.path_owner import PathOwner
 from gateway.vocab.messages import CallerKind
@@ -75,3 +75,33 @@ KNOWING = {"scope": [{"path_owner": {}}], "guard": [{"owner": {"pointer": "/id"}
 def test_where_it_does_not_matter_who_is_logged_in(access: dict[str, object], *, expected: bool) -> None:
     """There, and only there, a dead customer token closes nothing."""
     assert compiled_route(access=access).is_alike is expected
+
+
+KNOWN = [
+    pytest.param([], "/users", id="as the upstream does"),
+    pytest.param([("/v2/customers", "/users/")], "/v2/customers", id="by the collection"),
+    pytest.param([("/v2/customers/{id}/", "/users/{id}/")], "/v2/customers", id="by a record"),
+    pytest.param([("/sign-up", "/users"), ("/v2/customers/{id}", "/users/{id}")], "/v2/customers", id="records first"),
+    pytest.param([("/me/{id}/profile", "/users/{id}")], "/users", id="a record that ends otherwise"),
+    pytest.param([("/orders", "/purchases")], "/users", id="another collection"),
+]
+
+
+@pytest.mark.parametrize(("paths", "expected"), KNOWN)
+def test_clients_know_the_customers_by_their_own_path(paths: list[tuple[str, str]], expected: str) -> None:
+    """Log-outs and resets stand below it; nobody learns the upstream's from us."""
+    routes = [
+        written(name=f"r{n}", path=path, upstream_path=there, records={"trailing_slash": True})
+        for n, (path, there) in enumerate(paths)
+    ]
+    config = Config.model_validate(minimal(routes=routes or [written()], customers={"path": "/users/"}))
+    assert customers_path(config) == expected
+    assert f"{expected}/{{id}}/tokens" in [path for _, _, path, _ in endpoints(config)]
+
+
+def test_another_upstreams_paths_are_not_the_customers() -> None:
+    """The first one knows them."""
+    other = {"url": "http://other.example", "credential": {"kind": "none"}}
+    routes = [written(path="/v2/customers", upstream_path="/users", upstream="other")]
+    config = Config.model_validate(minimal(upstreams={"other": other}, routes=routes, customers={"path": "/users"}))
+    assert customers_path(config) == "/users"

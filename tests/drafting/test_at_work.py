@@ -130,3 +130,69 @@ async def test_nothing_is_open(site: Site) -> None:
         assert (await ann(site, method, target)).status == 403
     assert (await site.public("GET", "/carts")).status == 404
     assert (await site.trusted("GET", "/products")).json() == [{"id": "5", "name": "lamp"}]
+
+
+class WrappedShop(CanaryShop):
+    """An API with every record in two envelopes, and customers behind a key in a header."""
+
+    def __init__(self) -> None:
+        super().__init__("canary-upstream-id", UPSTREAM_SECRET)
+        self.people: dict[int, dict[str, Any]] = {}
+        self.keys: set[str | None] = set()
+
+    def answer(
+        self, method: str, path: str, query: list[tuple[str, str]], headers: dict[str, str], body: bytes
+    ) -> ShopAnswer:
+        """Answer as such an API does."""
+        self.keys.add(headers.get("x-shop-key"))
+        if method == "POST":
+            ident = len(self.people) + 1
+            self.people[ident] = {"id": ident, **json.loads(body)}
+            return json_answer({"status": "success", "data": {"customer": self.people[ident]}}, 201)
+        if path == "/customers":
+            found = [one for one in self.people.values() if one["email"] == dict(query)["email"]]
+            return json_answer({"status": "success", "data": {"total": len(found), "customers": found}})
+        one = self.people.get(int(path.rpartition("/")[2]))
+        return json_answer({"status": "fail"}, 404) if one is None else json_answer({"data": {"customer": one}})
+
+
+def wrapped_document() -> dict[str, Any]:
+    """Describe it."""
+    text, person = {"type": "string"}, {"id": {"type": "number"}, "email": {"type": "string"}}
+    record = {"type": "object", "properties": person}
+    many = {"total": {"type": "integer"}, "customers": {"type": "array", "items": record}}
+    schemes = {"key": {"type": "apiKey", "in": "header", "name": "X-Shop-Key"}}
+
+    def answered(members: dict[str, Any]) -> dict[str, Any]:
+        data = {"type": "object", "properties": members}
+        schema = {"type": "object", "properties": {"status": text, "data": data}}
+        return {"responses": {"200": {"content": {"application/json": {"schema": schema}}}}}
+
+    sent = {"type": "object", "properties": {"email": text, "password": text, "name": text}}
+    body = {"requestBody": {"content": {"application/json": {"schema": sent}}}}
+    return {
+        "openapi": "3.0.0",
+        "paths": {
+            "/customers": {"get": answered(many), "post": answered({"customer": record}) | body},
+            "/customers/:id": {"get": answered({"customer": record})},
+        },
+        "components": {"securitySchemes": schemes},
+    }
+
+
+async def test_customers_in_envelopes_are_registered_and_log_in(tmp_path: Path) -> None:
+    """What the draft says of their records is what look-ups by e-mail and id need, and its credential what is sent."""
+    shop = WrappedShop()
+    text, _, _ = tried(plan(read(wrapped_document())), "x", tmp_path)
+    person = {"name": "Ann", "email": "ann@perkins.example", "password": "canary-word-of-ann"}
+    async with Commerce(shop) as commerce:
+        key = "canary-shop-key"
+        async with run_site(commerce, tmp_path, config=text, passwords=False, UPSTREAM_API_KEY=key) as site:
+            made = await site.trusted("POST", "/customers", json=person)
+            assert (made.status, made.json()["data"]["customer"]["password"]) == (201, True)
+            token = (await site.login(person["email"], person["password"])).json()["data"]["token"]
+            own = await site.public("GET", "/customers/1", {"X-Moltin-Customer-Token": token})
+            other = await site.public("GET", "/customers/2", {"X-Moltin-Customer-Token": token})
+    assert (own.status, own.json()["data"]["customer"]["email"], other.status) == (200, person["email"], 404)
+    assert shop.keys == {"canary-shop-key"}
+    assert "password" not in shop.people[1]

@@ -73,6 +73,10 @@ def test_customers_are_held_by_their_path() -> None:
         ("pets.json", "upload-file", "not known"),
         ("bare.yaml", "list-keys", "no member of the record"),
         ("bare.yaml", "get-sale", "its ids are number"),
+        ("storefront.yaml", "get-orders", "says that the API answers by who asks"),
+        ("storefront.yaml", "get-customers-me-address", "by who asks"),
+        ("office.yaml", "get-orders", "the shop's own people: /admin"),
+        ("actions.yaml", "create-customer", "everybody could register"),
     ],
 )
 def test_what_stays_closed(document: str, name: str, why: str) -> None:
@@ -80,6 +84,57 @@ def test_what_stays_closed(document: str, name: str, why: str) -> None:
     made = route(document, name)
     assert why in made.closed
     assert (made.scope, made.guard) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("summary", "is_of_the_asker"),
+    [
+        ("List Logged-in Customer's Orders", True),
+        ("Retrieve the orders of the currently authenticated user.", True),
+        ("Returns orders for the current account", True),
+        ("List the signed in shopper\u2019s orders", True),
+        ("Returns orders. Requires an authenticated user.", False),
+        ("For authenticated users only", False),
+        ("List orders of a customer", False),
+    ],
+)
+def test_what_is_of_whoever_asks_may_be_said_in_words(summary: str, *, is_of_the_asker: bool) -> None:
+    """The gateway asks, so that it would get what is the gateway's own; to be known is another thing."""
+    listed = {"type": "array", "items": ORDER}
+    (made,) = of({"/orders": {"get": answers(listed) | {"description": summary}}}).routes
+    assert ("by who asks" in made.closed) is is_of_the_asker
+
+
+def test_what_anybody_may_ask_for_is_told() -> None:
+    """Where the document asks for a credential elsewhere: it may be the same for everybody."""
+    told = "The document asks nobody for a credential here."
+    assert route("storefront.yaml", "get-products").told[0].startswith(told)
+    assert route("mutations.yaml", "product-categories").told[0].startswith(told)
+    assert not any(one.told and told in one.told[0] for one in drafted("wrapped.yaml").routes)
+    assert not route("office.yaml", "post-auth").told
+
+
+def test_a_parameter_that_must_be_there_is_told_of() -> None:
+    """Unless it passes, or is what the filter writes."""
+    parameters = [{"name": name, "in": "query", "required": True} for name in ("shop", "page", "customer_id")]
+    (made,) = of({"/orders": {"get": answers({"type": "array", "items": ORDER}) | {"parameters": parameters}}}).routes
+    assert made.told[1:] == ("The API asks for the parameter shop: clients may send it once you list it under query.",)
+
+
+def test_a_parameter_in_the_singular_names_a_customer() -> None:
+    """As `{customer}` does below /customers; `{username}` may be something else."""
+    assert scope(route("mutations.yaml", "customer")) == {"path_owner": {"parameter": "customer"}}
+    assert scope(route("mutations.yaml", "customer-orders")) == {"path_owner": {"parameter": "customer"}}
+    record = {"type": "object", "properties": {"id": TEXT}}
+    (made,) = of({"/customers/{name}": {"get": answers(record)}}).routes
+    assert "by name, and tokens do by the id" in made.closed
+
+
+def test_records_beside_errors() -> None:
+    """An owner in `anyOf` with null, of ids that are any number, below members of the path's name."""
+    made = route("mutations.yaml", "order")
+    assert (guard(made), made.records) == ({"owner": {"pointer": "/customer/id"}}, {"record": "/order"})
+    assert route("mutations.yaml", "orders").records == {"list": "/orders", "total": "/totalCount"}
 
 
 def test_only_what_is_below_a_collection_is_in_it() -> None:
@@ -97,7 +152,11 @@ def test_only_what_is_below_a_collection_is_in_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["wrapped.yaml", "actions.yaml", "pets.json", "pages.yaml", "bare.yaml", "resources.json"]
+    "name",
+    [
+        *("wrapped.yaml", "actions.yaml", "pets.json", "pages.yaml", "bare.yaml", "resources.json"),
+        *("storefront.yaml", "office.yaml", "mutations.yaml", "handwritten.yaml"),
+    ],
 )
 def test_nothing_is_opened(name: str) -> None:
     """Each route is closed, or has a guard that requires an owner; none is open to the public."""

@@ -39,6 +39,37 @@ def test_what_a_filter_calls_the_owner(parameter: str, field: str) -> None:
     assert scope(made) == {"filter": {"field": field}}
 
 
+@pytest.mark.parametrize(
+    ("parameter", "field"),
+    [
+        ("customer__id", "customer__id"),
+        ("customerId", "customerId"),
+        ("customer.id", "customer.id"),
+        ("x", "customer.id"),
+    ],
+)
+def test_what_a_filter_calls_an_owner_inside(parameter: str, field: str) -> None:
+    """Django joins names by underscores, others by dots or not at all."""
+    order = {"type": "object", "properties": {"id": TEXT, "customer": {"type": "object", "properties": {"id": TEXT}}}}
+    listed = {"type": "array", "items": order}
+    paths = {"/orders": {"get": answers(listed) | {"parameters": [{"name": parameter, "in": "query"}]}}}
+    (made,) = of(paths).routes
+    assert scope(made)["filter"]["field"] == (field if parameter != "x" else "customer")
+
+
+def test_a_language_for_conditions_is_told_of() -> None:
+    """The gateway does not write it: the list may be withheld."""
+    (told,) = route("actions.yaml", "list-orders").told
+    assert told.startswith("The document lists where, perhaps a language of its own, and none that is written here.")
+    assert told.endswith("If the API ignores customerId, the guard withholds the list (502).")
+
+
+def test_a_total_beside_a_list_of_its_own_is_said() -> None:
+    """Else it would not leave; one that stands where the file says need not be."""
+    assert route("wrapped.yaml", "get-orders").records == {"list": "/orders", "total": "/count"}
+    assert "total" not in route("actions.yaml", "list-orders").records
+
+
 def test_ids_of_two_kinds_are_said() -> None:
     """A record whose id is a text and whose owner's is a number says that ids are either."""
     order = {"type": "object", "properties": {"id": TEXT, "customer_id": {"type": "integer"}}}

@@ -44,6 +44,35 @@ def test_openapi() -> None:
     assert (made.body, made.has_body) == (None, False)
 
 
+def test_what_a_request_must_have() -> None:
+    """Headers that are required, once, without those that are no parameters; and whether anybody may ask."""
+    parameters = [
+        {"name": "X-Key", "in": "header", "required": True},
+        {"name": "x-key", "in": "header", "required": "true"},
+        {"name": "X-Other", "in": "header"},
+        {"name": "Authorization", "in": "header", "required": True},
+    ]
+    made = operation({"get": {"parameters": parameters, "summary": "A", "description": "b\nc"}})
+    assert (made.headers, made.is_anybodys, made.text) == (("x-key",), False, "A b\nc")
+    schemes = {"components": {"securitySchemes": {"k": {"type": "http"}}}}
+    assert operation({"get": {}}, **schemes).is_anybodys
+    assert operation({"get": {"security": [{}]}}, **schemes, security=[{"k": []}]).is_anybodys
+    assert not operation({"get": {}}, **schemes, security=[{"k": []}]).is_anybodys
+    assert not operation({"get": {"security": [{"k": []}]}}, **schemes).is_anybodys
+    assert swagger({"get": {}}, securityDefinitions={"k": {"type": "basic"}}).is_anybodys
+
+
+def test_what_is_written_as_in_the_version_before() -> None:
+    """Bodies among the parameters and answers without media types are read in a document of today as well."""
+    schema = {"properties": {"id": TEXT}}
+    parameters = [{"name": "x", "in": "body", "schema": schema}]
+    made = operation({"post": {"parameters": parameters, "responses": {"200": {"schema": schema}}}})
+    assert made.body is not None
+    assert made.answer is not None
+    assert (set(made.body.members), set(made.answer.members), made.has_body) == ({"id"}, {"id"}, True)
+    assert operation({"post": {"responses": {"200": {"schema": "x"}}}}).answer is None
+
+
 def test_plain_json_comes_first() -> None:
     """Where an API speaks several kinds of JSON, it is asked for the plain one."""
     kinds = ("application/vnd.api+json", "application/json")

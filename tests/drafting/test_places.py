@@ -16,7 +16,7 @@ RECORDS = {"type": "array", "items": RECORD}
 
 def found(schema: dict[str, Any], *, expects_list: bool) -> tuple[tuple[str, ...], bool] | None:
     """Return where the records stand, and whether they are a list."""
-    operation = Operation("GET", "/a", answer=DOCUMENT.schema(schema))
+    operation = Operation("GET", "/a/orders/{id}", answer=DOCUMENT.schema(schema))
     made = places.answer(DOCUMENT, operation, expects_list=expects_list)
     return None if made is None else (made.at, made.is_list)
 
@@ -40,6 +40,12 @@ def members(**named: Any) -> dict[str, Any]:
         (members(results=RECORDS, facets=RECORDS), True, (("results",), True)),
         (members(id=TEXT, items=RECORDS), False, ((), False)),
         (members(ones=RECORDS, others=RECORDS), True, None),
+        (members(errors=RECORDS, orders=RECORDS), True, (("orders",), True)),
+        (members(errors=RECORDS, order=RECORD, customer=RECORD), False, (("order",), False)),
+        (members(customer=RECORD, cart=RECORD), False, ((), False)),
+        (members(data=members(orders=RECORDS, page=TEXT)), True, (("data", "orders"), True)),
+        (members(status=TEXT, data=members(order=RECORD)), False, (("data", "order"), False)),
+        (members(data=members(note=TEXT)), False, ((), False)),
         (members(ok={"type": "boolean"}), True, None),
         ({"type": "array", "items": TEXT}, True, None),
         (TEXT, False, None),
@@ -70,3 +76,29 @@ def test_the_total_is_not_the_size_of_the_page() -> None:
     made = places.answer(DOCUMENT, Operation("GET", "/a", answer=DOCUMENT.schema(schema)), expects_list=True)
     assert made is not None
     assert made.total_at == ("total",)
+
+
+def test_a_total_within_an_envelope() -> None:
+    """Stands beside the list, where that is."""
+    schema = members(data=members(total={"type": "integer"}, orders=RECORDS))
+    made = places.answer(DOCUMENT, Operation("GET", "/a", answer=DOCUMENT.schema(schema)), expects_list=True)
+    assert made is not None
+    assert (made.at, made.total_at) == (("data", "orders"), ("data", "total"))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/shop/product-categories/{id}", "productCategory"),
+        ("/product_categories", "product_category"),
+        ("/orders/{id}", "Order"),
+        ("/orders/{id}/lines", "line"),
+        ("/news", "news"),
+    ],
+)
+def test_a_record_is_called_as_its_path(path: str, name: str) -> None:
+    """Of several records in an answer the one is meant that the path names, in the singular, however it is spelled."""
+    operation = Operation("GET", path, answer=DOCUMENT.schema(members(other=RECORD, **{name: RECORD})))
+    made = places.answer(DOCUMENT, operation, expects_list=False)
+    assert made is not None
+    assert made.at == (name,)

@@ -1,14 +1,18 @@
 """Plans of whole documents: form, customers, names, and what is left out."""
 
+from pathlib import Path
+
 import pytest
 
 from gateway.drafting.document import parse
 from gateway.drafting.operation import read
 from gateway.drafting.plan import plan
+from gateway.drafting.trial import tried
 from tests.drafting.drafts import DOCUMENTS, answers, drafted, of, route
 
 TEXT = {"type": "string"}
-ORDERS = {"type": "array", "items": {"type": "object", "properties": {"id": TEXT, "customer_id": TEXT}}}
+ORDER = {"type": "object", "properties": {"id": TEXT, "customer_id": TEXT}}
+ORDERS = {"type": "array", "items": ORDER}
 
 
 @pytest.mark.parametrize(
@@ -19,12 +23,16 @@ ORDERS = {"type": "array", "items": {"type": "object", "properties": {"id": TEXT
             "actions.yaml",
             {"preset": "rest", "list": "/results", "total": "/total", "ids": "text"},
             "/customers",
-            (7, 3, 3),
+            (7, 4, 3),
         ),
         ("pets.json", {"preset": "rest", "ids": "number"}, "/user", (1, 8, 0)),
         ("pages.yaml", {"preset": "drf"}, "/api/customers", (8, 4, 0)),
         ("bare.yaml", {"preset": "rest", "ids": "text"}, "/users", (8, 2, 0)),
         ("resources.json", {"preset": "jsonapi"}, "/customers", (3, 0, 0)),
+        ("storefront.yaml", {"preset": "rest", "ids": "text"}, "", (2, 4, 0)),
+        ("office.yaml", {"preset": "rest", "ids": "text"}, "/admin/customers", (0, 3, 0)),
+        ("handwritten.yaml", {"preset": "rest", "id": "/_id", "ids": "text"}, "/users", (4, 0, 0)),
+        ("mutations.yaml", {"preset": "rest", "ids": "number"}, "/customers", (5, 1, 0)),
     ],
 )
 def test_documents(name: str, records: dict[str, str], customers: str, counts: tuple[int, int, int]) -> None:
@@ -37,9 +45,33 @@ def test_documents(name: str, records: dict[str, str], customers: str, counts: t
 
 def test_what_differs_is_said_at_the_route() -> None:
     """A route says only what its records have elsewhere than those of the file."""
-    assert route("wrapped.yaml", "get-orders").records == {"list": "/orders"}
+    assert route("wrapped.yaml", "get-orders").records == {"list": "/orders", "total": "/count"}
     assert route("wrapped.yaml", "get-order").records == {"record": "/order"}
     assert route("pages.yaml", "orders-list").records == {}
+
+
+def test_where_customers_have_their_records() -> None:
+    """As their list, one of them, and a new one have it: nobody else's records need be there."""
+    assert drafted("wrapped.yaml").customer_records == {"list": "/customers", "total": "/count", "record": "/customer"}
+    assert drafted("handwritten.yaml").customer_records == {"record": "/data/user"}
+    assert drafted("pages.yaml").customer_records == {}
+
+
+def test_passwords_are_kept_as_customers_are_described(tmp_path: Path) -> None:
+    """A route that keeps them reads bodies as the section of the customers says, or the file would have a fault."""
+    person = {"type": "object", "properties": {"id": TEXT, "email": TEXT, "name": TEXT, "password": TEXT}}
+    wrapped = {"type": "object", "properties": {"customer": person}}
+    body = {"requestBody": {"content": {"application/json": {"schema": person}}}}
+    record = {"get": answers(wrapped), "patch": answers(wrapped) | body, "delete": answers(wrapped)}
+    orders = {"/orders": {"get": answers(ORDERS)}, "/orders/{id}": {"get": answers(ORDER)}}
+    made = of({"/customers": {"post": answers(wrapped) | body}, "/customers/{id}": record, **orders})
+    keeping = [one for one in made.routes if one.passwords not in {None, "show"}]
+    assert [(one.passwords, one.records) for one in keeping] == [
+        (mode, {"record": "/customer"}) for mode in ("register", "change", "forget")
+    ]
+    _, config, tried_of = tried(made, "x", tmp_path)
+    assert config.customer_form.form.record_at == ("customer",)
+    assert len(tried_of.left_out) == 0
 
 
 def test_the_parameter_of_the_shop() -> None:

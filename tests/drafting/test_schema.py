@@ -39,14 +39,15 @@ def test_parts_and_variants_are_taken_together() -> None:
         ({"type": "integer"}, "number"),
         ({"type": ["string", "null"]}, "text"),
         ({"oneOf": [TEXT, {"type": "null"}]}, "text"),
-        ({"type": "number"}, ""),
+        ({"type": "number"}, "number"),
         ({"type": ["string", "integer"]}, ""),
+        ({"type": "uuid"}, ""),
         ({}, ""),
         ({"properties": {"id": TEXT}}, ""),
     ],
 )
 def test_what_can_be_an_id(said: dict[str, Any], kind: str) -> None:
-    """Texts and whole numbers are ids; what may be both, or anything, is none that can be told."""
+    """Texts and numbers are ids, and many say only that it is a number; what may be both, or anything, is none."""
     assert document().schema(said).id_kind == kind
 
 
@@ -100,3 +101,9 @@ def test_components_are_read_once() -> None:
     # What stands beside a reference holds for that place.
     assert made.schema({**ref("R30"), "readOnly": True}).is_read_only
     assert not made.schema(ref("R30")).is_read_only
+
+
+def test_a_type_that_json_does_not_have() -> None:
+    """Says nothing: what has items is an array, what has members an object."""
+    assert document().schema({"type": "list", "items": TEXT}).is_list
+    assert document().schema({"type": "Object", "properties": {"id": TEXT}}).is_object

@@ -12,6 +12,7 @@ from gateway.drafting.template import common_parameter, snake, template
         ("/{project-key}/in-store/{ID}", "/{project_key}/in-store/{id}"),
         ("/a/{id}/b/{id}", "/a/{id}/b/{id2}"),
         ("/a/{1}/{_}", "/a/{p_1}/{id}"),
+        ("/orders/:orderId/lines/:id", "/orders/{order_id}/lines/{id}"),
     ],
 )
 def test_parameters_are_spelled_as_ours(path: str, made: str) -> None:

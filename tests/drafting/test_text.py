@@ -39,6 +39,26 @@ def test_what_a_reader_is_told() -> None:
     )
 
 
+def test_the_credential_and_what_requests_must_have() -> None:
+    """Which scheme it is, what else there is, what cannot be; and the headers that an API asks for."""
+    office = written(drafted("office.yaml"), "x")
+    assert (
+        "  # Guessed: the document's api_token (apiKey in header x-medusa-access-token),"
+        " asked for by 2 of 3 operations.\n"
+        "  # Another way: jwt_token (http bearer).\n"
+        "  # Not possible: cookie_auth: a key in the cookie is never sent.\n"
+        "  credential:\n"
+        "    kind: header\n"
+        "    name: x-medusa-access-token\n"
+        "    value: ${env:UPSTREAM_API_KEY}\n"
+    ) in office
+    storefront = written(drafted("storefront.yaml"), "x")
+    assert "  # 5 operations ask for the header x-publishable-api-key: to let clients send it, list it in" in storefront
+    key = {"name": "X-Key", "in": "header", "required": True}
+    own = {"components": {"securitySchemes": {"k": {"type": "apiKey", "in": "header", "name": "x-key"}}}}
+    assert "ask for the header" not in written(of({"/a": {"get": {"parameters": [key]}}}, **own), "x")
+
+
 def test_every_rule_has_its_comment() -> None:
     """Above each rule stands what it is for."""
     lines = written(drafted("bare.yaml"), "x").splitlines()

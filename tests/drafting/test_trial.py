@@ -13,7 +13,10 @@ from tests.drafting.drafts import answers, drafted, of
 
 TEXT = {"type": "string"}
 RECORD = {"type": "object", "properties": {"id": TEXT, "customer_id": TEXT}}
-DOCUMENTS = ["wrapped.yaml", "actions.yaml", "pets.json", "pages.yaml", "bare.yaml", "resources.json"]
+DOCUMENTS = [
+    *("wrapped.yaml", "actions.yaml", "pets.json", "pages.yaml", "bare.yaml", "resources.json"),
+    *("storefront.yaml", "office.yaml", "mutations.yaml", "handwritten.yaml"),
+]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

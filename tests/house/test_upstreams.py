@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from gateway.demo.data import LESLIE_ID, RON, RON_ID
+from tests.carrying.certificates import Authority
 from tests.fakes.commerce import Commerce, Fault, Recorded
 from tests.gateways import Site
 from tests.gateways import site as run_site
+from tests.server.raw import served
 
 CONFIG = """\
 extends: moltin.yaml
@@ -238,3 +240,127 @@ async def test_each_is_told_apart_in_metrics_and_readiness(site: Site) -> None:
     assert {name for name in conditions if name.startswith("credential")} == {
         "credential of default", "credential of orders", "credential of table",
     }  # fmt: skip
+
+
+SPELLED = """\
+extends: moltin.yaml
+public_url: https://gw.example
+upstreams:
+  shop: {url: "HTTP://LocalHost:${env:PORT}/a/", credential: {kind: none}}
+  more: {url: "http://localhost:${env:PORT}/x/../ab", credential: {kind: none}}
+  deep: {url: "http://localhost:${env:PORT}/a/b", credential: {kind: none}}
+routes:
+  - name: thing
+    path: /v2/things/{id}
+    methods: [POST]
+    upstream: shop
+    upstream_path: /t/{id}/
+    access: &all {public: open}
+  - {name: more, path: "/v2/more/{id}", methods: [POST], upstream: more, upstream_path: "/t/{id}/", access: *all}
+  - {name: deep, path: "/v2/deep/{id}", methods: [POST], upstream: deep, upstream_path: "/t/{id}/", access: *all}
+"""
+
+
+async def test_an_address_is_one_however_it_is_written(upstream: Commerce, tmp_path: Path) -> None:
+    """In the file and by the APIs: links and Locations become public paths, each its own upstream's, on one host.
+
+    One may lie below another, and each may link to the others.
+    """
+    known = {"/a": "/v2/things", "/ab": "/v2/more", "/a/b": "/v2/deep"}
+
+    def answered(request: Recorded) -> bytes:
+        there = f"//LOCALHOST:{upstream.port}{request.path.rstrip('/')}"
+        links = [f"http://localhost:{upstream.port}{base}/t/7/" for base in (*known, "/abc", "/A")]
+        return reply({"links": links}, "201 Created", f"location: {there}", f"link: <{there}>; rel=self")
+
+    upstream.script(lambda request: request.path.endswith("/t/7/"), answered)
+    async with run_site(upstream, tmp_path, config=SPELLED, PORT=str(upstream.port), passwords=False) as site:
+        for path in known.values():
+            made = await site.public("POST", f"{path}/7")
+            assert (made.status, made.headers["location"]) == (201, f"https://gw.example{path}/7")
+            assert made.headers["link"] == f"<https://gw.example{path}/7>; rel=self"
+            *ours, beside, capital = made.json()["links"]
+            assert ours == [f"https://gw.example{public}/7" for public in known.values()]
+            assert beside == f"http://localhost:{upstream.port}/abc/t/7/"
+            assert capital == f"http://localhost:{upstream.port}/A/t/7/"
+    assert targets(upstream) == ["POST /a/t/7/", "POST /ab/t/7/", "POST /a/b/t/7/"]
+
+
+SECURED = """\
+extends: moltin.yaml
+upstreams:
+  orders: {url: "${env:ORDERS_URL}", credential: {kind: none}, tls: {ca_file: "${env:ORDERS_CA}"}}
+  stock: {url: "${env:STOCK_URL}", credential: {kind: none}, tls: {ca_file: "${env:STOCK_CA}"}}
+routes:
+  - {name: order, path: /v2/order, methods: [GET], upstream: orders, access: &all {public: open}}
+  - {name: stock, path: /v2/stock, methods: [GET], upstream: stock, access: *all}
+"""
+
+
+async def test_each_is_trusted_by_its_own_authority_alone(upstream: Commerce, tmp_path: Path) -> None:
+    """Another upstream's vouches for nobody here, and nothing is sent to whom nobody vouches for."""
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b" HTTP")[0])
+        writer.write(reply({"data": []}))
+        await reader.read()
+
+    authorities = []
+    for name in ("orders", "stock"):
+        (tmp_path / name).mkdir()
+        authorities.append(Authority.new(tmp_path / name))
+    first, second = authorities
+    async with (
+        served(serve, tls=first.context("127.0.0.1")) as orders,
+        served(serve, tls=second.context("127.0.0.1")) as stock,
+    ):
+        for files, status in ((authorities, 200), (authorities[::-1], 502)):
+            async with run_site(
+                upstream, tmp_path, config=SECURED, passwords=False, ORDERS_URL=orders, STOCK_URL=stock,
+                ORDERS_CA=f"{files[0].file}", STOCK_CA=f"{files[1].file}",
+            ) as site:  # fmt: skip
+                answers = [await site.public("GET", path) for path in ("/v2/order", "/v2/stock")]
+            assert [answer.status for answer in answers] == [status] * 2
+    assert asked == [b"GET /v2/order", b"GET /v2/stock"]
+
+
+FORMS = """\
+extends: moltin.yaml
+upstreams:
+  orders: {url: "${env:ORDERS_URL}", credential: {kind: none}, records: {preset: drf, ids: either}}
+routes:
+  - {name: products, path: /v2/products, methods: [GET], access: {public: open}}
+  - name: own
+    path: /v2/orders
+    methods: [GET]
+    upstream: orders
+    access:
+      customer:
+        scope: [{filter: {field: customer}}]
+        guard: [{owner: {pointer: /customer}}]
+  - name: items
+    path: /v2/orders/{oid}/items
+    methods: [GET]
+    access:
+      customer:
+        scope: [{parent_owner: {path: "/orders/{oid}", pointer: /customer, upstream: orders}}]
+        guard: [{belongs_to: {parameter: oid, pointer: /order}}]
+"""
+
+
+async def test_each_speaks_in_its_own_form(upstream: Commerce, orders: Commerce, tmp_path: Path) -> None:
+    """Said once for each: its lists, its paths, and its records that others look up; the rest is as the file says."""
+
+    def answered(request: Recorded) -> bytes:
+        record = {"id": 7, "customer": RON_ID}
+        assert request.path.endswith("/")
+        return reply(record if request.path == "/orders/7/" else {"count": 1, "next": None, "results": [record]})
+
+    orders.script(lambda request: request.path in {"/v2/orders/", "/orders/7/"}, answered)
+    upstream.script(lambda request: request.path == "/v2/orders/7/items", reply({"data": [{"id": "i1", "order": "7"}]}))
+    async with run_site(upstream, tmp_path, config=FORMS, ORDERS_URL=orders.url) as site:
+        listed = await ron(site, "GET", "/v2/orders")
+        items = await ron(site, "GET", "/v2/orders/7/items")
+    assert (listed.status, items.status, items.json()["data"][0]["id"]) == (200, 200, "i1")
+    assert targets(orders) == [f"GET /v2/orders/?customer={RON_ID}", "GET /orders/7/"]

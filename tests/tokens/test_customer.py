@@ -25,7 +25,7 @@ from gateway.vocab.refusals import Code, Refusal
 
 def how(preset: str, **customers: Any) -> CustomerForm:
     """Describe customers as a routing file does."""
-    return customer_form(Records.model_validate({"preset": preset}), Customers.model_validate(customers))
+    return customer_form(Customers.model_validate(customers), Records.model_validate({"preset": preset}))
 
 
 MOLTIN = how("moltin")

@@ -13,7 +13,7 @@ from gateway.tokens.login_form import LoginForm
 def form(preset: str = "moltin", **login: Any) -> LoginForm:
     """Read a login as a routing file has it."""
     customers = Customers.model_validate({"verify": "upstream", "login": login})
-    return login_form(customers, customer_form(Records.model_validate({"preset": preset}), customers))
+    return login_form(customers, customer_form(customers, Records.model_validate({"preset": preset})))
 
 
 def test_without_a_word_it_is_moltins() -> None:

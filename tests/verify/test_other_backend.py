@@ -65,6 +65,7 @@ class Notes:
     """A small backend that keeps people and their notes, and trusts whoever asks."""
 
     def __init__(self) -> None:
+        self.calls_them = "people"
         self.people: dict[str, dict[str, Any]] = {}
         self.passwords: dict[str, str] = {}
         self.notes: dict[str, dict[str, Any]] = {}
@@ -72,7 +73,7 @@ class Notes:
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Answer any request."""
-        match request.method, request.path.strip("/").split("/"):
+        match request.method, self._path(request):
             case "POST", ["oauth", "access_token"]:
                 return web.json_response({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"})
             case "POST", ["session"]:
@@ -107,6 +108,13 @@ class Notes:
                 return web.json_response({"data": kept[ident]})
         return web.json_response({"errors": [{"title": "Not Found"}]}, status=404)
 
+    def _path(self, request: web.BaseRequest) -> list[str]:
+        """Return the segments of a path, by what the people are called here."""
+        kind, *rest = request.path.strip("/").split("/")
+        if kind in {"people", "folk"}:
+            kind = "people" if kind == self.calls_them else "nobody"
+        return [kind, *rest]
+
 
 @pytest.fixture
 def notes() -> Notes:
@@ -121,11 +129,11 @@ async def url(notes: Notes, aiohttp_raw_server: AiohttpRawServer) -> str:
     return str(server.make_url("")).rstrip("/")
 
 
-async def attacked(url: str, folder: Path, access: str) -> Run:
+async def attacked(url: str, folder: Path, access: str, config_text: str = CONFIG) -> Run:
     """Run a gateway in front of the backend, with this access to single notes, and attack it."""
     file, seed = folder / "notes.yaml", folder / "seed.yaml"
     reason = '\n    insecure_unproven: "broken on purpose"'
-    file.write_text(CONFIG.replace("NOTE", access + (reason if access != GUARDED else "")))
+    file.write_text(config_text.replace("NOTE", access + (reason if access != GUARDED else "")))
     seed.write_text(SEEDS)
     config = load(file, environment(folder, url))
     with (folder / "log").open("w") as log:
@@ -142,6 +150,19 @@ async def test_a_sound_file_holds(notes: Notes, url: str, tmp_path: Path) -> Non
     assert notes.people == {}
     tried = {cell.vector for cell, tally in proof.outcome.tallies.items() if cell.route == "notes" and tally.sent}
     assert {"filter-foreign", "filter-or", "filter-hidden"} <= tried
+
+
+async def test_customers_are_found_by_the_path_that_clients_know(notes: Notes, url: str, tmp_path: Path) -> None:
+    """Where the backend has them elsewhere they are made, walked, attacked and deleted by the public path alone."""
+    notes.calls_them = "folk"
+    elsewhere = CONFIG.replace("customers: {path: /people", "customers: {path: /folk")
+    for path in ("/people", "/people/{id}"):
+        there = path.replace("people", "folk")
+        elsewhere = elsewhere.replace(f"path: {path}\n", f"path: {path}\n    upstream_path: {there}\n")
+    proof = await attacked(url, tmp_path, GUARDED, elsewhere)
+    assert proof.leaks == []
+    assert dict(proof.protected) == {"person": 1, "notes": 1, "note": 1}
+    assert notes.people == {}
 
 
 async def test_an_open_note_is_found(url: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.vocab.messages import Query
 from gateway.vocab.refusals import Refusal
 from gateway.wire.links import LinkRewriter, Rewriting, restored
+from gateway.wire.public_paths import PublicPaths
 from gateway.wire.target import parse_query, serialise
 
 UP = "http://up.example/api"
@@ -54,6 +55,60 @@ def test_several_origins_are_rewritten_in_one_pass() -> None:
     assert links.rewrite(b'["http://a/1","http://a/b/2","http://a/x/3"]') == (
         f'["{GW}/1","{GW}/2","{GW}/x/3"]'.encode()
     )
+
+
+def test_a_port_that_goes_without_saying_may_be_said() -> None:
+    """Who writes it in the file has it in no Host line, so that most links come without it."""
+    for origin, other in (("http://up.example:80/api", UP), ("https://up.example:443", "https://up.example")):
+        links = LinkRewriter((origin,), GW)
+        body = f'["{origin}/a","{other}/b","{other}:8080/c"]'
+        assert links.rewrite(body.encode()).decode() == f'["{GW}/a","{GW}/b","{other}:8080/c"]'
+        assert [links.reference(f"{one}/a") for one in (origin, other)] == [f"{GW}/a"] * 2
+        assert b"".join(streamed(links, [piece.encode() for piece in body])) == links.rewrite(body.encode())
+
+
+NESTED = LinkRewriter(
+    ("http://h/a", "http://alias"),
+    GW,
+    PublicPaths([("/o/{id}/", "/own/{id}")]),
+    [
+        ("http://h/a/b", PublicPaths([("/o/{id}/", "/deep/{id}")])),
+        ("http://h:80", PublicPaths([("/o", "/root")])),
+        ("https://z", PublicPaths([("/o/{id}", "/far/{id}")])),
+    ],
+)
+LEADING = [
+    pytest.param("http://h/a/o/7/", f"{GW}/own/7", id="its own"),
+    pytest.param("http://h/a/x", f"{GW}/x", id="its own without a route"),
+    pytest.param("http://h/a/b/o/7/", f"{GW}/deep/7", id="one below it"),
+    pytest.param("http://h/a/b/x", f"{GW}/b/x", id="below it without a route"),
+    pytest.param("http://h/ab/o/7", "http://h/ab/o/7", id="beside it"),
+    pytest.param("http://alias/o/7", f"{GW}/own/7", id="by another name"),
+    pytest.param("http://h/o", f"{GW}/root", id="above it"),
+    pytest.param("http://h/x", "http://h/x", id="above it without a route"),
+    pytest.param("https://z/o/7?x=1", f"{GW}/far/7?x=1", id="on another host"),
+    pytest.param("https://z/x", "https://z/x", id="on another host without a route"),
+    pytest.param("/a/o/7", "/own/7", id="a path of its own"),
+    pytest.param("/a/b/o/7", "/deep/7", id="a path of one below it"),
+    pytest.param("/o", "/root", id="a path of one above it"),
+    pytest.param("/o/7", "/o/7", id="a path of no one's"),
+]
+
+
+@pytest.mark.parametrize(("link", "expected"), LEADING)
+def test_a_link_leads_to_whichever_upstream_it_is_into(link: str, expected: str) -> None:
+    """The closest that knows it; of other upstreams what clients know, and nothing else of theirs."""
+    assert NESTED.reference(link) == expected
+    for escaped in (link, link.replace("/", "\\/")):
+        body = f'["{escaped}"]'.encode()
+        assert json.loads(NESTED.rewrite(body)) == [expected]
+        assert b"".join(streamed(NESTED, [bytes([byte]) for byte in body])) == NESTED.rewrite(body)
+
+
+@pytest.mark.parametrize("link", ["//h/o", "//z/o/7", "///o", "//o"])
+def test_a_path_with_a_host_in_it_is_no_path(link: str) -> None:
+    """In a body, where it is one only by chance; never `//host`, which would be somebody else's."""
+    assert NESTED.rewrite(f'["{link}"]'.encode()) == f'["{link}"]'.encode()
 
 
 SPELLINGS = [
@@ -156,6 +211,9 @@ rewriters = st.sampled_from(
         # Our URL is the beginning of the upstream's: what was rewritten looks like a link again.
         LinkRewriter(("http://up/api",), "http://up"),
         LinkRewriter((UP, "http://up", "http://up/api"), "http://up"),
+        LinkRewriter(
+            ("http://up/api",), GW, PublicPaths([("/x", "/y")]), [("http://up", PublicPaths([("/api/api", "/z")]))]
+        ),
     ]
 )
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.wire.location import Place, Places, Side
+from gateway.wire.public_paths import PublicPaths
 
 BELOW = Places(
     "http://up.example:8080/base", ("https://links.example",), "https://gw.example", ("https://sso.example",)
@@ -101,3 +102,25 @@ def test_no_spelling_makes_somebody_elses_ours(value: str) -> None:
     if bare.side is Side.OURS:
         assert bare.link.startswith("/")
         assert not bare.link.startswith(("//", "/\\"))
+
+
+def test_a_place_at_another_upstream_is_ours_where_clients_know_it() -> None:
+    """The closest that knows it, below, above or elsewhere; what none knows is as it would be without the others."""
+    others = [
+        ("http://up.example/a/b", PublicPaths([("/o/{id}", "/deep/{id}")])),
+        ("https://far.example:443", PublicPaths([("/o/{id}", "/far/{id}")])),
+    ]
+    places = Places(
+        "http://up.example/a", (), "https://gw.example", (), PublicPaths([("/o/{id}", "/own/{id}")]), others
+    )
+    for value, side, link in (
+        ("/a/o/7", Side.OURS, "https://gw.example/own/7"),
+        ("http://UP.example:80/a/b/o/7?x#y", Side.OURS, "https://gw.example/deep/7?x#y"),
+        ("http://up.example/a/b/p", Side.OURS, "https://gw.example/b/p"),
+        ("//up.example/ab/o/7", Side.UNREADABLE, ""),
+        ("https://far.example/o/7", Side.OURS, "https://gw.example/far/7"),
+        ("https://far.example/p", Side.ELSEWHERE, "https://far.example/p"),
+        ("http://far.example/o/7", Side.ELSEWHERE, "http://far.example/o/7"),
+    ):
+        place = places.read(value, "/")
+        assert (place.side, place.link) == (side, link), value

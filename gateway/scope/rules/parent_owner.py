@@ -77,17 +77,18 @@ class ParentOwner(RuleOptions):
         segments = draft.target.segments
         if self._parts:
             segments = tuple(_PARAMETER.sub(lambda name: whose.parameters[name[1]], part) for part in self._parts)
-        path, query = addressing.known(segments, draft.form)
+        form = draft.forms.get(self.upstream or "", draft.form)
+        path, query = addressing.known(segments, form)
         record_id = segments[-1]
         if not self._parts and draft.record is not None:
             (path, record_id), query = draft.record, ()
-        if not is_id(record_id, draft.form.ids):
+        if not is_id(record_id, form.ids):
             return Refusal(Code.RECORD_NOT_FOUND, "no id that a record of this API can have")
         parent = Parent(
             path=path,
             query=query,
             record_id=record_id,
-            form=draft.form,
+            form=form,
             pointer=self.pointer,
             owner=None if self.accepts is Accepts.GUEST else whose.customer_id,
             guest=self.accepts is not Accepts.OWN,

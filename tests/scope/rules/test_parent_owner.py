@@ -15,9 +15,9 @@ PATH = "/v2/orders/{oid}"
 POINTER = "/relationships/customer/data/id"
 
 
-def rule(accepts: str = "own", path: str = PATH) -> ParentOwner:
+def rule(accepts: str = "own", path: str = PATH, upstream: str | None = None) -> ParentOwner:
     """Make the rule."""
-    return ParentOwner(path=path, pointer=POINTER, accepts=Accepts(accepts))
+    return ParentOwner(path=path, pointer=POINTER, accepts=Accepts(accepts), upstream=upstream)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,13 @@ def test_so_it_is_where_the_upstream_has_the_record_elsewhere(named: str) -> Non
     there = replace(given, record=("/api/orders/7/", "7"), target=Target("/orders/7/cancel", ("orders", "7", "cancel")))
     (parent,) = narrowed(own, there, customer()).parents
     assert (parent.path, parent.record_id) == ("/api/orders/7/", "7")
+
+
+def test_a_record_of_another_upstream_is_asked_for_as_that_one_speaks() -> None:
+    """Whatever the upstream of the route does."""
+    order = rule(path="/orders/{oid}", upstream="orders")
+    asked = replace(draft(), form=PRESETS["postgrest"], forms={"orders": PRESETS["drf"]})
+    (parent,) = narrowed(order, asked, customer(oid="7")).parents
+    assert (parent.path, parent.query, parent.form) == ("/orders/7/", (), PRESETS["drf"])
+    (parent,) = narrowed(rule(path="/orders/{oid}"), asked, customer(oid="7")).parents
+    assert (parent.path, parent.form) == ("/orders", PRESETS["postgrest"])
