@@ -51,6 +51,7 @@ from gateway.stores import (
 from gateway.stores.thread import StoreThread
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
+from gateway.tokens.attempts import Attempts, Together
 from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
 from gateway.tokens.ending import SessionEnder
@@ -64,7 +65,7 @@ from gateway.tokens.registration import Registrar
 from gateway.tokens.reset_api import ResetApi
 from gateway.tokens.resets import Resets
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
+from gateway.tokens.throttle import Limit, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.vocab.address import Address
 from gateway.vocab.events import ConfigInForce, Emit, Failed, Lifecycle, NoProxyTrusted
@@ -142,7 +143,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
         store = await _store(config, emit, stack, opened)
         live = await _live(config, store, emit, metrics, stack)
         hasher, sessions = _hasher(config, emit, stack), await _sessions(store)
-        kept = _Kept(emit, outbox, descriptors.upstream, store, live, sessions, hasher)
+        together = Together(store, clock, emit)
+        kept = _Kept(emit, outbox, descriptors.upstream, store, live, sessions, hasher, together)
         edge, in_force = _begun(kept, loaded, event_log)
         stack.push_async_callback(in_force.close)
 
@@ -170,6 +172,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
             (in_force.run(), "configuration in force"),
             (live.run(), "log-outs"),
             (live.listen(), "news of log-outs"),
+            (together.run(), "attempts that are counted"),
             (LoopWatch(emit, metrics.set_lag).run(), "loop watch"),
         ):
             stack.callback(group.create_task(work, name=name).cancel)
@@ -269,6 +272,7 @@ class _Kept:
     live: LiveView
     sessions: Sessions
     hasher: PasswordHasher | None
+    together: Together
     closed_routes: set[str] = field(default_factory=set)
 
 
@@ -292,9 +296,9 @@ def _make(kept: _Kept, loaded: Loaded, before: Made | None) -> Made:
     reached_before = None if before is None else before.reached
     reached = reach_all(config.apis, loaded.authorities, kept.connections, means, reached_before)
     ring = key_ring(config)
-    throttles = _throttles(config, before)
+    throttles = _throttles(config, kept, before)
     keeper, verifier, resets = _passwords(config, reached.backends[config.first], kept, throttles)
-    login = Login(verifier, kept.sessions, throttles.logins, clock, emit)
+    login = Login(verifier, kept.sessions, throttles.logins, emit)
     own = _endpoints(config, login, ring, LogoutApi(kept.store, kept.live, _is_id(config)), resets)
     flow = Flow(
         *(reached.backends, reached.parents, keeper, own, emit),
@@ -342,22 +346,13 @@ def _peers(config: Config, emit: Emit) -> Peers:
     return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
 
 
-def _throttles(config: Config, before: Made | None) -> Throttles:
+def _throttles(config: Config, kept: _Kept, before: Made | None) -> Throttles:
     """Make what limits password work; where the limits stay the same, what was counted stays as well."""
     if before is not None and before.config.customers.throttle == config.customers.throttle:
         return before.throttles
-    return Throttles(_throttle(config), _throttle(config), _work_throttle(config))
-
-
-def _throttle(config: Config) -> Throttle:
     limits = config.customers.throttle
-    return Throttle(
-        account_burst=limits.account.burst,
-        account_per_minute=limits.account.per_minute,
-        address_burst=limits.address.burst,
-        address_per_minute=limits.address.per_minute,
-        max_keys=_THROTTLE_KEYS,
-    )
+    own = _limit(limits.account), _limit(limits.address), _THROTTLE_KEYS, kept.together, clock
+    return Throttles(Attempts("login", *own), Attempts("registered", *own), _work_throttle(config))
 
 
 def _work_throttle(config: Config) -> WorkThrottle:

@@ -18,6 +18,7 @@ from gateway.vocab.events import (
     ConfigInForce,
     ConfigReload,
     ConnectionsRefused,
+    CountedAlone,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -40,7 +41,7 @@ from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
 # What is never given up for lack of room, as long as there is any.
 _VITAL: Final = (GuardViolated, RouteClosed)
-_METRIC_ONLY: Final = (PasswordQueue, ShareSpent, Throttled)
+_METRIC_ONLY: Final = (PasswordQueue, ShareSpent, Throttled, CountedAlone)
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
 _KEY_BYTES_LEAST: Final = 16
 # 64 bits tell the customers of a shop apart and keep the line short.
@@ -194,6 +195,8 @@ class EventLog:
                 name, fields = "share_spent", {"share": event.share}
             case Throttled():
                 name, fields = "throttled", {"work": event.work, "by": event.by}
+            case CountedAlone():
+                name, fields = "counted_alone", {}
             case CredentialRenewed():
                 name, fields = "credential_renewed", {**_whose(event), "expires_at": event.expires_at}
             case CredentialFailed():

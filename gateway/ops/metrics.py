@@ -26,6 +26,7 @@ from gateway.vocab.events import (
     ConfigInForce,
     ConfigReload,
     ConnectionsRefused,
+    CountedAlone,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -154,6 +155,11 @@ class Metrics:
             ("work", "by"),
             registry=registry,
         )
+        self._counted_alone: Final = Counter(
+            "gateway_attempts_counted_alone_total",
+            "Attempts at passwords that the store could not count for all replicas.",
+            registry=registry,
+        )
         self._renewals: Final = Counter(
             "gateway_credential_renewals_total",
             "Renewals of the gateway's own credentials.",
@@ -227,6 +233,8 @@ class Metrics:
                 self._shares.labels(_known(event.share, _SHARES)).inc()
             case Throttled():
                 self._throttled.labels(_known(event.work, _WORK), _known(event.by, _COUNTED_BY)).inc()
+            case CountedAlone():
+                self._counted_alone.inc()
             case CredentialRenewed():
                 self._renewals.labels(event.upstream, event.credential, "renewed").inc()
                 self._keep_expiry(event)
