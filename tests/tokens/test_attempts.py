@@ -1,7 +1,7 @@
 """Attempts at passwords over replicas: one limit while PostgreSQL counts, each process' own while it cannot."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from gateway.vocab.events import CountedAlone, Event, Lifecycle
 from tests.fakes.commerce import Commerce
 from tests.gateways import Site
 from tests.gateways import site as run_site
-from tests.postgres import Makes, Server, ask, new_database
+from tests.postgres import Server, ask, new_database
 from tests.tokens.accounts import ANN, PASSWORD, plant, register
 
 BURST = 4
@@ -204,25 +204,10 @@ async def test_the_table_is_swept_again_and_again() -> None:
         sweeping.cancel()
 
 
-@pytest.fixture(scope="module")
-def frail(makes: Makes) -> Server:
-    """Give a server that tests do harm to."""
-    return makes.server()
-
-
 @pytest.fixture
-def running(frail: Server) -> Iterator[Server]:
-    """Give the same, and have it running afterwards."""
-    yield frail
-    if not frail.is_running:
-        frail.start()
-    frail.thaw()
-
-
-@pytest.fixture
-async def sites(running: Server, upstream: Commerce, tmp_path: Path) -> AsyncIterator[list[Site]]:
+async def sites(server: Server, upstream: Commerce, tmp_path: Path) -> AsyncIterator[list[Site]]:
     """Two gateways on one database, which knows the demo customers' passwords."""
-    url = await new_database(running)
+    url = await new_database(server)
     async with AsyncExitStack() as stack:
         replicas = [
             await stack.enter_async_context(run_site(upstream, tmp_path, config=CONFIG, GATEWAY_STORE_URL=url))
@@ -251,7 +236,7 @@ async def counted(site: Site, sample: str) -> int:
     return int(float(found[0])) if found else 0
 
 
-async def test_two_gateways_have_one_limit(sites: list[Site], running: Server) -> None:
+async def test_two_gateways_have_one_limit(sites: list[Site], server: Server) -> None:
     """Per account and per address; a login costs nothing, and where it came from is known to both."""
     one, other = sites
     assert await looked_at(sites, LESLIE.email, 3 * BURST) == BURST
@@ -264,7 +249,7 @@ async def test_two_gateways_have_one_limit(sites: list[Site], running: Server) -
     assert codes.count("LOGIN_FAILED") == 50 - 3 * BURST - 1 - 2
     assert {*codes} == {"LOGIN_FAILED", "THROTTLED"}
     url = one.config.store.url
-    assert url.startswith(running.url("store_"))
+    assert url.startswith(server.url("store_"))
     rows = await ask(url, "SELECT a::text FROM login_attempts a UNION ALL SELECT p::text FROM login_places p")
     shown = "\n".join(row for (row,) in rows)
     assert len(rows) > 30
@@ -321,23 +306,6 @@ async def test_a_count_that_fails_leaves_each_its_own_limit(
     assert states(other) == [f"attempts at passwords are counted {who}" for who in (ITSELF, "together again")]
     # What was counted alone stays counted here, whatever the store has room for.
     assert await looked_at(sites, LESLIE.email, 4) == 0
-
-
-@pytest.mark.parametrize("harm", [Server.stop, Server.freeze], ids=["stopped", "standing still"])
-async def test_a_login_without_postgresql_is_answered_in_time(
-    sites: list[Site], running: Server, harm: Callable[[Server], None]
-) -> None:
-    """It is 503 as ever, and soon; what was counted before is counted once it is back."""
-    one = sites[0]
-    assert await looked_at(sites, LESLIE.email, BURST) == BURST
-    await asyncio.to_thread(harm, running)
-    for _ in range(2):
-        async with asyncio.timeout(3):
-            assert (await one.login(LESLIE.email, "canary-wrong")).code == "STORE_UNAVAILABLE"
-    assert ITSELF in states(one)[0]
-    await asyncio.to_thread(running.thaw if running.is_running else running.start)
-    await together([one])
-    assert await looked_at(sites, LESLIE.email, BURST) == 0
 
 
 async def together(sites: list[Site]) -> None:
