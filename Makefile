@@ -101,8 +101,8 @@ REPLICAS ?= 1
 storm: setup ## STORM_REQUESTS (100000) requests with aborts and upstream faults: no reply may be wrong; REPLICAS=3: on three that share PostgreSQL
 	$(BIN)/python -m tests.storm --requests $(STORM_REQUESTS) --replicas $(REPLICAS)
 
-attacks: setup ## every attack of the tests; REPLICAS=3: on three gateways that share PostgreSQL, each attack on the next
-	$(BIN)/python -m pytest -q -n 2 -p tests.replicas --replicas $(REPLICAS) tests/attacks
+attacks: setup ## every attack of the tests and of `gateway verify`; REPLICAS=3: on three that share PostgreSQL, each attack on the next
+	$(BIN)/python -m pytest -q -n 2 -p tests.replicas --replicas $(REPLICAS) tests/attacks tests/verify/between_replicas.py
 
 bench: bench-peers bench-scoped ## the headline: scoped GETs beside Envoy, HAProxy, nginx, fastify and bare aiohttp
 
