@@ -10,7 +10,7 @@ PYTHONS = $(if $(PYTHON),"$(PYTHON)",$(BIN)/python python3 python3.14 python3.13
 BENCHES := scoped post parent workers catalogue latency login logins idle stream routes start stability instructions shares logouts reload
 PEERS := bench/peers/node_modules/.installed
 
-.PHONY: help runtime setup run test quick lint unit verify fuzz storm login-timing record-timing docs lock clean
+.PHONY: help runtime setup run test quick lint unit verify fuzz storm attacks login-timing record-timing docs lock clean
 .PHONY: bench bench-all bench-report bench-peers bench-profile bench-deciders bench-carrying $(addprefix bench-,$(BENCHES))
 
 help: ## list the targets
@@ -97,8 +97,12 @@ fuzz: ## look for inputs that break a promise, FUZZ_SECONDS (60) for each target
 	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS)
 
 STORM_REQUESTS ?= 100000
-storm: setup ## STORM_REQUESTS (100000) requests with aborts and upstream faults: no reply may be wrong
-	$(BIN)/python -m tests.storm --requests $(STORM_REQUESTS)
+REPLICAS ?= 1
+storm: setup ## STORM_REQUESTS (100000) requests with aborts and upstream faults: no reply may be wrong; REPLICAS=3: on three that share PostgreSQL
+	$(BIN)/python -m tests.storm --requests $(STORM_REQUESTS) --replicas $(REPLICAS)
+
+attacks: setup ## every attack of the tests and of `gateway verify`; REPLICAS=3: on three that share PostgreSQL, each attack on the next
+	$(BIN)/python -m pytest -q -n 2 -p tests.replicas --replicas $(REPLICAS) tests/attacks tests/verify/between_replicas.py
 
 bench: bench-peers bench-scoped ## the headline: scoped GETs beside Envoy, HAProxy, nginx, fastify and bare aiohttp
 

@@ -23,7 +23,7 @@ from gateway.config.load import load
 from tests.gateways import environment
 from tests.process.processes import extended
 from tests.storm.upstream import Upstream
-from tests.storm.weather import CONFIG, Target, planner, storm
+from tests.storm.weather import CONFIG, Replica, Target, planner, storm
 
 SPELLS = 10
 WARM_UP = 3
@@ -66,7 +66,7 @@ async def spells(folder: Path, requests: int, seed: int) -> tuple[list[str], lis
         starting = process(PARTY_CORE, *command, ready="credential_renewed", port=port, env=environ, log=log)
         pid = await asyncio.to_thread(starting.__enter__)
         try:
-            target = Target("127.0.0.1", port, pid, lambda: asyncio.to_thread(_metrics, admin))
+            target = Target([Replica("127.0.0.1", port, pid, lambda: asyncio.to_thread(_metrics, admin))])
             for number in range(SPELLS):
                 # A planner for each: its tokens live for an hour.
                 plan = planner(load(file, environ), seed + number)

@@ -21,6 +21,7 @@ from gateway.server.peer import Peers
 from gateway.stores import CredentialStore
 from gateway.tokens.admission import Admission
 from gateway.tokens.api import Clients, TokenApi
+from gateway.tokens.attempts import Attempts, Together
 from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
 from gateway.tokens.ending import SessionEnder
@@ -34,7 +35,7 @@ from gateway.tokens.registration import Registrar
 from gateway.tokens.reset_api import ResetApi
 from gateway.tokens.resets import Resets
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
+from gateway.tokens.throttle import Limit, Work, WorkThrottle
 from gateway.upstream.backend import Backend
 from gateway.vocab.events import Emit
 from gateway.vocab.policy import Endpoint, HeadLimits
@@ -58,6 +59,7 @@ class Kept:
     live: LiveView
     sessions: Sessions
     hasher: PasswordHasher | None
+    together: Together
     closed_routes: set[str] = field(default_factory=set)
 
 
@@ -69,9 +71,9 @@ def make(kept: Kept, loaded: Loaded, before: Made | None) -> Made:
     reached_before = None if before is None else before.reached
     reached = reach_all(config.apis, loaded.authorities, kept.connections, means, reached_before)
     ring = key_ring(config)
-    throttles = _throttles(config, before)
+    throttles = _throttles(config, kept, before)
     keeper, verifier, resets = _passwords(config, reached.backends[config.first], kept, throttles)
-    login = Login(verifier, kept.sessions, throttles.logins, kept.clock, emit)
+    login = Login(verifier, kept.sessions, throttles.logins, emit)
     is_id = config.customer_id_pattern.fullmatch
     own = _endpoints(config, login, ring, LogoutApi(kept.store, kept.live, is_id), resets)
     flow = Flow(
@@ -113,12 +115,12 @@ def _peers(config: Config, emit: Emit) -> Peers:
     return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
 
 
-def _throttles(config: Config, before: Made | None) -> Throttles:
+def _throttles(config: Config, kept: Kept, before: Made | None) -> Throttles:
     """Make what limits password work; where the limits stay the same, what was counted stays as well."""
     if before is not None and before.config.customers.throttle == config.customers.throttle:
         return before.throttles
     limits = config.customers.throttle
-    account, address = _limit(limits.account), _limit(limits.address)
+    own = _limit(limits.account), _limit(limits.address), _THROTTLE_KEYS, kept.together, kept.clock
     registrations = limits.registrations
     work = WorkThrottle(
         {
@@ -129,8 +131,7 @@ def _throttles(config: Config, before: Made | None) -> Throttles:
         },
         _THROTTLE_KEYS,
     )
-    logins, registered = Throttle(account, address, _THROTTLE_KEYS), Throttle(account, address, _THROTTLE_KEYS)
-    return Throttles(logins, registered, work)
+    return Throttles(Attempts("login", *own), Attempts("registered", *own), work)
 
 
 def _limit(bucket: Bucket) -> Limit:

@@ -14,7 +14,8 @@ from gateway.config.load import Loaded
 from gateway.config.model import Config
 from gateway.reaching import AllReached
 from gateway.server.edge import Serving
-from gateway.tokens.throttle import Throttle, WorkThrottle
+from gateway.tokens.attempts import Attempts
+from gateway.tokens.throttle import WorkThrottle
 from gateway.upstream.credential import Held
 from gateway.upstream.parents import Parents
 from gateway.vocab.refusals import Refusal
@@ -28,8 +29,8 @@ class UnusableError(Exception):
 class Throttles:
     """What limits password work: logins, passwords that a registration repeats, and all other."""
 
-    logins: Throttle
-    registered: Throttle
+    logins: Attempts
+    registered: Attempts
     work: WorkThrottle
 
 

@@ -46,6 +46,7 @@ from gateway.stores import (
     upgrade,
 )
 from gateway.stores.thread import StoreThread
+from gateway.tokens.attempts import Together
 from gateway.tokens.live import LiveView
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.sessions import Sessions
@@ -119,7 +120,8 @@ async def running(  # noqa: PLR0913 - what a process may be given
         store = await _store(config, emit, stack, opened)
         live = await _live(config, store, emit, metrics, stack)
         hasher, sessions = _hasher(config, emit, stack), await _sessions(store)
-        kept = Kept(now, clock, emit, outbox, descriptors.upstream, store, live, sessions, hasher)
+        together = Together(store, clock, emit)
+        kept = Kept(now, clock, emit, outbox, descriptors.upstream, store, live, sessions, hasher, together)
         edge, in_force = _begun(kept, loaded, event_log)
         stack.push_async_callback(in_force.close)
 
@@ -147,6 +149,7 @@ async def running(  # noqa: PLR0913 - what a process may be given
             (in_force.run(), "configuration in force"),
             (live.run(), "log-outs"),
             (live.listen(), "news of log-outs"),
+            (together.run(), "attempts that are counted"),
             (LoopWatch(emit, metrics.set_lag).run(), "loop watch"),
         ):
             stack.callback(group.create_task(work, name=name).cancel)

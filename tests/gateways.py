@@ -2,8 +2,8 @@
 
 import io
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from gateway.demo.shop import Shop
 from gateway.wiring import Address, Gateway, now, running
 from tests.canary_sweep import SWEEP, private_parts
 from tests.fakes.commerce import Commerce
+from tests.postgres import Server, new_database
 from tests.sessions import session
 
 ROOT = Path(__file__).parent.parent
@@ -81,9 +82,9 @@ class Answer:
 # A short repr: asyncio writes out what each task has returned, and a fixture returns a site with its configuration.
 @dataclass(slots=True, repr=False)
 class Site:
-    """A running gateway, its upstream and a client session."""
+    """A running gateway, its upstream and a client session; or several that are asked in turns and keep one log."""
 
-    gateway: Gateway
+    gateways: Sequence[Gateway]
     commerce: Commerce
     session: aiohttp.ClientSession
     stream: io.StringIO
@@ -91,11 +92,19 @@ class Site:
     bearers: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     replies: list[str] = field(default_factory=list)
+    turn: int = 0
+
+    @property
+    def gateway(self) -> Gateway:
+        """Return the gateway whose turn it is."""
+        self.turn += 1
+        return self.gateways[self.turn % len(self.gateways)]
 
     @property
     def log(self) -> io.StringIO:
         """Return what the gateway has logged until now, to the last line."""
-        self.gateway.emit.flush()
+        for gateway in self.gateways:
+            gateway.emit.flush()
         return self.stream
 
     @property
@@ -185,19 +194,33 @@ class Site:
         return await self.call(method, target, headers={**authorization, **(headers or {})}, **options)
 
     async def metrics(self) -> str:
-        """Return what the admin port shows to a scraper."""
-        async with self.session.get(f"{self.admin_url}/metrics") as response:
-            return await response.text()
+        """Return what the admin port shows to a scraper; of several one behind the other."""
+        pages = []
+        for gateway in self.gateways:
+            async with self.session.get(f"http://{gateway.admin}/metrics") as response:
+                pages.append(await response.text())
+        return "\n".join(pages)
 
     async def admin_pages(self) -> str:
         """Return everything that the admin port shows."""
-        return await admin_pages(self.session, self.admin_url)
+        pages = [await admin_pages(self.session, f"http://{gateway.admin}") for gateway in self.gateways]
+        return "\n".join(pages)
 
     def log_lines(self) -> list[dict[str, Any]]:
         """Return the log so far."""
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
+@dataclass(slots=True)
+class Replicas:
+    """How many gateways a site is, and the server on which they share a database."""
+
+    number: int
+    server: Server
+
+
+several: list[Replicas] = []
+"""What every site is that says nothing of it; filled by the plugin tests/replicas.py."""
 _ADMIN_PATIENCE = aiohttp.ClientTimeout(total=5)
 
 
@@ -242,14 +265,20 @@ async def site(
     config: str | Config | None = None,
     passwords: bool = True,
     hashing: Hashing = CHEAP,
+    replicas: Replicas | None = None,
     **environ: str,
 ) -> AsyncIterator[Site]:
     """Run a gateway on config/moltin.yaml, or on `config`, a YAML text that may say `extends: moltin.yaml`.
 
-    A configuration of another site is taken as it is. With `passwords` the demo customers have their demo passwords.
+    A configuration of another site is taken as it is. With `replicas` it is several that share a database.
+    With `passwords` the demo customers have their demo passwords.
     Where the file says nothing of its own, passwords cost what `hashing` says.
     """
     path = MOLTIN
+    if several and "GATEWAY_STORE_URL" not in environ and not isinstance(config, Config):
+        replicas = replicas or several[0]
+    if replicas is not None:
+        environ["GATEWAY_STORE_URL"] = await new_database(replicas.server)
     if isinstance(config, str):
         path = folder / "gateway.yaml"
         path.write_text(config.replace("extends: moltin.yaml", f"extends: {MOLTIN}"))
@@ -259,11 +288,15 @@ async def site(
         loaded = loaded.model_copy(update={"customers": customers})
     log = io.StringIO()
     async with (
-        running(loaded, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log) as gateway,
+        AsyncExitStack() as stack,
         aiohttp.ClientSession(auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
-        running_site = Site(gateway, commerce, session, log, loaded)
-        if passwords and gateway.hasher is not None:
+        gateways = [
+            await stack.enter_async_context(running(loaded, Address("127.0.0.1", 0), Address("127.0.0.1", 0), log=log))
+            for _ in range(1 if replicas is None else replicas.number)
+        ]
+        running_site = Site(gateways, commerce, session, log, loaded)
+        if passwords and gateways[0].hasher is not None:
             await running_site.give_demo_passwords()
         try:
             yield running_site

@@ -13,6 +13,7 @@ from gateway.making import Kept, make
 from gateway.ops.metrics import Metrics
 from gateway.reload import Made
 from gateway.stores import open_store
+from gateway.tokens.attempts import Together
 from gateway.tokens.live import LiveView
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.sessions import Sessions
@@ -34,7 +35,8 @@ async def kept(tmp_path: Path) -> Kept:
     store = open_store(f"sqlite:///{tmp_path}/none.db")
     live = LiveView(store, 1.0, 1.0, clock, ignore, Metrics(CollectorRegistry(), now))
     hasher = PasswordHasher(workers=1, queue_limit=1, memory_kib=64, time_cost=1, parallelism=1, emit=ignore)
-    return Kept(now, clock, ignore, Outbox(asyncio.get_running_loop()), 10, store, live, Sessions(store), hasher)
+    outbox, together = Outbox(asyncio.get_running_loop()), Together(store, clock, ignore)
+    return Kept(now, clock, ignore, outbox, 10, store, live, Sessions(store), hasher, together)
 
 
 def made(kept: Kept, before: Made | None, **sections: object) -> Made:

@@ -63,7 +63,7 @@ app = typer.Typer(
 )
 
 _WORKERS = (
-    "Processes that share the ports. Each has its own cache of tokens, login throttle, password pool and closed routes."
+    "Processes that share the ports. Each has its own cache of tokens, throttles, password pool and closed routes."
 )
 
 _DOCUMENT = "An OpenAPI 3 or Swagger 2 document, in JSON or YAML: one route for each operation."

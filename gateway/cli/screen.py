@@ -14,6 +14,7 @@ from gateway.vocab.events import (
     ConfigInForce,
     ConfigReload,
     ConnectionsRefused,
+    CountedAlone,
     CredentialFailed,
     CredentialRenewed,
     EmailShared,
@@ -111,6 +112,7 @@ def _told(event: Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - a case 
             | NoProxyTrusted()
             | ShareSpent()
             | Throttled()
+            | CountedAlone()
             | WorkerLost()
             | ConfigFault()
             | ConfigChange()

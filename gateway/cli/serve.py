@@ -144,7 +144,7 @@ def run_workers(
 
     `work` serves in a process of its own, given the addresses and its membership, and returns the exit code; what is
     in memory now is in each of them. Metrics are added up through files that the workers share; everything else a
-    worker remembers (verified tokens, the throttle, the password pool) is its own. Raises OSError when a port cannot
+    worker remembers (verified tokens, its throttles, the password pool) is its own. Raises OSError when a port cannot
     be had.
     """
     with (

@@ -45,7 +45,10 @@ class ResetThrottle(Closed):
 
 
 class Throttle(Closed):
-    """How much password work is accepted, per worker. Each kind has buckets of its own."""
+    """How much password work is accepted, per worker; of logins over all replicas where they share PostgreSQL.
+
+    Each kind has buckets of its own.
+    """
 
     account: Bucket = Field(
         default=Bucket(burst=10, per_minute=10),

@@ -16,7 +16,7 @@ from gateway.vocab.refusals import EXPLAINED_IN_LOGS
 
 # What is never given up for lack of room, as long as there is any.
 _VITAL: Final = (events.GuardViolated, events.RouteClosed)
-_METRIC_ONLY: Final = (events.PasswordQueue, events.ShareSpent, events.Throttled)
+_METRIC_ONLY: Final = (events.PasswordQueue, events.ShareSpent, events.Throttled, events.CountedAlone)
 # The hash shall not be guessable by trying customer ids, and BLAKE2b takes keys of up to 64 bytes (RFC 7693).
 _KEY_BYTES_LEAST: Final = 16
 # 64 bits tell the customers of a shop apart and keep the line short.
@@ -170,6 +170,8 @@ class EventLog:
                 name, fields = "share_spent", {"share": event.share}
             case events.Throttled():
                 name, fields = "throttled", {"work": event.work, "by": event.by}
+            case events.CountedAlone():
+                name, fields = "counted_alone", {}
             case events.CredentialRenewed():
                 name, fields = "credential_renewed", {**_whose(event), "expires_at": event.expires_at}
             case events.CredentialFailed():

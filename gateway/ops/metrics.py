@@ -76,6 +76,10 @@ class Metrics:
             "Password work other than logins refused because too much of it was asked for.",
             ("work", "by"),
         )
+        self._counted_alone: Final = counter(
+            "gateway_attempts_counted_alone_total",
+            "Attempts at passwords that the store could not count for all replicas.",
+        )
         self._renewals: Final = counter(
             "gateway_credential_renewals_total",
             "Renewals of the gateway's own credentials.",
@@ -133,6 +137,8 @@ class Metrics:
                 self._shares.labels(_known(event.share, _SHARES)).inc()
             case events.Throttled():
                 self._throttled.labels(_known(event.work, _WORK), _known(event.by, _COUNTED_BY)).inc()
+            case events.CountedAlone():
+                self._counted_alone.inc()
             case events.CredentialRenewed():
                 self._renewals.labels(event.upstream, event.credential, "renewed").inc()
                 self._keep_expiry(event)

@@ -6,7 +6,7 @@ does not hash, and it knows nothing of e-mail spelling: callers pass canonical e
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class StoreUnavailable(Exception):  # noqa: N818  # it names a state, as the refusal STORE_UNAVAILABLE does
@@ -69,6 +69,36 @@ class News:
 
     latest: int
     log_outs: Sequence[LogOut]
+
+
+class Quota(NamedTuple):
+    """A key that has another attempt each `interval`, until it has them all after `capacity`; in microseconds."""
+
+    key: bytes
+    interval: int
+    capacity: int
+
+
+class Attempt(NamedTuple):
+    """An attempt at a password of an account from an address, not counted there where that has no key.
+
+    `place` is the key of both together, which counts in place of the account's once a password was right there.
+    """
+
+    address: Quota
+    account: Quota
+    place: bytes
+
+
+class Count(NamedTuple):
+    """What became of an attempt: microseconds until the address has another, until the account has; 0 if it had.
+
+    The account's says nothing where the address had none. `is_known`: it was the place that was counted.
+    """
+
+    by_address: int
+    by_account: int
+    is_known: bool
 
 
 class SessionStore(Protocol):
@@ -139,6 +169,18 @@ class SessionStore(Protocol):
 
     async def drop_log_outs(self, before: int) -> None:
         """Remove the log-outs with a version less than this, but for that of all customers, which is one."""
+
+    async def count(self, attempt: Attempt) -> Count | None:
+        """Count an attempt unless it is one too many; None where this kind of store counts nothing.
+
+        It takes half a second at the most.
+        """
+
+    async def give_back(self, attempt: Attempt, *, is_right: bool) -> None:
+        """Take an attempt back that was counted, and know its place where the password `is_right`; as soon."""
+
+    async def sweep(self, most: int = 0) -> None:
+        """Remove what is counted no more, and what is left above so many; 0: as many as are good for this store."""
 
 
 class CredentialStore(SessionStore, Protocol):

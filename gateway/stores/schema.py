@@ -19,6 +19,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -129,6 +130,21 @@ password_resets = Table(
     Column("expires_at", Double, nullable=False),
     UniqueConstraint("token_hash", name="uq_password_resets_token_hash"),
 )
+
+login_attempts, login_places = (
+    Table(
+        name,
+        metadata,
+        Column("key", LargeBinary, primary_key=True, nullable=False),
+        Column("until", BigInteger, nullable=False),
+        Index(f"ix_{name}_until", "until"),
+    )
+    for name in ("login_attempts", "login_places")
+)
+"""Of PostgreSQL: buckets, until they are full again, and from where passwords were right (`attempts`).
+
+They are no part of what a store holds: neither a copy nor a backup takes them along.
+"""
 
 
 MIGRATE = "`gateway store migrate` brings it there"

@@ -5,16 +5,20 @@ The queries are those of `queries`; here is what is PostgreSQL's own. `schema_po
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from typing import Final
 
 from sqlalchemy import BigInteger, any_, bindparam, cast, extract, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from gateway.stores import channel, postgres
-from gateway.stores.ports import StoreUnavailable
+from gateway.stores import attempts, channel, postgres
+from gateway.stores.ports import Attempt, Count, StoreUnavailable
 from gateway.stores.postgres_url import read_place
 from gateway.stores.queries import Queries
-from gateway.stores.schema import Words, credentials, metadata
+from gateway.stores.schema import Words, credentials, login_attempts, login_places, metadata
+
+# Logins do without its count when it takes longer: the store may take as long as ever after that.
+_COUNT_SECONDS: Final = 0.5
 
 
 class PostgresCredentialStore(Queries):
@@ -73,6 +77,26 @@ class PostgresCredentialStore(Queries):
         query = select(credentials.c.customer_id).where(credentials.c.customer_id == any_(wanted))
         async with self._read() as connection:
             return frozenset(await connection.scalars(query))
+
+    async def count(self, attempt: Attempt) -> Count | None:
+        """Count an attempt unless it is one too many; one round trip."""
+        async with postgres.lent(self._opened(), "AUTOCOMMIT", _COUNT_SECONDS) as connection:
+            row = (await connection.execute(attempts.COUNTED, attempts.values(attempt))).one()
+        return Count(*row[:3])
+
+    async def give_back(self, attempt: Attempt, *, is_right: bool) -> None:
+        """Take an attempt back that was counted, and know its place where the password `is_right`; one round trip."""
+        async with postgres.lent(self._opened(), "AUTOCOMMIT", _COUNT_SECONDS) as connection:
+            statement = attempts.KNOWN if is_right else attempts.GIVEN_BACK
+            await connection.execute(statement, attempts.values(attempt))
+
+    async def sweep(self, most: int = 0) -> None:
+        """Remove what is counted no more, and what is left above so many."""
+        for table in (login_attempts, login_places):
+            swept = attempts.AT_ONCE
+            while swept == attempts.AT_ONCE:
+                async with self._read() as connection:
+                    swept = (await connection.execute(attempts.swept(table, most or attempts.MOST))).rowcount
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:

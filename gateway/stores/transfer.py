@@ -26,7 +26,8 @@ from gateway.stores.ports import StoreUnavailable
 # A million customers take minutes, and nobody waits for them but who gave the command.
 _PATIENCE: Final = 3600.0
 _ROWS = 5_000
-_TABLES: Final = tuple(schema.metadata.sorted_tables)
+_PASSING: Final = {schema.login_attempts, schema.login_places}
+_TABLES: Final = tuple(table for table in schema.metadata.sorted_tables if table not in _PASSING)
 # What a store holds; the counter of numbers moves with each start of a gateway.
 _HELD: Final = tuple(table for table in _TABLES if table is not schema.numbers)
 _LOCK = f"LOCK TABLE {', '.join(table.name for table in _TABLES)} IN EXCLUSIVE MODE"

@@ -14,6 +14,7 @@ from typing import Protocol
 from gateway.carrying.call import Call
 from gateway.guard.status import unable
 from gateway.stores.ports import Account, CredentialStore, Registration, SessionStore, StoreUnavailable
+from gateway.tokens.attempts import Attempts
 from gateway.tokens.customer import address_of
 from gateway.tokens.directory import NOBODYS_ID, Directory, Found
 from gateway.tokens.email import canonical, trimmed
@@ -21,7 +22,7 @@ from gateway.tokens.intents import is_awaited, is_recoverable
 from gateway.tokens.login_form import LoginForm
 from gateway.tokens.passwords import PasswordHasher, check_length, prepare
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Wait
 from gateway.upstream.backend import Backend
 from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import EmailShared, Emit, GuardViolated, LoginDone
@@ -204,15 +205,12 @@ class UpstreamVerifier:
 
 
 class Login:
-    """A login behind its throttle. `clock` is monotonic, in seconds."""
+    """A login behind its throttle."""
 
-    def __init__(
-        self, verifier: Verifier, sessions: Sessions, throttle: Throttle, clock: Callable[[], float], emit: Emit
-    ) -> None:
+    def __init__(self, verifier: Verifier, sessions: Sessions, attempts: Attempts, emit: Emit) -> None:
         self._verifier = verifier
         self._sessions = sessions
-        self._throttle = throttle
-        self._clock = clock
+        self._attempts = attempts
         self._emit = emit
 
     async def authenticate(self, email: object, password: object, address: str, trace: Trace) -> Session | Refusal:
@@ -229,11 +227,11 @@ class Login:
             return Refusal(Code.BODY_FIELD_INVALID, "not 1 to 1024 bytes of text", source="data.password")
         by_address = trace.caller != CallerKind.TRUSTED
         # Counted before the work, so that many attempts at once cannot slip under the limit together.
-        wait = self._throttle.reserve(account, address, self._clock(), by_address=by_address)
-        if wait is not None:
+        reserved = await self._attempts.reserve(account, address, by_address=by_address)
+        if isinstance(reserved, Wait):
             self._emit(LoginDone("throttled"))
-            if not wait.by_account:
-                return Refusal(Code.THROTTLED, retry_after=wait.seconds)
+            if not reserved.by_account:
+                return Refusal(Code.THROTTLED, retry_after=reserved.seconds)
             # Whoever guesses learns nothing, not even that this guess was not looked at: the same work, for a password
             # that nobody has, of one spelling or two as this one.
             nobodys = secrets.token_urlsafe() + ("" if prepare(password) == password else "e\u0301")
@@ -241,13 +239,13 @@ class Login:
             return done if isinstance(done, Refusal) else Refusal(Code.LOGIN_FAILED)
         outcome = await self._opened(account, email, password, address, trace)
         if not isinstance(outcome, Refusal):
-            self._throttle.welcome(account, address, by_address=by_address)
+            await self._attempts.give_back(reserved, is_right=True)
             self._emit(LoginDone("granted"))
         elif outcome.code is Code.LOGIN_FAILED:
             self._emit(LoginDone("refused"))
         else:
             # Nobody learned anything about the password.
-            self._throttle.refund(account, address, by_address=by_address)
+            await self._attempts.give_back(reserved)
             self._emit(LoginDone("overloaded" if outcome.code is Code.OVERLOADED else "failed"))
             if outcome.violation:
                 self._emit(GuardViolated(trace.request_id, trace.route, outcome.detail))

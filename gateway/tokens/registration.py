@@ -31,6 +31,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from gateway.stores.ports import CredentialStore, Registration, StoreUnavailable
+from gateway.tokens.attempts import Attempts
 from gateway.tokens.claims import Claims
 from gateway.tokens.creation import ACCEPTED, is_not_there, only, proves_no_creation
 from gateway.tokens.customer import email_source, made, record_in, submitted
@@ -39,7 +40,7 @@ from gateway.tokens.intents import RECOVERABLE, UNDER_WAY, is_recoverable, made_
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.silence import reading, shows_nobody
-from gateway.tokens.throttle import Throttle
+from gateway.tokens.throttle import Wait
 from gateway.vocab.messages import Checked, Plan, Trace
 from gateway.vocab.policy import Perform
 from gateway.vocab.refusals import Code, Refusal
@@ -56,7 +57,7 @@ class Registrar:
         directory: Directory,
         store: CredentialStore,
         hasher: PasswordHasher,
-        throttle: Throttle,
+        attempts: Attempts,
         now: Callable[[], float],
         patience: Patience,
     ) -> None:
@@ -64,7 +65,7 @@ class Registrar:
         self.how = self._how = directory.how
         self._store = store
         self._hasher = hasher
-        self._throttle = throttle
+        self._attempts = attempts
         self._now = now
         self._patience = patience
         self._claims = Claims(store)
@@ -155,12 +156,12 @@ class Registrar:
 
     async def _is_same(self, intent: Registration, password: str) -> bool | Refusal:
         """Say whether a password is the intent's; guesses are counted as those of a login are."""
-        wait = self._throttle.reserve(intent.email, _ANY_ADDRESS, self._now(), by_address=False)
-        if wait is not None:
-            return Refusal(Code.THROTTLED, retry_after=wait.seconds)
+        reserved = await self._attempts.reserve(intent.email, _ANY_ADDRESS, by_address=False)
+        if isinstance(reserved, Wait):
+            return Refusal(Code.THROTTLED, retry_after=reserved.seconds)
         is_same = await self._hasher.verify(password, intent.password_hash, is_login=False)
         if is_same is not False:
-            self._throttle.refund(intent.email, _ANY_ADDRESS, by_address=False)
+            await self._attempts.give_back(reserved)
         return is_same
 
     async def _create(

@@ -50,39 +50,32 @@ class Throttle:
         self._addresses = _Buckets(address, max_keys)
         self._known: LRUCache[tuple[str, str], None] = LRUCache(max_keys)
 
-    def reserve(self, account: str, address: str, now: float, *, by_address: bool = True) -> Wait | None:
-        """Count one attempt against both, or say how long to wait.
+    def enter(self, address: str, now: float) -> Wait | None:
+        """Count one attempt against the address, or say how long to wait.
 
         An account that is used up costs the address its attempt all the same: the answer is work too.
         """
-        address = network(address)
-        time = round(now * _NANOSECONDS)
-        if by_address:
-            wait = self._addresses.wait(address, time)
-            if wait > 0:
-                return Wait(math.ceil(wait / _NANOSECONDS), by_account=False)
-            self._addresses.take(address, time)
-        key = self._key(account, address)
-        wait = self._accounts.wait(key, time)
-        if wait > 0:
-            return Wait(math.ceil(wait / _NANOSECONDS), by_account=True)
-        self._accounts.take(key, time)
-        return None
+        seconds = self._addresses.take(network(address), now)
+        return Wait(seconds, by_account=False) if seconds else None
 
-    def refund(self, account: str, address: str, *, by_address: bool = True) -> None:
-        """Give one reserved attempt back on both, where nothing was learned about the password."""
-        address = network(address)
+    def guess(self, account: str, address: str, now: float) -> Wait | None:
+        """Count one attempt against the account, or say how long to wait."""
+        seconds = self._accounts.take(self._key(account, address), now)
+        return Wait(seconds, by_account=True) if seconds else None
+
+    def give_back(self, account: str, address: str, *, by_address: bool = True) -> None:
+        """Give one attempt back on both, where nothing was learned about the password, or it was right."""
         self._accounts.give_back(self._key(account, address))
         if by_address:
-            self._addresses.give_back(address)
+            self._addresses.give_back(network(address))
 
-    def welcome(self, account: str, address: str, *, by_address: bool = True) -> None:
-        """Give the attempt back after a successful login, and know the address. Earlier failures stay counted."""
-        self.refund(account, address, by_address=by_address)
+    def know(self, account: str, address: str) -> None:
+        """Know an address from which a login succeeded. Earlier failures stay counted."""
         self._known[account, network(address)] = None
 
     def _key(self, account: str, address: str) -> tuple[str, ...]:
-        return (account, address) if (account, address) in self._known else (account,)
+        place = (account, network(address))
+        return place if place in self._known else (account,)
 
 
 class Work(StrEnum):
@@ -118,15 +111,10 @@ class WorkThrottle:
 
     def reserve(self, work: Work, keys: Mapping[str, str], now: float) -> Denied | None:
         """Count one piece of work under each of its keys, or say how long to wait; an empty key is not counted."""
-        time = round(now * _NANOSECONDS)
         for by, buckets in self._buckets[work].items():
-            key = keys[by]
-            if not key:
-                continue
-            wait = buckets.wait(key, time)
-            if wait > 0:
-                return Denied(math.ceil(wait / _NANOSECONDS), by)
-            buckets.take(key, time)
+            seconds = buckets.take(keys[by], now) if keys[by] else 0
+            if seconds:
+                return Denied(seconds, by)
         return None
 
 
@@ -141,14 +129,14 @@ class _Buckets:
         self._capacity = self._interval * burst
         self._full_at: LRUCache[Hashable, int] = LRUCache(max_keys)
 
-    def wait(self, key: Hashable, now: int) -> int:
-        """Return the nanoseconds until the key has an attempt left; zero or less if it has one."""
-        full_at = self._full_at.get(key)
-        return 0 if full_at is None else max(full_at, now) + self._interval - self._capacity - now
-
-    def take(self, key: Hashable, now: int) -> None:
-        """Count one attempt."""
-        self._full_at[key] = max(self._full_at.get(key, now), now) + self._interval
+    def take(self, key: Hashable, now: float) -> int:
+        """Count one attempt and return 0, or return the seconds until there is one."""
+        time = round(now * _NANOSECONDS)
+        full_at = max(self._full_at.get(key, time), time) + self._interval
+        if full_at - self._capacity > time:
+            return math.ceil((full_at - self._capacity - time) / _NANOSECONDS)
+        self._full_at[key] = full_at
+        return 0
 
     def give_back(self, key: Hashable) -> None:
         """Undo one attempt, if the key is still remembered."""

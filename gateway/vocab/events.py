@@ -88,6 +88,11 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedAlone:
+    """An attempt at a password was counted in this process alone: the store, which counts for all, could not."""
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialRenewed:
     """A credential was renewed; it lives until `expires_at` (epoch seconds)."""
 
@@ -211,6 +216,7 @@ Event = (
     | PasswordQueue
     | ShareSpent
     | Throttled
+    | CountedAlone
     | CredentialRenewed
     | CredentialFailed
     | Failed

@@ -45,7 +45,7 @@ from gateway.vocab.messages import Target
 from gateway.wire import target as wire_target
 from tests.fakes.commerce import Commerce
 from tests.fakes.wire import Recorded
-from tests.gateways import TRUSTED_SECRET, UPSTREAM_SECRET, Site
+from tests.gateways import TRUSTED_SECRET, UPSTREAM_SECRET, Replicas, Site
 from tests.gateways import site as run_site
 from tests.server.raw import PATIENCE, RawClient, RawReply, connected
 
@@ -391,13 +391,15 @@ def target_of(spelled: str | bytes) -> str:
 
 
 @asynccontextmanager
-async def fielded(folder: Path, config: str = CONFIG, algorithm: Algorithm = Algorithm.EDDSA) -> AsyncIterator[Field]:
-    """Run a gateway with a key of this kind before the recording upstream, everybody logged in."""
+async def fielded(
+    folder: Path, config: str = CONFIG, algorithm: Algorithm = Algorithm.EDDSA, replicas: Replicas | None = None
+) -> AsyncIterator[Field]:
+    """Run a gateway, or several, with a key of this kind before the recording upstream, everybody logged in."""
     written = generate(algorithm)
     (folder / "signing.jwk").write_text(written)
     async with (
         Commerce(Shop("canary-upstream-id", UPSTREAM_SECRET)) as commerce,
-        run_site(commerce, folder, config=config) as site,
+        run_site(commerce, folder, config=config, replicas=replicas) as site,
     ):
         tokens = [site.lasting(person) for person in (RON, LESLIE, APRIL)]
         assert len(set(tokens)) == 3

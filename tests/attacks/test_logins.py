@@ -10,6 +10,7 @@ import pytest_asyncio
 from gateway.demo.data import APRIL, DEMO_PASSWORDS, LESLIE, RON
 from gateway.vocab.messages import Json
 from tests.attacks.field import CONFIG, ON_ONE_LOOP, Field, Outcome, assert_clean, assert_refused, every, fielded
+from tests.gateways import Replicas
 from tests.server.raw import RawReply
 
 pytestmark = ON_ONE_LOOP
@@ -19,14 +20,18 @@ UNKNOWN = "nobody@nowhere.example"
 BURST = 3
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def narrow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Field]:
-    """Give a gateway on which an account has three attempts, and next to none come back during a test."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[1, 3], ids=["alone", "three replicas"])
+async def narrow(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> AsyncIterator[Field]:
+    """Give a gateway on which an account has three attempts, and next to none come back during a test.
+
+    Three that share PostgreSQL are one: no attempt more, and the same answers, whichever of them is asked.
+    """
     config = CONFIG.replace(
         "account: {burst: 100000, per_minute: 100000}", f"account: {{burst: {BURST}, per_minute: 0.01}}"
     )
     assert config != CONFIG
-    async with fielded(tmp_path_factory.mktemp("narrow"), config) as running:
+    replicas = None if request.param == 1 else Replicas(request.param, request.getfixturevalue("server"))
+    async with fielded(tmp_path_factory.mktemp("narrow"), config, replicas=replicas) as running:
         yield running
 
 

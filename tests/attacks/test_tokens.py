@@ -17,6 +17,7 @@ from gateway.demo.data import LESLIE_ID, RON, RON_ID
 from tests.attacks.field import ON_ONE_LOOP, PROBE, Field, Outcome, assert_clean, assert_refused, every, fielded
 from tests.authn import forge
 from tests.gateways import STOREFRONT, TRUSTED
+from tests.sessions import session
 
 pytestmark = ON_ONE_LOOP
 
@@ -33,7 +34,10 @@ async def rsa(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Field]:
 
 def claims(kind: str, /, *drop: str, **changes: Any) -> dict[str, Any]:
     """Make claims that are good for this gateway, with changes and without what is dropped."""
-    own = {"sub": LESLIE_ID} if kind == "customer token" else {"sub": TRUSTED, "kind": "trusted"}
+    # Of a session that no log-out ends, or that would be what they are refused for.
+    lasting = session(LESLIE_ID)
+    numbers = {"num": lasting.number, "ver": lasting.version, "sid": lasting.id}
+    own = {"sub": LESLIE_ID, **numbers} if kind == "customer token" else {"sub": TRUSTED, "kind": "trusted"}
     drop = (*drop, "kind") if kind == "customer token" else drop
     return forge.claims(*drop, **{"iss": "customer-token-gateway", "aud": "storefront", **own, **changes})
 

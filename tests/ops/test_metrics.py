@@ -13,6 +13,7 @@ from gateway.vocab.events import (
     ConfigInForce,
     ConfigReload,
     ConnectionsRefused,
+    CountedAlone,
     CredentialFailed,
     CredentialRenewed,
     Event,
@@ -124,6 +125,7 @@ SINGLE: list[tuple[Event, tuple[str, ...], float]] = [
     (PasswordQueue(7), ("gateway_password_queue_depth",), 7),
     (ShareSpent("route"), ("gateway_share_refusals_total", "share=route"), 1),
     (Throttled("registration", "email"), ("gateway_throttled_total", "by=email", "work=registration"), 1),
+    (CountedAlone(), ("gateway_attempts_counted_alone_total",), 1),
     (
         CredentialRenewed(50.0),
         (RENEWALS, *SERVER[:1], "outcome=renewed", *SERVER[1:]),

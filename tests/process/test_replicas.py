@@ -12,6 +12,9 @@ from tests.process.processes import Served, serving
 EMAIL, PASSWORD, NAME = "april@pawnee.example", "canary-password-april", "April Ludgate"
 # What a login may take until it succeeds again after the server is back; seconds.
 BACK = 5.0
+# What an account has at once in config/moltin.yaml, at a worker or at all of them.
+GUESSES = 10
+THROTTLED = b'gateway_logins_total{outcome="throttled"}'
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,10 @@ async def test_logins_come_back_by_themselves(
     headers = {"Authorization": f"Bearer {await other.bearer()}", "X-Moltin-Customer-Token": token}
     ended = (await other.login(EMAIL, PASSWORD)).json()["data"]["token"]
     assert (await one.log_out(ended)).status == 204
+    async with asyncio.timeout(2):
+        # A server that ends at once may not come to tell of it.
+        while (await other.orders(ended)).status == 200:
+            pass
     await asyncio.to_thread(harm, frail)
     for served in (one, other):
         async with asyncio.timeout(1):
@@ -99,6 +106,17 @@ async def test_logins_come_back_by_themselves(
     async with asyncio.timeout(2):
         while (await one.orders(token)).status == 200:
             pass
+    await one_limit(replicas)
+
+
+async def one_limit(replicas: tuple[Served, Served]) -> None:
+    """Guess at an account until that is throttled, which the third of as many guesses as here would not be."""
+    guesses = 0
+    while not any([THROTTLED in (await served.ask("/metrics")).body for served in replicas]):
+        assert guesses < 2 * GUESSES
+        answer = await replicas[guesses % 2].login("guessed@pawnee.example", "canary-wrong")
+        assert answer.code == "LOGIN_FAILED"
+        guesses += 1
 
 
 async def test_a_log_out_counts_on_all_replicas(replicas: tuple[Served, Served]) -> None:

@@ -9,13 +9,15 @@ from itertools import pairwise
 import pytest
 
 from gateway.stores import CredentialStore, Registration, StoreUnavailable, open_store
-from gateway.stores.ports import Account, LogOut, News, Reset
+from gateway.stores.ports import Account, Attempt, LogOut, News, Quota, Reset
 
 ANN = Registration(id="a" * 32, email="ann@shop.test", name="Ann", password_hash="hash-1", started_at=1_700_000_000.25)
 AGAIN = replace(ANN, id="b" * 32, password_hash="hash-2", started_at=1_700_000_060.5)
 LEASE = 60.0
 """Seconds that no test takes."""
 BOB = Registration(id="c" * 32, email="bob@shop.test", name="Bob", password_hash="hash-3", started_at=1.0)
+
+HOUR = 3_600_000_000
 
 
 async def test_password_is_kept_per_customer(store: CredentialStore) -> None:
@@ -629,3 +631,12 @@ async def test_old_resets_are_purged(store: CredentialStore) -> None:
     await store.purge(150.0)
     assert await store.reset("token-1", 1.0) is None
     assert await store.reset("token-2", 1.0) is not None
+
+
+async def test_attempts_are_counted_or_not_at_all(store: CredentialStore) -> None:
+    """A kind of store that counts says no in the end; one that does not says nothing of any, and takes all calls."""
+    tried = Attempt(Quota(b"", HOUR, 2 * HOUR), Quota(b"k" * 32, HOUR, 2 * HOUR), b"p" * 32)
+    counts = [await store.count(tried) for _ in range(3)]
+    await store.give_back(tried, is_right=True)
+    await store.sweep()
+    assert counts == [None] * 3 or [count and count.by_account > 0 for count in counts] == [False, False, True]

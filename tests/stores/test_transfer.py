@@ -108,6 +108,20 @@ def test_what_a_gateway_kept_there_is_not_touched(source: str, target: str, *, i
     assert found == [("of the gateway",)]
 
 
+def test_attempts_are_nothing_that_a_store_holds(source: str, target: str, tmp_path: Path) -> None:
+    """What was counted of logins stands in no copy's way, and goes into no backup."""
+    upgrade(target)
+    attempts = "INSERT INTO login_attempts VALUES ('\\x00', 9e15)", "INSERT INTO login_places VALUES ('\\x00', 9e15)"
+    for statement in attempts:
+        asyncio.run(ask(target, statement))
+    counts = copy(source, target)
+    assert counts == count(target) == backup(target, tmp_path / "copy.db")
+    assert asyncio.run(ask(target, "SELECT until FROM login_attempts NATURAL JOIN login_places")) == [(9 * 10**15,)]
+    with sqlite3.connect(tmp_path / "copy.db") as file:
+        assert file.execute("SELECT * FROM login_attempts NATURAL JOIN login_places").fetchall() == []
+    file.close()
+
+
 def test_a_copy_that_fails_changes_nothing(source: str, target: str) -> None:
     """It is one transaction: where a row cannot be kept the target is as it was, and so is the source."""
     upgrade(target)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from gateway.config.load import load
 from tests.gateways import environment
+from tests.postgres import new_database, servers
 from tests.process.processes import extended, serving
+from tests.storm.replicas import faults, replica, replicated
 from tests.storm.upstream import Upstream
 from tests.storm.weather import CONFIG, Report, Target, planner, storm
 
@@ -19,15 +21,23 @@ async def run(seed: int, requests: int, folder: Path) -> Report:
     async with Upstream() as upstream:
         environ, config = environment(folder, upstream.url), extended(folder, CONFIG)
         async with serving(environ, config=config) as served:
-            host, _, port = served.public.rpartition(":")
-
-            async def metrics() -> str:
-                return (await served.ask("/metrics")).body.decode()
-
-            target = Target(host, int(port), served.pid, metrics)
+            target = Target([replica(served)])
             report = await storm(target, upstream, planner(load(config, environ), seed), seed, requests)
-            lines = [line for line in served.output if '"event":"failed"' in line]
-            report.problems += [f"the log tells of a fault: {line}" for line in lines + served.errors]
+            report.problems += faults([served])
+            return report
+
+
+async def run_replicas(seed: int, requests: int, folder: Path, replicas: int) -> Report:
+    """Start so many on one PostgreSQL database, and play a storm on them all, with customers who walk between them."""
+    with servers() as makes:
+        async with (
+            Upstream() as upstream,
+            replicated(folder, upstream.url, await new_database(makes.server()), replicas) as (target, config, served),
+        ):
+            report = await storm(target, upstream, planner(config, seed), seed, requests)
+            report.problems += faults(served)
+            rounds, slowest = sum(one.rounds for one in target.walks), max(one.slowest for one in target.walks)
+            sys.stdout.write(f"walks: {rounds} rounds, the slowest log-out counted everywhere after {slowest:.3f} s\n")
             return report
 
 
@@ -35,10 +45,12 @@ def main() -> None:
     """Run and print the summary."""
     parser = argparse.ArgumentParser(prog="python -m tests.storm", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--replicas", type=int, default=1, help="gateways that share a PostgreSQL database")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="to repeat a storm")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        report = asyncio.run(run(options.seed, options.requests, Path(folder)))
+        what = (options.seed, options.requests, Path(folder))
+        report = asyncio.run(run(*what) if options.replicas == 1 else run_replicas(*what, options.replicas))
     sys.stdout.write(f"{report}\n")
     for problem in report.problems[:20]:
         sys.stdout.write(f"WRONG {problem}\n")

@@ -7,7 +7,7 @@ import re
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -51,10 +51,14 @@ class _EndedError(Exception):
         self.part = part
 
 
-async def play(plan: Planner, requests: int, host: str, port: int, tally: Tally) -> None:
-    """Play script after script until that many requests were sent; several clients share plan and tally."""
+async def play(plan: Planner, requests: int, places: Sequence[tuple[str, int]], tally: Tally) -> None:
+    """Play script after script, each at the next place, until that many requests were sent.
+
+    Several clients share plan and tally.
+    """
     while tally.sent < requests:
         script = plan.script(tally.connections)
+        host, port = places[tally.connections % len(places)]
         tally.connections += 1
         await _Connection(script, tally).run(host, port)
 

@@ -11,14 +11,18 @@ import pytest
 from gateway.demo.data import LESLIE, RON, Person
 from tests.fakes.commerce import Commerce
 from tests.gateways import site as run_site
+from tests.postgres import Server, new_database
 from tests.server.raw import until
 from tests.storm.client import Tally, _Connection, _problem
 from tests.storm.plan import Ask, Planner, Script
+from tests.storm.replicas import faults, replicated
 from tests.storm.upstream import Fault, Upstream
-from tests.storm.weather import CONFIG, Target, planner, storm
+from tests.storm.weather import CONFIG, Replica, Target, planner, storm
 
 SEED = 20
 REQUESTS = 3000
+# Over three processes, whose start takes most of the time.
+SHARED_REQUESTS = 600
 TOKENS = {"ron@swanson.example": "r", "leslie@knope.example": "l", "april@ludgate.example": "a"}
 
 
@@ -31,7 +35,7 @@ async def test_no_reply_is_wrong_in_a_storm(upstream: Commerce, tmp_path: Path) 
             await site.metrics()
             tasks = len(asyncio.all_tasks())
             listen = site.gateway.listen
-            target = Target(listen.host, listen.port, os.getpid(), site.metrics)
+            target = Target([Replica(listen.host, listen.port, os.getpid(), site.metrics)])
             report = await storm(target, weather, planner(site.config, SEED), SEED, REQUESTS)
             assert report.problems == []
             assert report.tally.sent >= REQUESTS
@@ -41,6 +45,20 @@ async def test_no_reply_is_wrong_in_a_storm(upstream: Commerce, tmp_path: Path) 
             assert {200, 201, 400, 403, 404, 502} <= report.tally.statuses.keys()
             await until(lambda: len(asyncio.all_tasks()) <= tasks)
             assert [line for line in site.log_lines() if line["event"] == "failed"] == []
+
+
+async def test_three_replicas_are_one_gateway(server: Server, tmp_path: Path) -> None:
+    """Each connection goes to the next of three processes, and finds the same tokens, log-outs and passwords there."""
+    async with (
+        Upstream() as weather,
+        replicated(tmp_path, weather.url, await new_database(server), 3) as (target, config, served),
+    ):
+        report = await storm(target, weather, planner(config, SEED), SEED, SHARED_REQUESTS)
+        assert report.problems == faults(served) == []
+        assert all(walk.rounds > 0 for walk in target.walks)
+        assert max(walk.slowest for walk in target.walks) > 0
+        for one in target.replicas:
+            assert 'gateway_logins_total{outcome="granted"}' in await one.metrics()
 
 
 def test_a_seed_repeats_the_plan() -> None:

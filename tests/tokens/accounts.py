@@ -12,11 +12,12 @@ from sqlalchemy.engine import Engine
 from gateway.demo.data import stamp
 from gateway.stores import CredentialStore, Registration
 from gateway.tokens.admission import Admission
+from gateway.tokens.attempts import Attempts, Together
 from gateway.tokens.directory import Directory
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.patience import Patience
 from gateway.tokens.registration import Registrar
-from gateway.tokens.throttle import Limit, Throttle, Work, WorkThrottle
+from gateway.tokens.throttle import Limit, Work, WorkThrottle
 from gateway.vocab.messages import Json
 from gateway.vocab.refusals import Refusal
 from tests.gateways import Answer, Site
@@ -33,8 +34,9 @@ def registrar(
     directory: Directory, store: CredentialStore, hasher: PasswordHasher, now: Callable[[], float]
 ) -> Registrar:
     """Make a registrar that accepts ten guesses."""
-    throttle = Throttle(account=Limit(10, 10), address=Limit(1000, 1000), max_keys=100)
-    return Registrar(directory, store, hasher, throttle, now, Patience(IMPATIENT))
+    together = Together(store, now, lambda _: None)
+    attempts = Attempts("registered", Limit(10, 10), Limit(1000, 1000), 100, together, now)
+    return Registrar(directory, store, hasher, attempts, now, Patience(IMPATIENT))
 
 
 def admission(burst: int = 1000) -> Admission:

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gateway.stores.ports import Account
+from gateway.stores.ports import Account, Attempt
+from gateway.tokens.attempts import Attempts, Together
 from gateway.tokens.login import Login
 from gateway.tokens.passwords import prepare
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Limit, Throttle
+from gateway.tokens.throttle import Limit
 from gateway.vocab.events import Event, GuardViolated, LoginDone
 from gateway.vocab.messages import Session, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -19,12 +20,15 @@ PASSWORD = "x"
 
 
 class Numbers:
-    """What of a store gives numbers: these."""
+    """What of a store gives numbers: these. It counts no attempts."""
 
     async def take_numbers(self, count: int) -> int:
         """Give the same ones each time."""
         del count
         return 100
+
+    async def count(self, attempt: Attempt) -> None:
+        """Leave that to the process."""
 
 
 class Told:
@@ -47,11 +51,11 @@ class Bench:
     def __init__(self, outcome: Account | Refusal, *, account: int = 2, address: int = 100) -> None:
         self.verifier = Told(outcome)
         self.events: list[Event] = []
-        throttle = Throttle(account=Limit(account, 1), address=Limit(address, 1), max_keys=100)
         self.time = 0.0
-        numbers: Any = Numbers()
-        sessions = Sessions(numbers)
-        self.login = Login(self.verifier, sessions, throttle, lambda: self.time, self.events.append)
+        store: Any = Numbers()
+        together = Together(store, lambda: self.time, self.events.append)
+        attempts = Attempts("login", Limit(account, 1), Limit(address, 1), 100, together, lambda: self.time)
+        self.login = Login(self.verifier, Sessions(store), attempts, self.events.append)
 
     async def try_(self, email: object = ANN, password: object = PASSWORD, address: str = HERE) -> Session | Refusal:
         """Try to log in."""

@@ -11,18 +11,28 @@ from gateway.tokens.throttle import Limit, Throttle, Wait
 PLENTY = 1_000_000
 
 
+def reserve(throttle: Throttle, account: str, address: str, now: float) -> Wait | None:
+    """Try, the address first."""
+    return throttle.enter(address, now) or throttle.guess(account, address, now)
+
+
 def tried(throttle: Throttle, account: str, address: str, now: float) -> int | None:
     """Try, and return the seconds to wait."""
-    wait = throttle.reserve(account, address, now)
+    wait = reserve(throttle, account, address, now)
     return None if wait is None else wait.seconds
+
+
+def welcome(throttle: Throttle, account: str, address: str) -> None:
+    """Let an attempt have been right."""
+    throttle.give_back(account, address)
+    throttle.know(account, address)
 
 
 def make(
     account_burst: int = PLENTY, address_burst: int = PLENTY, per_minute: float = 6, max_keys: int = 100
 ) -> Throttle:
     """Make a throttle with 6 attempts a minute: one each 10 seconds."""
-    account, address = Limit(account_burst, per_minute), Limit(address_burst, per_minute)
-    return Throttle(account=account, address=address, max_keys=max_keys)
+    return Throttle(Limit(account_burst, per_minute), Limit(address_burst, per_minute), max_keys)
 
 
 def test_account_has_its_burst_and_then_waits() -> None:
@@ -55,18 +65,18 @@ def test_wait_is_never_below_a_second() -> None:
 
 def test_the_address_is_asked_first() -> None:
     """With both exhausted it is the address that is refused: that answer costs nothing."""
-    throttle = Throttle(account=Limit(1, 1), address=Limit(1, 60), max_keys=9)
-    assert throttle.reserve("ann", "a", 0.0) is None
-    assert throttle.reserve("ann", "a", 0.0) == Wait(1, by_account=False)
-    assert throttle.reserve("ann", "b", 0.0) == Wait(60, by_account=True)
+    throttle = Throttle(Limit(1, 1), Limit(1, 60), 9)
+    assert reserve(throttle, "ann", "a", 0.0) is None
+    assert reserve(throttle, "ann", "a", 0.0) == Wait(1, by_account=False)
+    assert reserve(throttle, "ann", "b", 0.0) == Wait(60, by_account=True)
 
 
 def test_an_attempt_at_a_used_up_account_costs_its_address() -> None:
     """It is answered with the work of a real one; one refused for its address costs the account nothing."""
     throttle = make(account_burst=1, address_burst=2)
     assert tried(throttle, "ann", "a", 0.0) is None
-    assert throttle.reserve("ann", "a", 0.0) == Wait(10, by_account=True)
-    assert throttle.reserve("cy", "a", 0.0) == Wait(10, by_account=False)
+    assert reserve(throttle, "ann", "a", 0.0) == Wait(10, by_account=True)
+    assert reserve(throttle, "cy", "a", 0.0) == Wait(10, by_account=False)
     assert tried(throttle, "cy", "b", 0.0) is None
 
 
@@ -74,7 +84,7 @@ def test_a_known_address_is_counted_apart() -> None:
     """Guesses from elsewhere do not lock a customer out where she has logged in; those from there do."""
     throttle = make(account_burst=2)
     assert tried(throttle, "ann", "home", 0.0) is None
-    throttle.welcome("ann", "home")
+    welcome(throttle, "ann", "home")
     assert [tried(throttle, "ann", "elsewhere", 0.0) for _ in range(3)] == [None, None, 10]
     assert [tried(throttle, "ann", "home", 0.0) for _ in range(3)] == [None, None, 10]
 
@@ -84,7 +94,7 @@ def test_known_addresses_are_bounded() -> None:
     throttle = make(account_burst=1, max_keys=2)
     for address in ("a", "b", "c"):
         assert tried(throttle, "ann", address, 0.0) is None
-        throttle.welcome("ann", address)
+        welcome(throttle, "ann", address)
     assert [tried(throttle, "ann", address, 0.0) for address in ("x", "a", "c")] == [None, 10, None]
 
 
@@ -93,10 +103,10 @@ def test_looking_for_a_known_address_does_not_keep_it() -> None:
     throttle = make(account_burst=1, max_keys=2)
     for address in ("a", "b"):
         assert tried(throttle, "ann", address, 0.0) is None
-        throttle.welcome("ann", address)
+        welcome(throttle, "ann", address)
     assert [tried(throttle, "ann", "a", 0.0) for _ in range(2)] == [None, 10]
     assert tried(throttle, "bob", "c", 0.0) is None
-    throttle.welcome("bob", "c")  # makes the pair of ann and a forgotten
+    welcome(throttle, "bob", "c")  # makes the pair of ann and a forgotten
     assert [tried(throttle, "ann", address, 0.0) for address in ("a", "a")] == [None, 10]
 
 
@@ -106,7 +116,7 @@ def test_refund_gives_one_attempt_back_on_both() -> None:
     assert tried(throttle, "ann", "a", 0.0) is None
     for _ in range(50):
         assert tried(throttle, "ann", "a", 0.0) is None
-        throttle.refund("ann", "a")
+        throttle.give_back("ann", "a")
     assert tried(throttle, "ann", "a", 0.0) is None
     assert tried(throttle, "ann", "b", 0.0) == 10
     assert tried(throttle, "bob", "a", 0.0) == 10
@@ -115,7 +125,7 @@ def test_refund_gives_one_attempt_back_on_both() -> None:
 def test_refund_of_a_forgotten_key_does_nothing() -> None:
     """A refund for keys that are not remembered gives nobody more than the burst."""
     throttle = make(account_burst=1)
-    throttle.refund("ann", "a")
+    throttle.give_back("ann", "a")
     assert [tried(throttle, "ann", "a", 0.0) for _ in range(2)] == [None, 10]
 
 
@@ -135,7 +145,7 @@ def test_a_refund_is_not_an_attempt() -> None:
     throttle = make(account_burst=2, max_keys=2)
     assert tried(throttle, "ann", "a", 0.0) is None
     assert [tried(throttle, "bob", "b", 0.0) for _ in range(2)] == [None, None]
-    throttle.refund("ann", "a")
+    throttle.give_back("ann", "a")
     assert tried(throttle, "cy", "c", 0.0) is None  # makes ann forgotten
     assert tried(throttle, "bob", "d", 0.0) == 10
 
@@ -198,11 +208,11 @@ def test_who_waits_as_told_is_let_in(burst: int, gaps: list[int]) -> None:
 
 def test_ipv6_client_is_its_network() -> None:
     """All addresses of one IPv6 /64 share a bucket, and an IPv4-mapped address is the IPv4 address."""
-    throttle = Throttle(account=Limit(9, 1), address=Limit(1, 1), max_keys=9)
+    throttle = Throttle(Limit(9, 1), Limit(1, 1), 9)
     assert tried(throttle, "a", "2001:db8::1", 0) is None
     assert tried(throttle, "b", "2001:db8::ffff", 0) is not None
     assert tried(throttle, "b", "2001:db8:0:1::1", 0) is None
     assert tried(throttle, "c", "192.0.2.1", 0) is None
     assert tried(throttle, "d", "::ffff:192.0.2.1", 0) is not None
-    throttle.refund("a", "2001:db8::7")
+    throttle.give_back("a", "2001:db8::7")
     assert tried(throttle, "d", "2001:db8::8", 0) is None
