@@ -37,18 +37,17 @@ class Together:
 
     async def count(self, attempt: Attempt) -> Count | None:
         """Count an attempt; None where nobody else does, or the store cannot now."""
-        if self._clock() < self._alone_until:
-            self._emit(CountedAlone())
-            return None
-        try:
-            count = await self._store.count(attempt)
-        except StoreUnavailable as error:
-            self._alone_until = self._clock() + _PAUSE
-            self._emit(CountedAlone())
-            self._tell(str(error), is_alone=True)
-            return None
-        self._tell("", is_alone=False)
-        return count
+        if self._clock() >= self._alone_until:
+            try:
+                count = await self._store.count(attempt)
+            except StoreUnavailable as error:
+                self._alone_until = self._clock() + _PAUSE
+                self._tell(str(error), is_alone=True)
+            else:
+                self._tell("", is_alone=False)
+                return count
+        self._emit(CountedAlone())
+        return None
 
     async def give_back(self, attempt: Attempt, *, is_right: bool) -> None:
         """Take an attempt back that was counted; one that cannot be is forgotten with time."""
