@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.drafting.document import UnfitDocumentError, plain_text
-from gateway.drafting.schema import Document, Schema
+from gateway.drafting.schema import Document, Schema, is_true
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # More than any shop has; each becomes a route.
@@ -98,7 +98,7 @@ def _operation(
         for parameter, _ in [document.resolved(node)]
     ]
     query = (str(parameter.get("name", "")) for parameter in parameters if parameter.get("in") == "query")
-    must = [parameter for parameter in parameters if parameter.get("required") in {True, "true"}]
+    must = [parameter for parameter in parameters if is_true(parameter.get("required"))]
     headers = (str(parameter.get("name", "")).lower() for parameter in must if parameter.get("in") == "header")
     required = (str(parameter.get("name", "")) for parameter in must if parameter.get("in") == "query")
     body, has_body = dialect.body(said, parameters)
@@ -193,7 +193,7 @@ class _Swagger:
 
     def body(self, said: Mapping[str, Any], parameters: list[dict[str, Any]]) -> tuple[Any, bool]:
         kinds = self._media(said, "consumes")
-        found = [parameter for parameter in parameters if parameter.get("in") in {"body", "formData"}]
+        found = [parameter for parameter in parameters if str(parameter.get("in")) in {"body", "formData"}]
         schema = next((parameter.get("schema") for parameter in found if parameter.get("in") == "body"), None)
         return schema if any(map(_JSON.match, kinds)) else None, bool(found)
 

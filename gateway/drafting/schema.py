@@ -108,9 +108,7 @@ class Document:
                 names |= other.names
         if not types:
             types = {"object"} if members else {"array"} if items is not None else set()
-        is_read_only = said.get("readOnly") in {True, "true"} or (
-            isinstance(node, dict) and node.get("readOnly") in {True, "true"}
-        )
+        is_read_only = is_true(said.get("readOnly")) or (isinstance(node, dict) and is_true(node.get("readOnly")))
         is_open = isinstance(said.get("discriminator"), (dict, str)) and not said.get("oneOf") and not said.get("anyOf")
         made = Schema(frozenset(types), members, items, names, is_read_only, is_open)
         if is_component:
@@ -120,6 +118,11 @@ class Document:
     def member(self, schema: Schema, name: str) -> Schema | None:
         """Return what a member of a value is; None where it has none of this name."""
         return self.schema(schema.members[name]) if name in schema.members else None
+
+
+def is_true(value: Any) -> bool:
+    """Tell whether a flag is set; in YAML as it is read here it is a text."""
+    return value is True or value == "true"
 
 
 def _types(said: Mapping[str, Any]) -> set[str]:

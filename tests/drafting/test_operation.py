@@ -137,6 +137,15 @@ def test_what_is_refused(data: dict[str, Any], says: str) -> None:
     assert says in str(refused.value)
 
 
+@pytest.mark.parametrize("odd", [[], {}, None, 3])
+def test_odd_words_are_no_failure(odd: Any) -> None:
+    """What should be a word, and is none, is read as another one."""
+    parameters = [{"name": odd, "in": odd, "required": odd}, {"name": "a", "in": "body", "schema": odd}]
+    said = {"parameters": parameters, "security": odd, "responses": {"200": {"schema": {"readOnly": odd, "type": odd}}}}
+    assert operation({"post": said}).headers == ()
+    assert swagger({"post": {**said, "consumes": odd, "produces": odd}}).required == ()
+
+
 @pytest.mark.parametrize("odd", [None, 3, "x", [], {"get": "x"}, {"get": {"parameters": "x", "responses": "y"}}])
 def test_odd_shapes_are_nothing(odd: Any) -> None:
     """What stands where something else should is read as if it were not there."""
