@@ -144,7 +144,7 @@ def _with(config: "RoutingFile", customer_id: str | None, context: typer.Context
 
     pattern = customer_id_pattern(config.records, config.customers)
     if customer_id is not None and not pattern.fullmatch(customer_id):
-        raise Misuse("no customer can have this id: see customers.id_pattern", context)
+        raise Misuse("no customer can have this id: see customers.id_pattern and records.ids", context)
 
     async def run() -> None:
         store = open_store(config.store.url)

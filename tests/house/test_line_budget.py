@@ -43,8 +43,9 @@ ANSWERS = {
 # A configuration that changes under way is 640: knowing and watching its files (130), what was made of one and what the
 # next takes over (170), its name, settings and metrics (110), and saying what another one would do with requests (230),
 # which `gateway diff` is as well.
-# Forgotten passwords, and asking for the old one, are 335. Knowing who was logged out is 840: what a store keeps of
-# sessions (200), their log-outs in memory and kept new (330), and the paths and the passwords that end them.
+# Forgotten passwords, asking for the old one, and that no change undoes a reset are 375. Knowing who was logged out is
+# 840: what a store keeps of sessions (200), their log-outs in memory and kept new (330), and the paths and the
+# passwords that end them.
 # The demonstration is no part of the core, and the command line only shows what the core decides. The prover is a tool
 # beside the way of a request, and so is what drafts a first file: nothing that a customer sends passes through them.
 CORE = 16_980
