@@ -141,7 +141,7 @@ def _with(config: "RoutingFile", customer_id: str | None, context: typer.Context
     import asyncio
 
     if customer_id is not None and not config.customer_id_pattern.fullmatch(customer_id):
-        raise Misuse("no customer can have this id: see customers.id_pattern", context)
+        raise Misuse("no customer can have this id: see customers.id_pattern and records.ids", context)
 
     async def run() -> None:
         store = open_store(config.store.url)

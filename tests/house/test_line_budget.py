@@ -45,8 +45,9 @@ ANSWERS = {
 # A configuration that changes under way is 640: knowing and watching its files (130), what was made of one and what the
 # next takes over (170), its name, settings and metrics (110), and saying what another one would do with requests (230),
 # which `gateway diff` is as well.
-# Forgotten passwords, and asking for the old one, are 335. Knowing who was logged out is 840: what a store keeps of
-# sessions (200), their log-outs in memory and kept new (330), and the paths and the passwords that end them.
+# Forgotten passwords, asking for the old one, and that no change undoes a reset are 375. Knowing who was logged out is
+# 840: what a store keeps of sessions (200), their log-outs in memory and kept new (330), and the paths and the
+# passwords that end them.
 # One limit of logins for all replicas is 220: the statements that count in PostgreSQL (75), its tables (45), and going
 # on alone where it cannot, with what tells of that (100). Claims that end by the store's clock, and ids of customers
 # that are known by what their own upstream says of ids, are 13.

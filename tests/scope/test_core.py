@@ -311,3 +311,16 @@ def test_whose_password_it_is_is_said_in_one_spelling(mode: Passwords) -> None:
     assert planned(OPEN, method="PUT", chosen=chosen, whose=Whose(None, {"id": "7"})).method == "PUT"
     by_text = dataclasses.replace(chosen, form=PRESETS["jsonapi"])
     assert planned(OPEN, method="PUT", chosen=by_text, whose=Whose(None, {"id": "07"})).method == "PUT"
+
+
+@pytest.mark.parametrize("named", ["07", "+7", "7.0", " 7", "\u0667"])
+def test_a_record_that_an_api_takes_another_text_for_is_another(named: str) -> None:
+    """Where ids may be numbers and texts only the answer tells: what names 7 otherwise is no 7, whoever's it is."""
+    for form in (PRESETS["rest"], PRESETS["jsonapi"]):
+        asked = Parent(f"/orders/{named}", named, "/customer_id", OWN, guest=False, form=form)
+        record = {"id": 7 if form is PRESETS["rest"] else "7", "customer_id": OWN}
+        found = Lookup(200, record if form is PRESETS["rest"] else {"data": record})
+        refusal = judge_parent(asked, found)
+        assert refusal is not None
+        assert refusal.code is Code.RECORD_NOT_FOUND
+        assert judge_parent(replace(asked, record_id="7"), found) is None
