@@ -129,6 +129,17 @@ def is_id(text: str, ids: Ids) -> bool:
     return ids is not Ids.NUMBER or _is_number(text) is not None
 
 
+def is_respelled(asked: str, answered: object) -> bool:
+    """Tell whether an API may have taken what it was asked for as another spelling of the id that it answered.
+
+    By case, as UUIDs are, or as a number. Then no records are mixed up: it was asked for what is no id.
+    """
+    if not isinstance(answered, str):
+        return False
+    is_number = is_id(answered, Ids.NUMBER) and not is_id(asked, Ids.NUMBER)
+    return is_number or asked.casefold() == answered.casefold()
+
+
 def references(record: Any) -> frozenset[tuple[str, str]]:
     """Return what a JSON:API record refers to, as (relationship name, id) and (type, id)."""
     found: set[tuple[str, str]] = set()

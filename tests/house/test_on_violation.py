@@ -1,5 +1,6 @@
 """What happens after an answer that would have broken isolation: refused, counted, told; the route can be closed."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,20 @@ routes:
         guard:
           - owner: {pointer: /relationships/customer/data/id}
 """
+CHANGES = """
+  - name: order-change
+    path: /v2/orders/{oid}
+    methods: [PUT]
+    on_violation: close_route
+    access:
+      customer:
+        scope:
+          - parent_owner: {pointer: /relationships/customer/data/id}
+          - body_fields: {allow: [type, name]}
+        guard:
+          - owner: {pointer: /relationships/customer/data/id}
+"""
+OWN, OTHER = (identity("order", f"{RON.email}:{number}") for number in (0, 1))
 FOREIGN = f"/v2/orders/{identity('order', f'{LESLIE.email}:0')}"
 
 
@@ -78,3 +93,20 @@ async def test_a_guess_closes_nothing(upstream: Commerce, tmp_path: Path, target
         for _ in range(2):
             assert (await site.customer(RON.email, "GET", target)).code == "RECORD_NOT_FOUND"
         assert violations(await site.metrics(), "order") is None
+
+
+@pytest.mark.parametrize(("answered", "status"), [(OWN, 404), (OTHER, 503)], ids=["the same by case", "another"])
+async def test_another_spelling_closes_nothing(upstream: Commerce, tmp_path: Path, answered: str, status: int) -> None:
+    """A UUID in capitals is the same to a database: it is no id here, and no client closes a route by it."""
+    record = {"id": answered, "type": "order", "relationships": {"customer": {"data": {"id": RON.id}}}}
+    body = json.dumps({"data": record}).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
+    async with run_site(upstream, tmp_path, config=CLOSING + CHANGES) as site:
+        await site.token(RON.email)
+        site.commerce.script(at(f"/v2/orders/{OWN.upper()}", "GET"), head + body)
+        change = {"data": {"type": "order", "name": "stolen"}}
+        answer = await site.customer(RON.email, "PUT", f"/v2/orders/{OWN.upper()}", json=change)
+        assert (answer.status, answer.code) == (404, "RECORD_NOT_FOUND")
+        again = await site.customer(RON.email, "PUT", f"/v2/orders/{OWN.upper()}", json=change)
+        assert again.status == status
+        assert "PUT" not in {request.method for request in site.commerce.requests}

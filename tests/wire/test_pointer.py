@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.wire.pointer import MISSING, Pointer, Reading, owner_at, resolve, split
+from gateway.wire.pointer import MISSING, Pointer, Reading, is_respelled, owner_at, resolve, split
 
 ORDER = "/relationships/customer/data/id"
 
@@ -155,3 +155,21 @@ def test_any_record_has_a_reading(record: Any, tokens: tuple[str, ...]) -> None:
     """No record makes the reader raise, and an owner is always a text that stands there."""
     owner = owner_at(record, tokens)
     assert isinstance(owner, Reading) or (owner and str(resolve(record, tokens)) == owner)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "is_it"),
+    [
+        ("AB-1", "ab-1", True),
+        ("07", "7", True),
+        ("7abc", "7", True),
+        ("\u0667", "7", True),
+        ("8", "7", False),
+        ("ab", "ac", False),
+        ("7", "ab", False),
+        ("ab", Reading.UNREADABLE, False),
+    ],
+)
+def test_which_ids_an_api_may_take_for_one(asked: str, answered: object, *, is_it: bool) -> None:
+    """By case, or as a number where it has numbers."""
+    assert is_respelled(asked, answered) is is_it

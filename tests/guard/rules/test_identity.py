@@ -47,5 +47,13 @@ def test_a_record_without_id_is_not_the_record_none() -> None:
 @pytest.mark.parametrize(("named", "is_violation"), [("8", True), ("07", False), ("7.0", False), ("\u0667", False)])
 def test_what_is_no_id_blames_no_upstream(named: str, *, is_violation: bool) -> None:
     """A client that asks for 07 gets nothing, and closes no route by it."""
-    counted = refused(RULE, {"id": 7}, whose=Whose("c1", {"aid": named}), form=PRESETS["drf"])
-    assert (counted.code, counted.violation) == (Code.RECORD_NOT_FOUND, is_violation)
+    for preset in ("drf", "rest"):
+        counted = refused(RULE, {"id": 7}, whose=Whose("c1", {"aid": named}), form=PRESETS[preset])
+        assert (counted.code, counted.violation) == (Code.RECORD_NOT_FOUND, is_violation)
+
+
+@pytest.mark.parametrize(("named", "is_violation"), [("A1", False), ("a2", True)])
+def test_nor_does_what_is_one_by_case(named: str, *, is_violation: bool) -> None:
+    """To a database a UUID in capitals is the same; to us it is no id of the record."""
+    found = refused(RULE, {"data": {"id": "a1"}}, whose=Whose("c1", {"aid": named}))
+    assert (found.code, found.violation) == (Code.RECORD_NOT_FOUND, is_violation)
