@@ -142,6 +142,7 @@ class Evidence:
             if self._is_by_id:
                 what = "a by-id route without owner: no record of the answer is compared with the customer"
             yield here, what, "add guard: [{owner: {pointer: ...}}], or parent_owner and belongs_to"
+        is_identified = any(isinstance(guard, Identity) and guard.parameter == self._last for guard in self._guards)
         for index, _ in owners:
             if not self._held:
                 hint = "add parent_owner with accepts: guest to scope:"
@@ -151,7 +152,7 @@ class Evidence:
             elif not self.form.record_at or not self.form.list_at:
                 what = "an answer that names nobody may be anything where records stand in no envelope"
                 yield (*here, "guard", index), what, "write required: true"
-            elif self._is_by_id and not self._is_identified:
+            elif self._is_by_id and not is_identified:
                 what = "a by-id route without owner: an answer that names nobody may be any record"
                 yield (*here, "guard", index), what, f"add {{identity: {{parameter: {self._last}}}}} to guard:"
 
@@ -255,10 +256,6 @@ class Evidence:
     def _is_own_password(self) -> bool:
         own = any(isinstance(rule, PathOwner) and rule.parameter == self._last for rule in self._scope)
         return own or not self._is_by_id
-
-    @cached_property
-    def _is_identified(self) -> bool:
-        return any(isinstance(guard, Identity) and guard.parameter == self._last for guard in self._guards)
 
     @cached_property
     def _looked_up_elsewhere(self) -> frozenset[str]:

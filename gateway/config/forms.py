@@ -38,7 +38,8 @@ def _form(here: Location, made: RecordForm) -> Iterator[Finding]:
         yield (*here, "included"), what, "write included: false, or where records stand in an envelope"
     if "0" in made.record_at[-1:] and not made.is_only_of_list:
         what = "the only one of an array stands one step below the list"
-        yield (*here, "record"), what, f"write the pointer of list: with /0 behind it: {_pointer((*made.list_at, '0'))}"
+        hint = f"write the pointer of list: with /0 behind it: /{'/'.join((*made.list_at, '0'))}"
+        yield (*here, "record"), what, hint
     for name in _BESIDE:
         place: Tokens | None = getattr(made, f"{name}_at")
         if place is None or place[: len(made.list_at)] != made.list_at:
@@ -78,7 +79,3 @@ def _stamps(route: Route, made: RecordForm) -> Iterator[Finding]:
                 what = f"a body is one object, and {shape} is none"
                 hint = "write the pointer of a member, such as /customer_id, or shape: object or reference"
                 yield ("access", CallerKind.CUSTOMER, "scope", index), what, hint
-
-
-def _pointer(place: Tokens) -> str:
-    return "/" + "/".join(place)

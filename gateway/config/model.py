@@ -197,13 +197,10 @@ def _only(step: BaseModel) -> Any:
     return next(value for value in dict(step).values() if value is not None)
 
 
-def _kind_of_access(value: Any) -> str:
-    return "open" if isinstance(value, str) else "rules"
-
-
 ACCESS_TAGS = frozenset({"open", "rules"})
 Access = Annotated[
-    Annotated[Literal["open"], Tag("open")] | Annotated[Rules, Tag("rules")], Discriminator(_kind_of_access)
+    Annotated[Literal["open"], Tag("open")] | Annotated[Rules, Tag("rules")],
+    Discriminator(lambda value: "open" if isinstance(value, str) else "rules"),
 ]
 
 

@@ -83,7 +83,7 @@ async def lent(
     except FAILURES as error:
         failure = unavailable(error)
         if loop.time() >= deadline:
-            failure = _silent(answer_seconds)
+            failure = StoreUnavailable(f"PostgreSQL: no answer within {answer_seconds:g} s")
         # PostgreSQL's details quote values of rows, and would stand in a traceback.
         raise failure from None
 
@@ -91,10 +91,6 @@ async def lent(
 def unavailable(error: BaseException) -> StoreUnavailable:
     """Describe a failure in one line, in the words of the port, without statement, parameters or rows."""
     return StoreUnavailable(f"PostgreSQL: {_reason(error)}")
-
-
-def _silent(seconds: float) -> StoreUnavailable:
-    return StoreUnavailable(f"PostgreSQL: no answer within {seconds:g} s")
 
 
 def _reason(error: BaseException) -> str:

@@ -85,7 +85,7 @@ class Places:
                 if path.startswith("//"):
                     # Without a public URL that would be somebody else's (RFC 3986 section 4.2).
                     return Place(Side.UNREADABLE)
-                link = _with_rest(path, parts)
+                link = parts._replace(scheme="", netloc="", path=path).geturl()
                 public = paths.public(link)
                 if public is not None:
                     return Place(Side.OURS, self._public_url + public, urlsplit(public).path)
@@ -99,7 +99,3 @@ class Places:
 
 def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
     return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
-
-
-def _with_rest(path: str, parts: SplitResult) -> str:
-    return parts._replace(scheme="", netloc="", path=path).geturl()
