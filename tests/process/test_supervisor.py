@@ -76,6 +76,8 @@ async def test_time_in_which_the_supervisor_itself_stood_still_counts_for_nobody
     """All stand still together, as on a machine that sleeps: nobody is killed for it."""
     async with serving(environ, config=extended(tmp_path, QUICK), workers=2) as served:
         workers = children(served.pid)
+        # What is asked of the API meanwhile has its time-out when they go on.
+        await served.logged(lambda lines: [line["event"] for line in lines].count("credential_renewed") == 4)
         os.killpg(served.pid, signal.SIGSTOP)
         # This is the time in question.
         await asyncio.sleep(4)

@@ -108,7 +108,10 @@ def test_ctrl_c_through_make(temporary: str, tmp_path: Path) -> None:
     assert recipe.endswith(".venv/bin/gateway demo")
     command = recipe.replace(".venv/bin/gateway", SCRIPT) + " " + " ".join(FREE)
     (tmp_path / "Makefile").write_text(f"run:\n\t@echo going\n\t@{command}\n")
-    for mark, later in [*(("going\r\n", number / 100) for number in range(12)), ("Stop with Ctrl-C.\r\n\r\n", 0)]:
+    # Not in the very moment in which make starts it: GNU make 4.3 takes a Ctrl-C then for itself alone, and waits for
+    # what never heard of it until Ctrl-C is pressed again, whatever it has started.
+    moments = [*(("going\r\n", number / 100) for number in range(1, 12)), ("Stop with Ctrl-C.\r\n\r\n", 0)]
+    for mark, later in moments:
         with terminal("make", "run", cwd=tmp_path, environ={"TMPDIR": temporary}) as shown:
             shown.until(mark)
             # Wherever it is by then: the end is clean.
