@@ -1,5 +1,6 @@
 """Starts real gateways in front of the recording upstream, in this process, on free ports; and talks to them."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -116,6 +117,11 @@ class Site:
     def admin_url(self) -> str:
         """Return the admin URL."""
         return f"http://{self.gateway.admin}"
+
+    async def has_credentials(self) -> None:
+        """Wait until the gateway has both of its credentials for the API."""
+        while self.log.getvalue().count('"event":"credential_renewed"') < 2:  # noqa: ASYNC110 - nobody tells of a line
+            await asyncio.sleep(0.005)
 
     async def give(self, person: Person, password: str) -> None:
         """See to it that the store has this password of a customer."""

@@ -46,11 +46,11 @@ async def swapped(site: Site, loaded: Loaded) -> Made:
 async def test_nothing_is_used_before_it_is_swapped(bare: Site, tmp_path: Path) -> None:
     """What was prepared may be dropped, and all is as if it had never been."""
     in_force = bare.gateway.in_force
-    assert (await bare.public("GET", "/v2/products")).status == 200
-    before, known = in_force.version, {*bare.commerce.connections}
+    await bare.has_credentials()
+    before, grants = in_force.version, len(bare.commerce.token_requests)
     loaded = read(bare, tmp_path, "clients: {path: /oauth/other}\nupstream: {connection_life: 1m}\n")
     made = await in_force.prepare(loaded)
-    opened = {*bare.commerce.connections} - known
+    opened = {request.connection for request in bare.commerce.token_requests[grants:]}
     assert opened
     assert (await bare.public("GET", "/v2/products")).status == 200
     assert in_force.version == before != loaded.version

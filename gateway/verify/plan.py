@@ -31,6 +31,8 @@ _KINDS = {Caller.PUBLIC: CallerKind.PUBLIC, Caller.ANONYMOUS: CallerKind.PUBLIC}
 _FOREIGN = 4
 _NOBODYS = "verify-nobody"
 _UUID_GROUP = re.compile(r"[0-9a-f]")
+_MADE_UP_LEAST = 12
+"""Letters of an id that nobody has which are by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,13 +183,16 @@ def _foreign_segments(ground: Ground, route: RouteFacts, own: list[str]) -> list
 
 def _unknown(own: list[str], foreign: tuple[str, ...]) -> tuple[str, ...]:
     """Return a path with ids of the same form that nobody has in place of B's."""
-    return tuple(one if one == mine else _nobodys_like(one) for mine, one in zip(own, foreign, strict=True))
+    return tuple(one if one == mine else nobodys_like(one) for mine, one in zip(own, foreign, strict=True))
 
 
-def _nobodys_like(ident: str) -> str:
+def nobodys_like(ident: str) -> str:
+    """Return an id of the same form that nobody has: not of the customer who asks either, by chance."""
     if ident.isdecimal():
         return "9" * max(len(ident) + 1, 9)
-    return _UUID_GROUP.sub(lambda _: secrets.choice("0123456789abcdef"), ident)
+    made, changed = _UUID_GROUP.subn(lambda _: secrets.choice("0123456789abcdef"), ident)
+    # With less of it made up it may be A's own: customer-2 and customer-7.
+    return made if changed >= _MADE_UP_LEAST else f"{made}{secrets.token_hex(_MADE_UP_LEAST)}"
 
 
 def _goals(ground: Ground) -> tuple[str, ...]:
