@@ -17,8 +17,8 @@ from gateway.stores.postgres_url import read_place
 from gateway.stores.queries import Queries
 from gateway.stores.schema import Words, credentials, login_attempts, login_places, metadata
 
-# Logins do without its count when it takes longer: the store may take as long as ever after that.
-_COUNT_SECONDS: Final = 0.5
+COUNT_SECONDS: Final = 0.5
+"""Logins do without its count when it takes longer: the store may take as long as ever after that."""
 
 
 class PostgresCredentialStore(Queries):
@@ -27,10 +27,10 @@ class PostgresCredentialStore(Queries):
     _insert = staticmethod(insert)
     _time = cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
 
-    def __init__(self, url: str, notify_url: str | None = None) -> None:
+    def __init__(self, url: str, notify_url: str | None = None, count_seconds: float = COUNT_SECONDS) -> None:
         """Make it, not yet open. `notify_url` leads to the same server without a pooler between."""
         super().__init__()
-        self._place = read_place(url)
+        self._place, self._count_seconds = read_place(url), count_seconds
         self._notify_place = read_place(notify_url or url)
 
     async def open(self) -> None:
@@ -80,13 +80,13 @@ class PostgresCredentialStore(Queries):
 
     async def count(self, attempt: Attempt) -> Count | None:
         """Count an attempt unless it is one too many; one round trip."""
-        async with postgres.lent(self._opened(), "AUTOCOMMIT", _COUNT_SECONDS) as connection:
+        async with postgres.lent(self._opened(), "AUTOCOMMIT", self._count_seconds) as connection:
             row = (await connection.execute(attempts.COUNTED, attempts.values(attempt))).one()
         return Count(*row[:3])
 
     async def give_back(self, attempt: Attempt, *, is_right: bool) -> None:
         """Take an attempt back that was counted, and know its place where the password `is_right`; one round trip."""
-        async with postgres.lent(self._opened(), "AUTOCOMMIT", _COUNT_SECONDS) as connection:
+        async with postgres.lent(self._opened(), "AUTOCOMMIT", self._count_seconds) as connection:
             statement = attempts.KNOWN if is_right else attempts.GIVEN_BACK
             await connection.execute(statement, attempts.values(attempt))
 
