@@ -52,10 +52,10 @@ async def listen(place: Place, heard: Callable[[], None]) -> None:
                 if connection.is_closed():
                     raise StoreUnavailable("PostgreSQL: the channel of log-outs is dead")
             timer.cancel()
-            # Its end is noticed at once.
+            # The beat may have come before the word that it was sent; the end of the channel is noticed at once.
+            stirred.clear()
             loop.call_later(_BEAT, stirred.set)
             await stirred.wait()
-            stirred.clear()
             timer = loop.call_later(_BEAT, connection.terminate)
     except postgres.FAILURES:
         raise StoreUnavailable("PostgreSQL: the channel of log-outs is dead") from None

@@ -171,6 +171,18 @@ async def test_a_pooler_that_swallows_news_ends_it(url: str, server: Server) -> 
         assert await ear.ends() == "PostgreSQL: the channel of log-outs is dead"
 
 
+async def test_while_nothing_happens_it_beats_every_two_seconds(url: str, server: Server) -> None:
+    """However the server orders its words: nobody pays for a channel that has nothing to say."""
+    async with relayed(server.port) as relay:
+        store = open_store(url.replace(str(server.port), str(relay.port)))
+        async with listening(store):
+            before = relay.trips
+            # This is the time in question: a beat and a half.
+            await asyncio.sleep(3)
+            # A beat is a word of the client's and the server's answer.
+            assert 1 <= relay.trips - before <= 8
+
+
 async def test_it_has_a_url_of_its_own(url: str, server: Server) -> None:
     """Behind a pooler the store's statements go through it, and the channel to the server."""
     async with relayed(server.port) as relay:
