@@ -4,9 +4,9 @@ It does not create tables: `schema.upgrade` does, before the event loop serves.
 """
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Double, Update, cast, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Double, Select, Update, bindparam, cast, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -107,12 +107,8 @@ class Queries(SessionQueries):
 
     async def standing(self, email: str) -> tuple[Registration | None, str | None]:
         """Return what `pending` and `known` would, in one round trip."""
-        asked = select(literal(email, Words()).label("email")).subquery()
-        places = asked.outerjoin(registrations, registrations.c.email == asked.c.email)
-        places = places.outerjoin(emails, emails.c.email == asked.c.email)
-        query = select(emails.c.customer_id.label("known"), *registrations.c).select_from(places)
         async with self._read() as connection:
-            known, *row = (await connection.execute(query)).one()
+            known, *row = (await connection.execute(_STANDING, {"asked": email})).one()
         return (None if row[0] is None else Registration(*row)), known
 
     async def replace(self, old_id: str, registration: Registration) -> bool:
@@ -222,3 +218,14 @@ def _in_place(customer_id: str, old: str, new: str) -> Update:
 
 def _good(token_hash: str, now: float) -> tuple[ColumnElement[bool], ...]:
     return password_resets.c.token_hash == token_hash, password_resets.c.expires_at > now
+
+
+def _standing() -> Select[Any]:
+    asked = select(bindparam("asked", type_=Words()).label("email")).subquery()
+    places = asked.outerjoin(registrations, registrations.c.email == asked.c.email)
+    places = places.outerjoin(emails, emails.c.email == asked.c.email)
+    return select(emails.c.customer_id.label("known"), *registrations.c).select_from(places)
+
+
+# Made once, as each login asks it.
+_STANDING: Final = _standing()

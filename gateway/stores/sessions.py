@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, case, delete, literal, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.stores.ports import Account, Attempt, Count, LogOut, News
@@ -61,7 +61,7 @@ class SessionQueries:
             return await self._looked_up(connection, customer_id)
 
     async def _looked_up(self, connection: AsyncConnection, customer_id: str) -> tuple[str | None, Account]:
-        stored, *account = (await connection.execute(_credential(customer_id))).one()
+        stored, *account = (await connection.execute(_CREDENTIAL, {"asked": customer_id})).one()
         number, version, is_blocked, everybody = account
         return stored, Account(customer_id, number, max(version or 0, everybody or 0), bool(is_blocked))
 
@@ -204,9 +204,13 @@ def _everybody() -> Select[tuple[int]]:
     return select(log_outs.c.version).where(log_outs.c.number == _EVERYBODY)
 
 
-def _credential(customer_id: str) -> Select[Any]:
-    asked = select(literal(customer_id, Words()).label("customer_id")).subquery()
+def _credential() -> Select[Any]:
+    asked = select(bindparam("asked", type_=Words()).label("customer_id")).subquery()
     places = asked.outerjoin(credentials, credentials.c.customer_id == asked.c.customer_id)
     places = places.outerjoin(customers, customers.c.customer_id == asked.c.customer_id)
     account = customers.c.number, customers.c.version, customers.c.is_blocked
     return select(credentials.c.password_hash, *account, _everybody().scalar_subquery()).select_from(places)
+
+
+# Made once, as each login asks it: to put it together takes as long as the answer.
+_CREDENTIAL: Final = _credential()
