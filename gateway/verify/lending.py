@@ -18,6 +18,7 @@ from gateway.config.lending import bound
 from gateway.config.model import Config, Route
 from gateway.reaching import Means, Reached, reach
 from gateway.routing import parse_template
+from gateway.scope import addressing
 from gateway.verify.attack import BROKEN, Outcome
 from gateway.verify.client import LIMIT
 from gateway.verify.documents import included, parse, record_id, records
@@ -27,6 +28,7 @@ from gateway.verify.model import Caller, Cell, Leak, Message, Person, Tally
 from gateway.verify.vectors.lending import server_credential
 from gateway.vocab.messages import Answer, CallerKind, Headers
 from gateway.vocab.policy import Credential, HeadLimits
+from gateway.vocab.record_form import RecordForm
 from gateway.vocab.refusals import Refusal
 from gateway.wire.target import encode_path, serialise
 
@@ -61,7 +63,7 @@ class Api:
     reached: Reached
     has_weaker: bool
 
-    async def given(self, path: str, name: Credential) -> Given:
+    async def given(self, path: str, name: Credential, form: RecordForm) -> Given:
         """Return what the API gives to a credential; without a weaker one, to nobody in particular."""
         lines: Headers | Refusal = ()
         if name is Credential.SERVER or self.has_weaker:
@@ -75,7 +77,7 @@ class Api:
             return Given({}, is_refused=True)
         if answer.status != _READ:
             raise _NotAskedError(f"it answered {answer.status}")
-        return Given(_members(answer.body))
+        return Given(_members(answer.body, form))
 
 
 @dataclass(slots=True)
@@ -97,16 +99,17 @@ class Lending:
             api = self.apis.get(route.upstream or self.gate.config.first)
             if "GET" not in route.methods or not callers or api is None:
                 continue
-            collection = _collection(route)
+            form = self.gate.config.form_of(route)
+            collection = _collection(route, form)
             if collection is None:
                 left.append(route.name)
                 continue
             try:
-                shown = await api.given(collection, Credential.PUBLIC)
+                shown = await api.given(collection, Credential.PUBLIC, form)
                 if shown.is_refused and not api.has_weaker:
                     refused.append(route.name)
                     continue
-                idents = await _tried(api, route, collection, shown)
+                idents = await _tried(api, route, collection, form, shown)
                 left += [] if idents else [route.name]
                 for ident in idents:
                     for kind, caller in callers:
@@ -126,8 +129,9 @@ class Lending:
             self.outcome.notes.append(f"{text}: {', '.join(refused)}; see `gateway check`")
 
     async def _compare(self, cell: Cell, kind: CallerKind, route: Route, ident: str, api: Api) -> None:
-        path, there = _paths(route, ident)
-        given = await api.given(there, Credential.PUBLIC)
+        form = self.gate.config.form_of(route)
+        path, there = _paths(route, ident, form)
+        given = await api.given(there, Credential.PUBLIC, form)
         person = self.customer if kind is CallerKind.CUSTOMER else None
         reply = await self.gate.ask(kind, person, "GET", path)
         tally = self.outcome.tallies.setdefault(cell, Tally())
@@ -138,11 +142,11 @@ class Lending:
             tally.inconclusive += 1
         if not reply.is_success:
             return
-        shown = _members(reply.body)
+        shown = _members(reply.body, form)
         evidence = _beyond(shown, given)
         if evidence and not given.is_refused:
             # What was published in between is no leak.
-            evidence = _beyond(shown, await api.given(there, Credential.PUBLIC))
+            evidence = _beyond(shown, await api.given(there, Credential.PUBLIC, form))
         if evidence:
             tally.leaks += 1
             message = Message("GET", path, self.gate.lines(kind, person))
@@ -150,31 +154,35 @@ class Lending:
             self.outcome.leaks.append(Leak(cell, request, reply.status, tuple(evidence)))
 
 
-async def _tried(api: Api, route: Route, collection: str, shown: Given) -> list[str]:
+async def _tried(api: Api, route: Route, collection: str, form: RecordForm, shown: Given) -> list[str]:
     """Return of which records a route is tried: of hidden ones and one that is not; of a list itself, "" for all."""
     if not route.template[-1].is_parameter:
         return [""]
-    all_of_it = await api.given(collection, Credential.SERVER)
+    all_of_it = await api.given(collection, Credential.SERVER, form)
     hidden = [ident for ident in all_of_it.members if ident not in shown.members]
     return [ident for ident in (*hidden[:_HIDDEN], *[*shown.members][:1]) if ident]
 
 
-def _collection(route: Route) -> str | None:
+def _collection(route: Route, form: RecordForm) -> str | None:
     """Return where the API has the records of a route beside each other; None where that is not one place."""
     *above, last = route.template
     if any(part.is_parameter for part in above) or last.is_tail:
         return None
-    slash = "/" if route.sends_to is not None and route.sends_to.ends_with_slash else ""
+    slash = "/" * (form.has_slash if route.sends_to is None else route.sends_to.ends_with_slash)
     parts = above if last.is_parameter else route.template
     return "/" + "/".join(part.text for part in parts) + slash if parts else "/"
 
 
-def _paths(route: Route, ident: str) -> tuple[str, str]:
+def _paths(route: Route, ident: str, form: RecordForm) -> tuple[str, str]:
     """Return the paths of a record, or of the list, at the gateway and at the API."""
     parts = parse_template(route.path)
     values = {part.text: ident for part in parts if part.is_parameter}
-    path = encode_path(tuple(values.get(part.text, part.text) for part in parts))
-    return path, path if route.sends_to is None else serialise(*route.sends_to(values))
+    segments = tuple(values.get(part.text, part.text) for part in parts)
+    if route.sends_to is not None:
+        there = route.sends_to(values)
+    else:
+        there = addressing.known(segments, form) if ident else (addressing.collection(segments, form), ())
+    return encode_path(segments), serialise(*there)
 
 
 def _is_unbound(config: Config, route: Route, kind: CallerKind) -> bool:
@@ -194,11 +202,12 @@ def _beyond(shown: dict[str, set[str]], given: Given) -> list[str]:
     return found
 
 
-def _members(body: bytes) -> dict[str, set[str]]:
+def _members(body: bytes, form: RecordForm) -> dict[str, set[str]]:
     document = parse(body)
     found: dict[str, set[str]] = {}
-    for record in (*records(document), *included(document)):
-        found.setdefault(record_id(record), set()).update(_places(record))
+    # What is open may also be in no form that the file knows.
+    for record in (*(records(document, form) or records(document)), *included(document)):
+        found.setdefault(record_id(record, form), set()).update(_places(record))
     return found
 
 

@@ -106,12 +106,10 @@ def goods(request: Recorded) -> bytes:
     return b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body)
 
 
-async def test_one_key_that_reads_more_than_nobody_does(upstream: Commerce, tmp_path: Path) -> None:
-    """Where the API answers without a credential too, that is what everybody may read: members count like records."""
-    upstream.script(lambda request: request.path.startswith("/goods"), goods)
-    config = ONE_KEY.replace("RULES", "{guard: [{redact: {pointers: [/cost]}}]}")
+async def lent(upstream: Commerce, folder: Path, config: str) -> set[tuple[str, str]]:
+    """Run a gateway on the file, and return of which routes it shows more than the API gives, and what."""
     async with (
-        run_site(upstream, tmp_path, config=config, passwords=False, TOKEN="static") as site,
+        run_site(upstream, folder, config=config, passwords=False, TOKEN="static") as site,
         Client(site.url, 5.0, 1) as client,
         apis(site.config) as asked,
     ):
@@ -119,13 +117,44 @@ async def test_one_key_that_reads_more_than_nobody_does(upstream: Commerce, tmp_
         await gate.open(PUBLIC_ACCESS)
         lending = Lending(gate, asked, Person("A", "", "", ""))
         await lending.run()
-    evidence = {(leak.cell.route, text) for leak in lending.outcome.leaks for text in leak.evidence}
-    assert evidence == {
-        ("goods", "1 records that the API gives to the server's credential alone"),
-        ("goods", "members that the API gives to the server's credential alone: /cost"),
-        ("good", "the API refuses this to everybody but the server's credential"),
-    }
     assert not any("static" in leak.request for leak in lending.outcome.leaks)
+    return {(leak.cell.route, text) for leak in lending.outcome.leaks for text in leak.evidence}
+
+
+MORE = {
+    ("goods", "1 records that the API gives to the server's credential alone"),
+    ("goods", "members that the API gives to the server's credential alone: /cost"),
+    ("good", "the API refuses this to everybody but the server's credential"),
+}
+
+
+async def test_one_key_that_reads_more_than_nobody_does(upstream: Commerce, tmp_path: Path) -> None:
+    """Where the API answers without a credential too, that is what everybody may read: members count like records."""
+    upstream.script(lambda request: request.path.startswith("/goods"), goods)
+    config = ONE_KEY.replace("RULES", "{guard: [{redact: {pointers: [/cost]}}]}")
+    assert await lent(upstream, tmp_path, config) == MORE
+
+
+async def test_the_api_is_asked_and_read_as_the_file_says_it_speaks(upstream: Commerce, tmp_path: Path) -> None:
+    """Lists under another name, ids that are numbers, and paths that end with a slash, or lead nowhere."""
+
+    def numbered(request: Recorded) -> bytes:
+        is_ours, ident = request.header("x-api-key") == "static", request.path.removeprefix("/goods/").rstrip("/")
+        seen: list[Any] = [{"id": 1, "name": "tea"} | ({"cost": 3} if is_ours else {})]
+        seen += [{"id": 2, "name": "next year's tea", "cost": 4}] if is_ours else []
+        one = next((record for record in seen if str(record["id"]) == ident), None)
+        document = {"count": len(seen), "results": seen} if not ident else one
+        is_there = request.path.endswith("/") and document is not None
+        status, body = (b"200 OK", json.dumps(document).encode()) if is_there else (b"404 Not Found", b"{}")
+        return b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+            *(status, len(body), body),
+        )
+
+    upstream.script(lambda request: request.path.startswith("/goods"), numbered)
+    shop = yaml.safe_load(ONE_KEY.replace("RULES", "{guard: [{redact: {pointers: [/cost]}}]}"))
+    for route in shop["routes"]:
+        route["records"] = {"preset": "drf"}
+    assert await lent(upstream, tmp_path, yaml.safe_dump(shop)) == MORE
 
 
 async def test_where_everybody_may_read_everything_nothing_is_tried(upstream: Commerce, tmp_path: Path) -> None:
