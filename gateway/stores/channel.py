@@ -46,11 +46,11 @@ async def listen(place: Place, heard: Callable[[], None]) -> None:
         while True:
             is_beating = False
             await connection.execute(f"NOTIFY {own}")
-            while not is_beating:
+            while not is_beating and not connection.is_closed():
                 await stirred.wait()
                 stirred.clear()
-                if connection.is_closed():
-                    raise StoreUnavailable("PostgreSQL: the channel of log-outs is dead")
+            if connection.is_closed():
+                raise StoreUnavailable("PostgreSQL: the channel of log-outs is dead")
             timer.cancel()
             # The beat may have come before the word that it was sent; the end of the channel is noticed at once.
             stirred.clear()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.stores import STORES, CredentialStore, open_store, upgrade
-from tests.postgres import new_database
+from tests.postgres import Server, new_database
 
 pytest.register_assert_rewrite("conformance", "tests.stores.conformance")
 
@@ -28,6 +28,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         empty = asyncio.run(new_database(request.getfixturevalue("server")))
     upgrade(empty)
     return empty
+
+
+@pytest.fixture
+async def database(server: Server) -> str:
+    """URL of a database of PostgreSQL with the tables."""
+    made = await new_database(server)
+    await asyncio.to_thread(upgrade, made)
+    return made
 
 
 @pytest.fixture

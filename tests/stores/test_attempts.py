@@ -7,10 +7,10 @@ from hashlib import sha256
 
 import pytest
 
-from gateway.stores import CredentialStore, StoreUnavailable, open_store, upgrade
+from gateway.stores import CredentialStore, StoreUnavailable, open_store
 from gateway.stores.ports import Attempt, Count, Quota
 from gateway.stores.sql_postgres import PostgresCredentialStore
-from tests.postgres import Server, ask, new_database
+from tests.postgres import Server, ask
 from tests.stores.relay import relayed
 
 HOUR = 3_600_000_000
@@ -31,14 +31,6 @@ def attempt(account: str, address: str = "", at_once: int = 3, interval: int = H
     """Make an attempt; where nothing else is said its place is nobody's."""
     quota = Quota(key(account), interval, interval * at_once)
     return Attempt(quota._replace(key=key(address)), quota, key(place or f"{account} at {address}"))
-
-
-@pytest.fixture
-async def database(server: Server) -> str:
-    """URL of a database with the tables."""
-    url = await new_database(server)
-    await asyncio.to_thread(upgrade, url)
-    return url
 
 
 @pytest.fixture

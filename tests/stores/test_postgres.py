@@ -188,18 +188,18 @@ async def test_one_of_two_replicas_gets_an_email(server: Server) -> None:
             assert await one.pending(mail) == await other.pending(mail) == rivals[won.index(True)]
 
 
-async def test_a_login_is_two_round_trips(server: Server) -> None:
-    """Once a connection is warm: one for what is known of the e-mail, and one for the hash."""
+async def test_what_a_login_looks_up_is_two_round_trips(server: Server) -> None:
+    """Once a connection is warm: for what is known of the e-mail, and for the account; its attempt counts besides."""
     url = await new_database(server)
     await asyncio.to_thread(upgrade, url)
     async with relayed(server.port) as relay, opened(url.replace(str(server.port), str(relay.port))) as store:
         await store.set_password("customer-1", "hash-1")
         for _ in range(2):
             await store.standing(ANN.email)
-            await store.password_hash("customer-1")
+            await store.credential("customer-1")
         before = relay.trips
         await store.standing(ANN.email)
-        await store.password_hash("customer-1")
+        await store.credential("customer-1")
         assert relay.trips - before == 2
 
 
