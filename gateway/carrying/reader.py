@@ -132,13 +132,13 @@ class AnswerReader:
         fields = [field for raw in self._fields if (field := _field(*raw)) is not None]
         if len(fields) < len(self._fields) or self._is_large():
             self.is_odd = True
-        for name, value in fields:
-            if name == "content-length" or (name == "transfer-encoding" and value.lower() == "chunked"):
-                has_length = True
-            elif name == "transfer-encoding":
-                self.is_odd = True
+        named = dict(fields)
+        if "transfer-encoding" in named:
+            codings = {value.lower() for name, value in fields if name == "transfer-encoding"}
+            self.is_odd = self.is_odd or codings != {"chunked"}
+            has_length = has_length or "chunked" in codings
         self.headers = tuple(fields)
-        self.ends_with_connection = not has_length
+        self.ends_with_connection = not (has_length or "content-length" in named)
         if self._is_to_head:
             self.is_complete = True
             self.is_reusable = self._parser.should_keep_alive()

@@ -157,13 +157,11 @@ def customers_in(document: Any, path: str, form: RecordForm, how: CustomerForm) 
         return []
     place = path.removesuffix("/")
     are_customers = how.path in {place, place.rpartition("/")[0]}
-    records = [record for record in found.records if isinstance(record, dict)]
-    groups = found.included.values() if isinstance(found.included, dict) else [found.included]
-    others = [one for group in groups if isinstance(group, list) for one in group if isinstance(one, dict)]
-    return [
-        *(record for record in records if are_customers or record.get("type") == form.owner_type),
-        *(record for record in others if record.get("type") == form.owner_type),
-    ]
+    kind = form.owner_type
+    groups = found.included.values() if isinstance(found.included, dict) else (found.included,)
+    others = [one for group in groups if isinstance(group, list) for one in group]
+    customers = [one for one in found.records if isinstance(one, dict) and (are_customers or one.get("type") == kind)]
+    return customers + [one for one in others if isinstance(one, dict) and one.get("type") == kind]
 
 
 def said(record: Json, how: CustomerForm, *, has_password: bool | None) -> None:

@@ -12,11 +12,12 @@ def render_lines(fields: Sequence[tuple[str, str]], start: str | None = None) ->
     Raises ValueError where a line break stands in one of them: nothing that comes in may say where a line ends
     (RFC 9112 section 11.1), and no check before this one lets it.
     """
-    text = "".join([f"{name}: {value}\r\n" for name, value in fields])
-    count = len(fields)
+    # No step of Python's for a line: there are many heads.
+    lines = [*map(": ".join, fields), ""]
     if start is not None:
-        text = f"{start}\r\n{text}"
-        count += 1
-    if text.count("\n") != count or text.count("\r") != count:
+        lines.insert(0, start)
+    text = "\r\n".join(lines)
+    breaks = len(lines) - 1
+    if text.count("\n") != breaks or text.count("\r") != breaks:
         raise ValueError("a line break within a line of a head")
     return text.encode()

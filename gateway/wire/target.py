@@ -211,7 +211,7 @@ def encode_path(segments: tuple[str, ...]) -> str:
 def encode_query(query: Query) -> str:
     """Spell decoded parameters canonically, without the question mark; `parse` reads exactly them back."""
     # One look at all letters instead of one at each name and value (saves 2 us of 3).
-    text = "&".join([f"{name}={value}" for name, value in query])
+    text = "&".join(map("=".join, query))
     is_plain = text.isascii() and not text.encode().translate(None, _PLAIN_QUERY_BYTES)
     if is_plain and text.count("=") == len(query) == text.count("&") + 1:
         return text
