@@ -33,6 +33,8 @@ def tried(made: Plan, source: str, folder: Path) -> tuple[str, Config, Plan]:
     """
     path = folder / "gateway.yaml"
     for _ in range(_ROUNDS):
+        if not made.routes:
+            break
         text = written(made, source)
         path.write_text(text, encoding="utf-8")
         environ = stand_ins(text, folder)
@@ -44,9 +46,8 @@ def tried(made: Plan, source: str, folder: Path) -> tuple[str, Config, Plan]:
         if not found:
             return text, config, made
         made = _less(made, found)
-        if not made.routes:
-            break
-    raise UnfitDocumentError("no route can be made of it")
+    why = [f": {one.method} {one.path}: {one.reason}" for one in made.left_out[:1]]
+    raise UnfitDocumentError("no route can be made of it" + "".join(why))
 
 
 def _less(made: Plan, found: list[Finding]) -> Plan:

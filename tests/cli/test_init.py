@@ -158,6 +158,7 @@ def test_nothing_is_overwritten(run: Run, tmp_path: Path, kind: str, source: tup
         ("{", "it is broken JSON"),
         ("hello", "there are no keys in it"),
         ("openapi: 3.0.0\npaths: {}\n", "it lists no operation"),
+        ("openapi: 3.0.0\npaths: {'/#Do': {post: {}}}\n", "no route can be made of it: POST /#Do: "),
         ("a: " + "x" * (16 * 1024 * 1024), "it is larger than 16 MiB"),
         ("openapi: 3.0.0\npaths: {/a: {get: {parameters: [{$ref: 'https://x.example/p.yaml'}]}}}", "another document"),
         ("openapi: 3.0.0\npaths: {/a: {$ref: '#/paths/~1b'}, /b: {$ref: '#/paths/~1a'}}", "it is circular"),
