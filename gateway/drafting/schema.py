@@ -4,9 +4,11 @@ Schemas are read where they are needed, never unrolled: most shops' refer to eac
 One that is nothing but itself is.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from gateway.drafting.document import SHOWN_REFERENCE, UnfitDocumentError, plain_text, refuse_remote
 
@@ -73,8 +75,7 @@ class Document:
     def _at(self, reference: str) -> Any:
         node: Any = self.data
         for token in reference.removeprefix("#").removeprefix("/").split("/"):
-            name = token.replace("~1", "/").replace("~0", "~").replace("%7B", "{").replace("%7D", "}")
-            node = node.get(name) if isinstance(node, dict) else None
+            node = _step(node, token.replace("~1", "/").replace("~0", "~"))
             if node is None:
                 shown = plain_text(reference, SHOWN_REFERENCE)
                 raise UnfitDocumentError(f"it is broken: nothing stands at $ref {shown}")
@@ -131,6 +132,18 @@ def _types(said: Mapping[str, Any]) -> set[str]:
     # A value that may also be null (3.1: in the list of types; 3.0: `nullable`) is read as what it is otherwise.
     # What JSON does not have, such as `list`, says nothing: members and items do.
     return {kind for kind in listed if kind in _TYPES}
+
+
+def _step(node: Any, token: str) -> Any:
+    """Return what stands one step of a reference below a node; None where nothing does.
+
+    RFC 6901: a number leads into an array (section 4), and a fragment may be percent-encoded (section 6), which few do.
+    """
+    if isinstance(node, list):
+        return node[int(token)] if re.fullmatch(r"[0-9]{1,9}", token) and int(token) < len(node) else None
+    if not isinstance(node, dict):
+        return None
+    return node[token] if token in node else node.get(unquote(token))
 
 
 def _members(said: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -81,6 +81,16 @@ def test_escaped_references() -> None:
     """Tokens of a reference are those of a JSON pointer."""
     made = Document({"paths": {"/a/{b}": {"x~y": TEXT}}})
     assert made.schema({"$ref": "#/paths/~1a~1%7Bb%7D/x~0y"}).id_kind == "text"
+    assert made.schema({"$ref": "#/paths/~1a~1{b}/x~0y"}).id_kind == "text"
+
+
+@pytest.mark.parametrize("last", ["2", "-", "01x", "1" * 5000, "-1", "\u0661"])
+def test_references_into_arrays(last: str) -> None:
+    """A number leads into an array, and where nothing stands there the document is broken."""
+    made = document(A={"allOf": [{"type": "integer"}, TEXT]})
+    assert made.schema({"$ref": "#/components/schemas/A/allOf/1"}).id_kind == "text"
+    with pytest.raises(UnfitDocumentError, match="nothing stands at"):
+        made.schema({"$ref": f"#/components/schemas/A/allOf/{last}"})
 
 
 def test_read_only_and_open() -> None:
