@@ -22,7 +22,10 @@ def hold(
     emit: Emit,
     now: Callable[[], float],
 ) -> Held:
-    """Return the holder of a credential: `name` is its upstream's and its own. Grants are obtained through `pool`."""
+    """Return the holder of a credential: `name` is its upstream's and its own.
+
+    Grants are obtained through `pool`, which leads to the host of the token endpoint.
+    """
     obtain: Obtain
     match options:
         case written.NoCredential():
@@ -39,11 +42,11 @@ def hold(
         case written.StaticBearer():
             raise ValueError("a bearer without token and token_file")
         case written.Implicit():
-            obtain = Implicit(pool, options.path, options.client_id, options.default_life, now)
+            obtain = Implicit(pool, options.endpoint, options.client_id, options.default_life, now)
         case written.ClientCredentials():
             also = {"scope": options.scope, "audience": options.audience}
             obtain = ClientCredentials(
-                *(pool, options.path, options.client_id, options.client_secret),
+                *(pool, options.endpoint, options.client_id, options.client_secret),
                 *(options.authentication, options.default_life, now),
                 {field: value for field, value in also.items() if value is not None},
             )

@@ -9,12 +9,16 @@ from gateway.carrying.pool import ConnectionPool
 from gateway.carrying.shares import Factors
 from gateway.carrying.tunnel import Tunnel, tunnel
 from gateway.config.apiside import Proxy, Upstream
+from gateway.config.credential import Tls, TokenEndpoint
 from gateway.holding import hold
 from gateway.upstream.backend import Backend
 from gateway.upstream.credential import Held
 from gateway.upstream.parents import Parents
 from gateway.vocab.events import Emit
-from gateway.vocab.policy import DEFAULT_UPSTREAM, Credential, HeadLimits
+from gateway.vocab.policy import DEFAULT_UPSTREAM, HeadLimits
+
+# A grant is asked for in one flight at a time.
+_GRANTING = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,15 @@ class Means:
 class Reached:
     """All that reaches one upstream; `held` are the credentials that are to be kept fresh, the server's first.
 
-    `connects` is all that the connections are made of, and `proves` what the credentials are.
+    `granting` are the connections to token endpoints that are elsewhere. `connects` is all that the connections are
+    made of, and `proves` what the credentials are.
     """
 
     connects: tuple[object, ...]
     proves: tuple[object, ...]
     pool: ConnectionPool
     held: tuple[Held, ...]
+    granting: tuple[ConnectionPool, ...]
     backend: Backend
     parents: Parents
 
@@ -48,7 +54,8 @@ class Reached:
         await self.parents.close()
         for one in self.held:
             await one.close()
-        await self.pool.close()
+        for pool in (*self.granting, self.pool):
+            await pool.close()
 
     @property
     def is_good(self) -> bool:
@@ -67,33 +74,44 @@ def reach(
     limits = (upstream.timeouts, upstream.connection_life, upstream.shares, means.heads)
     connects = (upstream.url, upstream.proxy, upstream.tls, authorities, most, *limits)
     proves = (upstream.credential, upstream.public_credential)
-    pool = before.pool if before is not None and before.connects == connects else _pool(upstream, most, means)
-    if before is not None and before.pool is pool and before.proves == proves:
-        held = before.held
+    if before is not None and before.connects == connects:
+        pool = before.pool
     else:
-        held = tuple(_held(name, upstream, pool, means))
+        pool = _pool(upstream, (upstream.url, upstream.tls), most, means)
+    if before is not None and before.pool is pool and before.proves == proves:
+        held, granting = before.held, before.granting
+    else:
+        held, granting = _held(name, upstream, pool, means)
     public = held[1] if len(held) > 1 else None
     backend = Backend(pool, held[0], means.clock, public=public)
-    return Reached(*(connects, proves, pool, held, backend), Parents(backend, upstream.owner_memory, means.clock))
+    parents = Parents(backend, upstream.owner_memory, means.clock)
+    return Reached(*(connects, proves, pool, held, granting, backend, parents))
 
 
-def _pool(upstream: Upstream, most: int, means: Means) -> ConnectionPool:
+def _pool(upstream: Upstream, to: tuple[str, Tls], most: int, means: Means) -> ConnectionPool:
+    """Make connections to an address that is the upstream's, or that gives a credential for it."""
+    (url, tls), shares = to, upstream.shares
     timeouts = Timeouts(**dict(upstream.timeouts), life=upstream.connection_life)
-    shares = upstream.shares
     factors, way = Factors(shares.route, shares.client), _tunnel(upstream.proxy)
     pool = ConnectionPool(
-        *(upstream.url, timeouts, most, means.outbox, means.heads, factors, shares.queue, means.emit, way),
-        upstream.tls.files,
+        *(url, timeouts, most, means.outbox, means.heads, factors, shares.queue, means.emit, way), tls.files
     )
     pool.on_failed = means.on_failed
     return pool
 
 
-def _held(name: str, upstream: Upstream, pool: ConnectionPool, means: Means) -> list[Held]:
-    held = [hold(upstream.credential, (name, Credential.SERVER), pool, means.emit, means.now)]
-    if upstream.public_credential is not None:
-        held.append(hold(upstream.public_credential, (name, Credential.PUBLIC), pool, means.emit, means.now))
-    return held
+def _held(
+    name: str, upstream: Upstream, pool: ConnectionPool, means: Means
+) -> tuple[tuple[Held, ...], tuple[ConnectionPool, ...]]:
+    """Make what holds the upstream's credentials, and connections to where they come from, if that is elsewhere."""
+    held, granting = [], []
+    for kind, credential in upstream.credentials.items():
+        way = pool
+        if isinstance(credential, TokenEndpoint) and credential.elsewhere is not None:
+            way = _pool(upstream, (credential.elsewhere, credential.tls), _GRANTING, means)
+            granting.append(way)
+        held.append(hold(credential, (name, kind), way, means.emit, means.now))
+    return tuple(held), tuple(granting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +119,11 @@ class AllReached:
     """All that reaches the upstreams, by their names; nothing is shared between two."""
 
     by_name: Mapping[str, Reached]
+
+    @property
+    def connections(self) -> set[ConnectionPool]:
+        """All connections: to the upstreams, and to where their credentials come from."""
+        return {pool for one in self.by_name.values() for pool in (one.pool, *one.granting)}
 
     @property
     def pools(self) -> Mapping[str, ConnectionPool]:

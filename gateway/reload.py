@@ -50,8 +50,8 @@ class Made:
 
     @property
     def pools(self) -> set[ConnectionPool]:
-        """The connections to all upstreams."""
-        return set(self.reached.pools.values())
+        """All connections that requests and credentials need."""
+        return self.reached.connections
 
 
 class InForce:

@@ -83,6 +83,35 @@ async def test_scope_and_audience_are_asked_for(answering: Commerce, tmp_path: P
     assert lines_of(request, "authorization") == [("authorization", basic("us", "static"))]
 
 
+@pytest.mark.parametrize("kind", ["client_credentials, client_secret: '${env:TOKEN}'", "implicit"])
+async def test_a_token_endpoint_elsewhere(upstream: Commerce, tmp_path: Path, kind: str) -> None:
+    """It alone is asked, under its own name; what it grants goes to the upstream, and nowhere else."""
+    upstream.script(lambda request: request.path == "/v2/products", ANSWER)
+    async with Commerce() as elsewhere:
+        elsewhere.script(lambda request: request.path == "/realms/shop/token/", GRANTED)
+        url = f"{elsewhere.url}/realms/shop/token/"
+        config = OPEN.format(credential=f"{{kind: {kind}, client_id: us, url: '{url}'}}")
+        async with run_site(upstream, tmp_path, config=config, passwords=False, TOKEN="static") as site:
+            assert (await site.public("GET", "/v2/products")).status == 200
+        (asked,) = elsewhere.all_requests
+        assert (asked.method, asked.path) == ("POST", "/realms/shop/token/")
+        assert lines_of(asked, "host") == [("host", elsewhere.url.removeprefix("http://"))]
+    (request,) = upstream.all_requests
+    assert lines_of(request, "authorization") == [("authorization", "Bearer granted")]
+
+
+async def test_nothing_stands_in_for_a_token_endpoint_elsewhere(answering: Commerce, tmp_path: Path) -> None:
+    """Where it cannot be reached the upstream is not asked in its place, and the gateway is not ready."""
+    written = "{client_id: us, client_secret: '${env:TOKEN}', url: 'http://127.0.0.1:1/oauth/access_token'}"
+    config = OPEN.format(credential=written)
+    async with run_site(answering, tmp_path, config=config, passwords=False, TOKEN="static") as site:
+        refused = await site.public("GET", "/v2/products")
+        assert (refused.status, refused.code) == (503, "CREDENTIAL_UNAVAILABLE")
+        async with site.session.get(f"{site.admin_url}/ready") as ready:
+            assert ready.status == 503
+    assert not answering.all_requests
+
+
 async def test_a_bearer_in_a_file_may_change(upstream: Commerce, tmp_path: Path) -> None:
     """Once the upstream does not accept what the file held, it is read anew, and the request goes on."""
     file = tmp_path / "token"

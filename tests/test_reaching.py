@@ -10,8 +10,10 @@ from gateway.reaching import AllReached, Means, reach, reach_all
 from gateway.vocab.messages import Trace
 from gateway.vocab.policy import Credential, HeadLimits
 from gateway.wiring import clock, now
+from tests.carrying.certificates import Authority
 from tests.config.writing import minimal
 from tests.fakes.commerce import Commerce
+from tests.server.raw import served
 
 WEAKER = {"kind": "header", "name": "X-Api-Key", "value": "for-all"}
 
@@ -72,6 +74,49 @@ async def test_what_one_upstream_says_no_more_is_taken_from_no_other() -> None:
     assert after.parents["a"] is not before.parents["a"]
     await closed(before)
     await closed(after)
+
+
+async def test_a_token_endpoint_elsewhere_has_connections_of_its_own() -> None:
+    """They stay with the credential as long as nothing is said otherwise, and are gone with it."""
+    means = means_of()
+
+    def asks(url: str, **keys: object) -> dict[str, Upstream]:
+        credential = {"client_id": "us", "client_secret": "x", "url": url}
+        weaker = {"kind": "implicit", "client_id": "us", "url": url}
+        return {"a": api(credential=credential, public_credential=weaker, **keys)}
+
+    before = reach_all(asks("http://one.example/token"), "", 20, means)
+    same = reach_all(asks("http://one.example/token", owner_memory="2s"), "", 20, means, before)
+    assert len(before.connections) == 3
+    assert same.connections == before.connections
+    other = reach_all(asks("http://two.example/token"), "", 20, means, same)
+    assert len(other.connections & before.connections) == 1
+    moved = reach_all(asks("http://two.example/token"), "another authority", 20, means, other)
+    assert not moved.connections & other.connections
+    for one in (before, same, other, moved):
+        await closed(one)
+
+
+async def test_a_token_endpoint_elsewhere_is_proven_by_its_own_files(tmp_path: Path) -> None:
+    """The secret goes to nobody whom they do not vouch for, whatever proves the upstream."""
+    authority, asked = Authority.new(tmp_path), []
+
+    async def grants(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n"))
+        grant = b'{"access_token":"granted","expires_in":60}'
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(grant)
+        writer.write(head + grant)
+        await reader.read()
+
+    async with served(grants, tls=authority.context("localhost")) as url:
+        place = f"https://localhost:{url.rpartition(':')[2]}/token"
+        for tls, is_granted in (({"ca_file": str(authority.file)}, True), ({}, False)):
+            credential = {"client_id": "us", "client_secret": "x", "url": place, "tls": tls}
+            reached = reach("default", api(credential=credential), "", 3, means_of())
+            lines = await reached.backend.lines(Credential.SERVER)
+            assert isinstance(lines, tuple) == is_granted
+            await reached.close()
+    assert asked == [b"POST /token HTTP/1.1\r\n"]
 
 
 async def test_a_credential_that_cannot_be_had_is_named(tmp_path: Path) -> None:

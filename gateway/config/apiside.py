@@ -1,14 +1,16 @@
 """What a routing file may say of the commerce API: where it is, who the gateway is there, what one may take of it."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gateway.config.credential import Credential, Tls
+from gateway.config.credential import Credential, Tls, TokenEndpoint
 from gateway.config.records import Records
 from gateway.config.secret import ClientId, ClientSecret
 from gateway.config.texts import Closed, base_url, forwardable
 from gateway.config.units import Duration
+from gateway.vocab import policy
 
 
 class Timeouts(Closed):
@@ -119,3 +121,18 @@ class Upstream(Closed):
     forward_headers: tuple[Annotated[str, AfterValidator(forwardable)], ...] = Field(
         default=(), description="Request headers that pass besides the built-in list."
     )
+
+    @property
+    def credentials(self) -> Mapping[policy.Credential, Credential]:
+        """The gateway's credentials there, by their names; the server's first."""
+        named = {policy.Credential.SERVER: self.credential}
+        return named if self.public_credential is None else {**named, policy.Credential.PUBLIC: self.public_credential}
+
+    @property
+    def proofs(self) -> Iterator[Tls]:
+        """By what TLS proves the API, and each token endpoint elsewhere; nothing of what is reached without TLS."""
+        if self.url.startswith("https://"):
+            yield self.tls
+        for one in self.credentials.values():
+            if isinstance(one, TokenEndpoint) and (one.elsewhere or "").startswith("https://"):
+                yield one.tls

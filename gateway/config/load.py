@@ -69,10 +69,9 @@ def load_all(path: Path, environ: Mapping[str, str], files: Files) -> Loaded:
     config = load(path, environ, files)
     known, named = ssl.get_default_verify_paths(), dict[Path, None]()
     for upstream in config.apis.values():
-        if upstream.url.startswith("https:"):
-            ca = upstream.tls.ca_file or Path(environ.get(known.openssl_cafile_env) or known.openssl_cafile)
-            proving = (ca, upstream.tls.certificate_file, upstream.tls.key_file)
-            named |= dict.fromkeys(one for one in proving if one is not None)
+        for tls in upstream.proofs:
+            ca = tls.ca_file or Path(environ.get(known.openssl_cafile_env) or known.openssl_cafile)
+            named |= dict.fromkeys(one for one in (ca, tls.certificate_file, tls.key_file) if one is not None)
     authorities = " ".join(map(files.note, named))
     return Loaded(config, version(config, authorities), authorities)
 

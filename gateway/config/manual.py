@@ -5,7 +5,7 @@ The descriptions stand at the fields and nowhere else, so that the manual cannot
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -29,6 +29,8 @@ _PASSWORDS = {
     Passwords.FORGET: "the password is removed once the upstream removed the customer",
     Passwords.SHOW: "customers in the reply say whether they have a password",
 }
+# Both credentials may be of any kind, all upstreams are alike, and so is all TLS: one says what there is to it.
+_TOLD_ELSEWHERE: Final = (".public_credential", ".credential.tls", "upstreams")
 
 
 def manual() -> str:
@@ -48,8 +50,7 @@ def _sections(model: type[BaseModel], path: str) -> Iterator[str]:
         nested.extend((f"{path}.{name}".lstrip("."), inner) for inner in models_in(field.annotation))
     yield ""
     for inner_path, inner in nested:
-        # Both credentials may be of any kind, and all upstreams are alike: one is enough to say what there is to it.
-        if inner not in {Rules, ScopeStep, GuardStep} and not inner_path.endswith((".public_credential", "upstreams")):
+        if inner not in {Rules, ScopeStep, GuardStep} and not inner_path.endswith(_TOLD_ELSEWHERE):
             yield from _sections(inner, inner_path)
 
 

@@ -39,6 +39,14 @@ def base_url(url: str) -> str:
     return found[1].lower() + yarl.URL(url).raw_path.rstrip("/")
 
 
+def endpoint_url(url: str) -> str:
+    """Check the address of one endpoint: a base URL and a path, whose slash at the end, if it has one, counts."""
+    base = base_url(url)
+    if "/" not in base.partition("://")[2]:
+        raise ValueError("the URL of an endpoint has a path, such as https://auth.example/oauth/token")
+    return base + "/" * url.endswith("/")
+
+
 Address = tuple[tuple[str, int | None], tuple[str, ...]]
 """Where an API is: host and port, which is None where its scheme implies it, and the segments of the path."""
 

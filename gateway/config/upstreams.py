@@ -115,11 +115,18 @@ def _upstream(upstream: Upstream) -> Iterator[Finding]:
             yield (name, "name"), what, "take it from forward_headers"
     if upstream.tls != Tls() and not upstream.url.startswith("https://"):
         yield ("tls",), "the upstream is not reached by TLS", "write https:// in its url, or remove tls"
-    elif upstream.tls != Tls():
+    else:
+        yield from _unfit(upstream.tls, ())
+    for name in _CREDENTIALS:
+        yield from _unfit(getattr(getattr(upstream, name), "tls", Tls()), (name,))
+
+
+def _unfit(tls: Tls, place: Location) -> Iterator[Finding]:
+    if tls != Tls():
         try:
-            upstream.tls.files.context()
+            tls.files.context()
         except UnfitTlsError as fault:
-            yield ("tls", fault.setting), f"{fault}", "give a readable file in PEM, its key not encrypted"
+            yield (*place, "tls", fault.setting), f"{fault}", "give a readable file in PEM, its key not encrypted"
 
 
 def _route(config: Config, route: Route, renamed: frozenset[str]) -> Iterator[Finding]:

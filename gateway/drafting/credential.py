@@ -146,7 +146,7 @@ def _settings(
     if kind == "mutualTLS":
         raise _UnfitError("a certificate is no credential here: name it in upstream.tls")
     if kind == "openIdConnect":
-        raise _UnfitError("its token endpoint stands in another document: write kind client_credentials and its path")
+        raise _UnfitError("its token endpoint stands in another document: write kind client_credentials and its url")
     raise _UnfitError(f"the gateway does not speak {_what(scheme)}")
 
 
@@ -180,12 +180,12 @@ def _grant(
         )
     if not flow.get("tokenUrl"):
         raise _UnfitError("it names no token endpoint")
-    path, told = _below(str(flow["tokenUrl"]), url)
+    told: tuple[str, ...] = ()
     settings = [
         Setting("kind", "client_credentials"),
         Setting("client_id", variable="UPSTREAM_CLIENT_ID"),
         Setting("client_secret", variable="UPSTREAM_CLIENT_SECRET"),
-        Setting("path", path),
+        _endpoint(str(flow["tokenUrl"]), url),
     ]
     wanted = " ".join(scopes or _listed(flow.get("scopes")))
     if "{" in wanted:
@@ -200,24 +200,24 @@ def _listed(scopes: Any) -> Mapping[str, Any]:
     return scopes if isinstance(scopes, dict) else {}
 
 
-def _below(token_url: str, url: str) -> tuple[str, tuple[str, ...]]:
-    """Return the path of a token endpoint below the API's own address, and what is to be known of it."""
+def _endpoint(token_url: str, url: str) -> Setting:
+    """Say where a token endpoint is: below the API's own address, or wherever else that is."""
     try:
         base, whole = urlsplit(url), urlsplit(urljoin(f"{url.rstrip('/')}/", token_url))
-        elsewhere = (whole.scheme, whole.hostname, whole.port) != (base.scheme, base.hostname, base.port)
+        is_here = (whole.scheme, whole.hostname, whole.port) == (base.scheme, base.hostname, base.port)
     except ValueError:
         raise _UnfitError(f"its token endpoint {plain_text(token_url, _NAME)} is no address") from None
-    shown = plain_text(token_url, 80)
-    if whole.netloc and base.netloc and elsewhere:
-        raise _UnfitError(f"its token endpoint is on another host ({shown}): give the gateway a bearer in a file")
-    path = whole.path
-    if base.netloc:
-        if not path.startswith(f"{base.path.rstrip('/')}/"):
-            raise _UnfitError(f"its token endpoint ({shown}) is not below {plain_text(url, 80)}")
-        path = path[len(base.path.rstrip("/")) :]
+    shown, above = plain_text(token_url, 80), base.path.rstrip("/")
+    if (is_here or not whole.netloc) and whole.path.startswith(f"{above}/"):
+        made = Setting("path", whole.path[len(above) :])
+    elif not whole.netloc:
+        raise _UnfitError(f"its token endpoint {shown} is not below {plain_text(url, 80)}")
+    elif whole.scheme != "https" and base.scheme != "http":
+        raise _UnfitError(f"its token endpoint {shown} is reached without TLS")
+    else:
+        made = Setting("url", f"{whole.scheme}://{whole.netloc}{whole.path}")
     try:
-        ClientCredentials(client_id="shown", client_secret="shown", path=path)  # type: ignore[arg-type]  # noqa: S106
+        ClientCredentials.model_validate({"client_id": "shown", "client_secret": "shown", made.key: made.text})
     except ValidationError:
         raise _UnfitError(f"its token endpoint {shown} has no path that can be asked") from None
-    told = () if base.netloc else (f"Whether {shown} is on the API's host the document does not say.",)
-    return path, told
+    return made

@@ -37,6 +37,11 @@ FAULTS = [
     pytest.param("{kind: header, name: Host, value: '${env:TOKEN}'}", "says something else", id="a name that is taken"),
     pytest.param("{kind: header, value: '${env:BROKEN}'}", "more than one line", id="a value of two lines"),
     pytest.param("{kind: header, value: literal}", "a secret stands in the file", id="a secret in the file"),
+    pytest.param("{path: /token, url: 'https://a.example/token'}", "write either path: or url:", id="two endpoints"),
+    pytest.param("{url: 'https://a.example'}", "has a path, such as https://auth", id="an endpoint without a path"),
+    pytest.param("{url: 'https://a.example/t?x=y'}", "no user, query or fragment", id="an endpoint with a query"),
+    pytest.param("{url: 'http://a.example/t', tls: {ca_file: ca}}", "with an https:// url", id="no TLS to an endpoint"),
+    pytest.param("{tls: {ca_file: ca}}", "with an https:// url", id="TLS to no endpoint"),
     pytest.param("{kind: basic, user: 'a:b', password: '${env:TOKEN}'}", "not of the form", id="a colon in the user"),
 ]
 

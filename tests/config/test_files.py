@@ -6,6 +6,7 @@ import pytest
 
 from gateway.config.files import Files, TooLarge, Unreadable
 from gateway.config.load import load, load_all
+from tests.carrying.certificates import Authority
 from tests.gateways import MOLTIN, environment
 
 
@@ -114,3 +115,13 @@ def test_all_that_a_configuration_is_made_of(tmp_path: Path) -> None:
     second = load_all(path, environ, Files())
     assert first.config == second.config
     assert first.version != second.version
+
+
+def test_what_proves_a_token_endpoint_elsewhere(tmp_path: Path) -> None:
+    """Its authorities count as those of the API do, which may itself be reached without TLS."""
+    authority = Authority.new(tmp_path)
+    path, files = tmp_path / "gateway.yaml", Files()
+    credential = f"{{url: 'https://auth.example/token', tls: {{ca_file: {authority.file}}}}}"
+    path.write_text(f"extends: {MOLTIN}\nupstream: {{credential: {credential}}}\n")
+    load_all(path, environment(tmp_path, "http://up.example"), files)
+    assert authority.file in {*files}

@@ -18,6 +18,11 @@ FAULTS = [
         {"url": "https://up.example", "tls": {"ca_file": "/nowhere"}}, ("upstream", "tls", "ca_file"), id="no such file"
     ),
     pytest.param(
+        {"credential": SENT | {"url": "https://a.example/token", "tls": {"ca_file": "/nowhere"}}},
+        ("upstream", "credential", "tls", "ca_file"),
+        id="no such file for a token endpoint",
+    ),
+    pytest.param(
         {"credential": KEYED, "forward_headers": ["X-Api-Key"]},
         ("upstream", "credential", "name"),
         id="a header of the client's",

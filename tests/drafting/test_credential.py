@@ -54,6 +54,10 @@ KINDS = [
         id="a grant",
     ),
     pytest.param(grant("o/token/"), {"kind": "client_credentials", **OWN, "path": "/o/token/"}, id="relative"),
+    *(
+        pytest.param(grant(url), {"kind": "client_credentials", **OWN, "url": url}, id=url)
+        for url in ("https://auth.shop.example/token/", "https://api.shop.example/oauth/token")
+    ),
 ]
 
 
@@ -72,9 +76,9 @@ UNFIT = [
     pytest.param({**KEY, "name": "Content-Type"}, "cannot carry a credential", id="another header"),
     pytest.param({**KEY, "name": "a b\nc"}, "the header a b c cannot carry a credential", id="no header"),
     pytest.param({"type": "http", "scheme": "digest"}, "does not speak http digest", id="digest"),
-    pytest.param(grant("https://auth.shop.example/token"), "on another host", id="a grant elsewhere"),
-    pytest.param(grant("http://api.shop.example/v1/token"), "on another host", id="a grant without TLS"),
-    pytest.param(grant("https://api.shop.example/oauth/token"), "is not below", id="a grant beside the API"),
+    pytest.param(grant("http://api.shop.example/v1/token"), "without TLS", id="a grant without TLS"),
+    pytest.param(grant("https://us:pw@auth.shop.example/token"), "that can be asked", id="a grant with a password"),
+    pytest.param(grant("https://auth.shop.example"), "that can be asked", id="a grant at a host"),
     pytest.param(grant("https://api.shop.example/v1/token?x=1 2"), "", id="a grant with a query"),
     pytest.param(grant("https://[/v1"), "is no address", id="no address"),
     pytest.param(grant(""), "it names no token endpoint", id="a grant nowhere"),
@@ -140,11 +144,11 @@ def test_scopes_are_those_that_operations_ask_for() -> None:
 
 
 def test_an_api_without_an_address() -> None:
-    """A token endpoint with one may be another host's, and that is said; a path is one all the same."""
+    """An address of the token endpoint is one all the same, and a path is one below whatever the API's will be."""
     for url in ("", "/api"):
-        made, told = said({"own": grant("https://auth.shop.example/token")}, url=url)
-        assert made["path"] == "/token"
-        assert "Whether https://auth.shop.example/token is on the API's host the document does not say." in told
+        assert said({"own": grant("https://auth.shop.example/token")}, url=url)[0]["url"].endswith(".example/token")
+        assert said({"own": grant("token")}, url=url)[0]["path"] == "/token"
+    assert "is not below /api" in said({"own": grant("/token")}, url="/api")[1][1]
 
 
 def test_swagger() -> None:
