@@ -47,7 +47,10 @@ setup: ## make .venv with everything that the tests need
 run: runtime ## start the demonstration on 127.0.0.1:8080 (admin 127.0.0.1:9901)
 	@$(HOLD) $(BIN)/gateway demo
 
-test: lint unit ## everything: lint, types, import contracts, all tests
+# What waits for the network goes beside what computes.
+test: ## everything: lint, types, import contracts, all tests
+	@$(MAKE) --no-print-directory -j 2 setup clients
+	@$(MAKE) --no-print-directory -j 2 lint unit
 
 lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/ruff check .
@@ -55,8 +58,11 @@ lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Many tests wait, for time to pass or for processes: four at once keep two processors at work. And what Python compiles
+# is kept, whatever the environment says: for the processes that tests start, and the next run.
+unit: export PYTHONDONTWRITEBYTECODE :=
 unit: setup clients ## all tests, the real SDKs included
-	$(BIN)/python -m pytest -n 2 --durations=10
+	$(BIN)/python -m pytest -n 4 --dist worksteal --durations=10
 
 # The tests that start no process and few gateways: the deciders, and the habits of the house.
 DECIDERS := tests/wire tests/test_routing.py tests/authn tests/scope tests/guard

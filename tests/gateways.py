@@ -17,7 +17,6 @@ import yarl
 from gateway.authn.key import Algorithm, generate
 from gateway.config.compile import key_ring, snapshot
 from gateway.config.customers import Hashing
-from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.demo.answers import ShopAnswer
 from gateway.demo.data import DEMO_PASSWORDS, PEOPLE, Person
@@ -26,6 +25,7 @@ from gateway.wiring import Address, Gateway, now, running
 from tests.canary_sweep import SWEEP, private_parts
 from tests.fakes.commerce import Commerce
 from tests.postgres import Server, new_database
+from tests.reading import read
 from tests.sessions import session
 
 ROOT = Path(__file__).parent.parent
@@ -288,7 +288,10 @@ async def site(
     if isinstance(config, str):
         path = folder / "gateway.yaml"
         path.write_text(config.replace("extends: moltin.yaml", f"extends: {MOLTIN}"))
-    loaded = config if isinstance(config, Config) else load(path, environment(folder, commerce.url, **environ))
+    if isinstance(config, Config):
+        loaded = config
+    else:
+        loaded = read(path, environment(folder, commerce.url, **environ), is_own=path != MOLTIN)
     if loaded.customers.hashing == Hashing():
         customers = loaded.customers.model_copy(update={"hashing": hashing})
         loaded = loaded.model_copy(update={"customers": customers})

@@ -17,7 +17,8 @@ from gateway import __version__
 from gateway.authn.key import Algorithm, load_key
 from gateway.config.model import Config
 from tests.gateways import MOLTIN, ROOT, TRUSTED_SECRET, UPSTREAM_SECRET
-from tests.process.processes import SCRIPT, extended
+from tests.process.processes import extended
+from tests.starting import SCRIPT
 
 Run = Callable[..., Result]
 

@@ -13,7 +13,7 @@ from typer.testing import Result
 from gateway.demo.data import LESLIE_ID, RON_ID
 from gateway.vocab.policy import JWKS_PATH
 from tests.gateways import MOLTIN
-from tests.process.processes import SCRIPT
+from tests.starting import SCRIPT
 
 Run = Callable[..., Result]
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from tests.gateways import MOLTIN
-from tests.process.processes import SCRIPT
+from tests.starting import SCRIPT
 
 Run = Callable[..., Result]
 

@@ -14,7 +14,8 @@ from typer.testing import Result
 
 from gateway.config.load import load
 from tests.gateways import MOLTIN, ROOT, UPSTREAM_SECRET
-from tests.process.processes import SCRIPT, extended
+from tests.process.processes import extended
+from tests.starting import SCRIPT
 
 Run = Callable[..., Result]
 

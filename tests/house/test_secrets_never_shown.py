@@ -49,7 +49,7 @@ class _Heard:
 
 async def test_no_secret_is_ever_shown(environ: dict[str, str], signing_key: str, upstream: Commerce) -> None:
     """Logs, stderr, metrics, configuration and replies hold no secret, whatever goes wrong with a request."""
-    async with serving(environ) as served:
+    async with serving(environ, afresh=True) as served:
         heard = _Heard(served)
         public, trusted = await _bearers(served)
         bearer = {"Authorization": f"Bearer {public}"}

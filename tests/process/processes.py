@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,10 +16,7 @@ import yarl
 
 from tests.canary_sweep import SWEEP
 from tests.gateways import MOLTIN, STOREFRONT, Answer, admin_pages
-
-SCRIPT = str(Path(sys.executable).with_name("gateway"))
-# Generous for a cold start on a busy machine; each wait ends as soon as its state is reached.
-PATIENCE = 40.0
+from tests.starting import PATIENCE, Process, start
 
 Line = dict[str, Any]
 
@@ -29,7 +25,7 @@ Line = dict[str, Any]
 class Served:
     """A `gateway serve` under way: its log so far, what it wrote to stderr, and where it listens."""
 
-    process: asyncio.subprocess.Process
+    process: Process
     session: aiohttp.ClientSession
     output: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -158,20 +154,17 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    environ: dict[str, str], *, config: Path = MOLTIN, workers: int = 1, wait: bool = True
+    environ: dict[str, str], *, config: Path = MOLTIN, workers: int = 1, wait: bool = True, afresh: bool = False
 ) -> AsyncIterator[Served]:
-    """Run `gateway serve` on free ports with exactly this environment; it and its children are gone afterwards."""
-    arguments = ["serve", "--config", str(config), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-    process = await asyncio.create_subprocess_exec(
-        SCRIPT,
-        *arguments,
-        "--workers",
-        str(workers),
-        env=environ,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
+    """Run `gateway serve` on free ports with exactly this environment; it and its children are gone afterwards.
+
+    With `afresh` Python itself starts for it, as it does for operators.
+    """
+    process = await start(
+        *("serve", "--config", str(config), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"),
+        *("--workers", str(workers)),
+        environ=environ,
+        afresh=afresh,
     )
     async with (
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,

@@ -12,7 +12,7 @@ import aiohttp
 
 from gateway import __version__
 from gateway.demo.data import DEMO_PASSWORDS, RON
-from tests.process.processes import PATIENCE, SCRIPT
+from tests.starting import PATIENCE, SCRIPT
 
 STOREFRONT = {"grant_type": "implicit", "client_id": "demo-storefront"}
 LOGIN = {"data": {"type": "token", "email": RON.email, "password": DEMO_PASSWORDS[RON.email]}}

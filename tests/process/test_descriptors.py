@@ -30,7 +30,7 @@ async def test_a_flood_of_connections(environ: dict[str, str], workers: int) -> 
     """Those beyond the limit are closed and told of; probes and clients that are connected are answered."""
     async with AsyncExitStack() as stack:
         with _few(_LIMIT):
-            served = await stack.enter_async_context(serving(environ, workers=workers))
+            served = await stack.enter_async_context(serving(environ, workers=workers, afresh=True))
         (note, *_) = [line["detail"] for line in served.lines if line.get("state") == "few descriptors"]
         found = re.search(r"for (\d+) connections of clients", note)
         assert found is not None

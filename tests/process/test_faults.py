@@ -12,15 +12,15 @@ import pytest
 
 from gateway.authn.key import Algorithm, generate
 from tests.gateways import MOLTIN, TRUSTED_SECRET, UPSTREAM_SECRET, environment
-from tests.process.processes import SCRIPT, extended
+from tests.process.processes import extended
+from tests.starting import run
 
 NOBODY = "http://127.0.0.1:9"
 
 
 def _run(environ: dict[str, str], *arguments: str, config: Path = MOLTIN) -> subprocess.CompletedProcess[str]:
     """Run `gateway serve` to its end."""
-    command = [SCRIPT, "serve", "--config", str(config), *arguments]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    return run("serve", "--config", str(config), *arguments, environ=environ)
 
 
 def test_every_fault_of_the_configuration_has_its_line(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ import pytest
 
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import MOLTIN
-from tests.process.processes import PATIENCE, SCRIPT, children, is_running, left_in, rows, serving
+from tests.process.processes import children, is_running, left_in, rows, serving
+from tests.starting import PATIENCE, SCRIPT
 
 FREE = ("--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 # What Ctrl-C and SIGTERM leave of a server: the exit code, and what stands on standard error.

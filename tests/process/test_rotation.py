@@ -12,8 +12,9 @@ from tests.cli.test_keys import aged
 from tests.fakes.commerce import Commerce
 from tests.gateways import MOLTIN, STOREFRONT, Answer
 from tests.postgres import Makes, new_database
-from tests.process.processes import PATIENCE, SCRIPT, Served, serving
+from tests.process.processes import Served, serving
 from tests.process.test_reload import taken_up
+from tests.starting import PATIENCE, SCRIPT
 
 EMAIL, PASSWORD = "ann@shop.example", "canary-password-ann"
 CONFIG = f"extends: {MOLTIN}\ntokens: {{keys: keys}}\n"

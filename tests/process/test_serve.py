@@ -45,7 +45,7 @@ async def _credential(served: Served) -> None:
 
 async def test_probes_and_metrics_of_a_running_gateway(environ: dict[str, str]) -> None:
     """A gateway on config/moltin.yaml is live, ready once it has its credential, counts, and shows no secret."""
-    async with serving(environ) as served:
+    async with serving(environ, afresh=True) as served:
         await _credential(served)
         assert (await served.ask("/live")).status == 200
         ready = await served.ask("/ready")

@@ -88,7 +88,7 @@ def takes_hangups(pid: int) -> bool:
 @pytest.mark.parametrize("workers", _WORKERS)
 async def test_a_hangup_while_it_starts(environ: dict[str, str], workers: int) -> None:
     """Before anybody can say so it is ignored as well."""
-    async with serving(environ, workers=workers, wait=False) as served:
+    async with serving(environ, workers=workers, wait=False, afresh=True) as served:
         async with asyncio.timeout(30), asyncio.TaskGroup() as group:
             started = group.create_task(served.started(workers))
             # Before, it is not the gateway yet but Python that starts.

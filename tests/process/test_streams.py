@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.gateways import MOLTIN
-from tests.process.processes import PATIENCE, SCRIPT
+from tests.starting import PATIENCE, SCRIPT
 
 
 def free_port() -> int:

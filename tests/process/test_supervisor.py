@@ -14,7 +14,8 @@ import aiohttp
 import pytest
 
 from tests.fakes.commerce import Commerce, Fault, at
-from tests.process.processes import SCRIPT, Served, children, extended, is_running, serving
+from tests.process.processes import Served, children, extended, is_running, serving
+from tests.starting import start
 
 # A busy machine keeps a process that is well from its turn for a second or two.
 QUICK = "server: {heartbeat: 3s, drain: 2s}\n"
@@ -226,12 +227,10 @@ async def test_a_second_gateway_on_the_same_port(environ: dict[str, str], host: 
     async with serving(environ, workers=first) as served:
         port = served.public.rpartition(":")[2]
         for workers in ("1", "2"):
-            second = await asyncio.create_subprocess_exec(
-                *(SCRIPT, "serve", "--config", "config/moltin.yaml", "--listen", f"{host}:{port}"),
+            second = await start(
+                *("serve", "--config", "config/moltin.yaml", "--listen", f"{host}:{port}"),
                 *("--admin", "127.0.0.1:0", "--workers", workers),
-                env=environ,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                environ=environ,
             )
             output, errors = await second.communicate()
             assert (second.returncode, output) == (1, b"")
@@ -244,12 +243,10 @@ async def test_two_gateways_that_start_at_once(environ: dict[str, str]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     processes = [
-        await asyncio.create_subprocess_exec(
-            *(SCRIPT, "serve", "--config", "config/moltin.yaml", "--listen", f"127.0.0.1:{port}"),
+        await start(
+            *("serve", "--config", "config/moltin.yaml", "--listen", f"127.0.0.1:{port}"),
             *("--admin", "127.0.0.1:0", "--workers", "2"),
-            env=environ,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
+            environ=environ,
         )
         for _ in range(2)
     ]

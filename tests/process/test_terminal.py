@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.gateways import ROOT
-from tests.process.processes import PATIENCE, SCRIPT, left_in
+from tests.process.processes import left_in
+from tests.starting import PATIENCE, SCRIPT
 
 # Makes the terminal on standard input its own, as a shell does for what it runs in the foreground.
 OWNING = (

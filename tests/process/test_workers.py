@@ -18,7 +18,8 @@ from gateway.cli.demo import config_file
 from gateway.config.load import Loaded, load
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.gateways import MOLTIN, Answer
-from tests.process.processes import SCRIPT, Served, children, is_running, left_in, serving
+from tests.process.processes import Served, children, is_running, left_in, serving
+from tests.starting import SCRIPT
 
 PRODUCTS = at("/v2/products")
 
@@ -216,7 +217,7 @@ async def test_workers_do_not_outlive_their_supervisor(environ: dict[str, str], 
 
 async def test_sigterm_before_the_workers_are_up(environ: dict[str, str]) -> None:
     """SIGTERM while the workers still start ends all of them with exit 0, and leaves nothing behind."""
-    async with serving(environ, workers=3, wait=False) as served:
+    async with serving(environ, workers=3, wait=False, afresh=True) as served:
         async with asyncio.timeout(30):
             # The file system tells nobody; each turn gives the loop to other tasks.
             while not children(served.pid):  # noqa: ASYNC110

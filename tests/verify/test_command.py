@@ -1,6 +1,5 @@
 """`gateway verify` as a command: exit codes, reports, and no secret on the command line."""
 
-import asyncio
 import json
 import os
 import signal
@@ -15,7 +14,7 @@ from gateway.verify import recipes
 from tests.fakes.commerce import Commerce
 from tests.gateways import MOLTIN, TRUSTED, TRUSTED_SECRET, environment
 from tests.gateways import site as run_site
-from tests.process.processes import PATIENCE, SCRIPT
+from tests.starting import PATIENCE, Process, start
 from tests.verify.test_planted import broken
 
 USAGE = [
@@ -107,14 +106,12 @@ async def _command(folder: Path, upstream: str, *arguments: str) -> tuple[int, s
     return process.returncode or 0, out.decode(), err.decode()
 
 
-async def _started(folder: Path, upstream: str, *arguments: str) -> asyncio.subprocess.Process:
+async def _started(folder: Path, upstream: str, *arguments: str) -> Process:
     environ = environment(folder, upstream) | {
         "PATH": os.environ["PATH"],
         "GATEWAY_VERIFY_CLIENT_SECRET": TRUSTED_SECRET,
     }
-    return await asyncio.create_subprocess_exec(
-        SCRIPT, "verify", *arguments, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
+    return await start("verify", *arguments, environ=environ)
 
 
 async def test_ctrl_c_deletes_the_customers_it_made(upstream: Commerce, tmp_path: Path) -> None:
