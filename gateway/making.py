@@ -3,23 +3,25 @@
 It reads nothing, opens nothing and starts nothing: what was made may be dropped.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.authn.keyring import KeyRing
 from gateway.carrying.outbox import Outbox
 from gateway.config.compile import key_ring, snapshot
-from gateway.config.customers import Bucket, login_form
+from gateway.config.customers import Bucket, Throttle, login_form
 from gateway.config.load import Loaded
 from gateway.config.model import Config
 from gateway.flow import Flow, Handler, PasswordKeeper
 from gateway.reaching import Means, reach_all
-from gateway.reload import Made, Throttles
+from gateway.reload import Made
 from gateway.server.descriptors import Exhaustion
 from gateway.server.edge import Serving
 from gateway.server.peer import Peers
 from gateway.stores import CredentialStore
-from gateway.tokens.admission import Admission
+from gateway.tokens.admission import Admission, Work
 from gateway.tokens.api import Clients, TokenApi
 from gateway.tokens.attempts import Attempts, Together
 from gateway.tokens.consent import Consent
@@ -35,14 +37,14 @@ from gateway.tokens.registration import Registrar
 from gateway.tokens.reset_api import ResetApi
 from gateway.tokens.resets import Resets
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Limit, Work, WorkThrottle
+from gateway.tokens.throttle import Counted, Limit
 from gateway.upstream.backend import Backend
 from gateway.vocab.events import Emit
 from gateway.vocab.policy import Endpoint, HeadLimits
 from gateway.wire.client_address import Proxies, public_lines
 from gateway.wire.counting import counting
 
-# Accounts and addresses remembered by the throttle: a few MiB at the most.
+# Accounts and addresses of each kind of password work: a few MiB at the most.
 _THROTTLE_KEYS = 50_000
 
 
@@ -61,6 +63,7 @@ class Kept:
     hasher: PasswordHasher | None
     together: Together
     closed_routes: set[str] = field(default_factory=set)
+    counted: defaultdict[str, Counted] = field(default_factory=lambda: defaultdict(partial(Counted, _THROTTLE_KEYS)))
 
 
 def make(kept: Kept, loaded: Loaded, before: Made | None) -> Made:
@@ -71,9 +74,9 @@ def make(kept: Kept, loaded: Loaded, before: Made | None) -> Made:
     reached_before = None if before is None else before.reached
     reached = reach_all(config.apis, loaded.authorities, kept.connections, means, reached_before)
     ring = key_ring(config)
-    throttles = _throttles(config, kept, before)
-    keeper, verifier, resets = _passwords(config, reached.backends[config.first], kept, throttles)
-    login = Login(verifier, kept.sessions, throttles.logins, emit)
+    keeper, verifier, resets = _passwords(config, reached.backends[config.first], kept)
+    limits = config.customers.throttle
+    login = Login(verifier, kept.sessions, _attempts("login", limits.account, limits.address, kept), emit)
     is_id = config.customer_id_pattern.fullmatch
     own = _endpoints(config, login, ring, LogoutApi(kept.store, kept.live, is_id), resets)
     flow = Flow(
@@ -85,12 +88,10 @@ def make(kept: Kept, loaded: Loaded, before: Made | None) -> Made:
     )
     peers = _peers(config, emit) if before is None or before.config.server != server else before.serving.peers
     serving = Serving(snapshot(config, ring), flow, reached.pools, peers, server.keepalive, heads, server.half_closed)
-    return Made(loaded, serving, reached, throttles)
+    return Made(loaded, serving, reached)
 
 
-def _passwords(
-    config: Config, backend: Backend, kept: Kept, throttles: Throttles
-) -> tuple[PasswordKeeper, Verifier, Resets | None]:
+def _passwords(config: Config, backend: Backend, kept: Kept) -> tuple[PasswordKeeper, Verifier, Resets | None]:
     """Make what keeps and compares passwords: the store's way or the upstream's."""
     customers = config.customers
     pattern = config.customer_id_pattern
@@ -101,8 +102,10 @@ def _passwords(
         verifier = UpstreamVerifier(backend, store, login_form(customers, how), how, pattern.fullmatch, public)
         return SessionEnder(store, live, emit, how), verifier, None
     directory = Directory(backend, how, pattern)
-    admission = Admission(throttles.work, kept.clock, emit)
-    registrar = Registrar(directory, store, hasher, throttles.registered, kept.now, Patience(customers.read_back))
+    limits = customers.throttle
+    admission = _admission(limits, kept)
+    registered = _attempts("registered", limits.account, limits.address, kept)
+    registrar = Registrar(directory, store, hasher, registered, kept.now, Patience(customers.read_back))
     consent = Consent(directory, store, hasher, is_required=customers.change_requires == "password")
     keeper = Keeper(store, hasher, registrar, admission, consent, emit, catch_up=live.catch_up)
     resets = Resets(directory, store, hasher, admission, kept.now, emit, catch_up=live.catch_up)
@@ -115,23 +118,21 @@ def _peers(config: Config, emit: Emit) -> Peers:
     return Peers(proxies, emit, speaks_proxy=server.proxy_protocol == "required")
 
 
-def _throttles(config: Config, kept: Kept, before: Made | None) -> Throttles:
-    """Make what limits password work; where the limits stay the same, what was counted stays as well."""
-    if before is not None and before.config.customers.throttle == config.customers.throttle:
-        return before.throttles
-    limits = config.customers.throttle
-    own = _limit(limits.account), _limit(limits.address), _THROTTLE_KEYS, kept.together, kept.clock
-    registrations = limits.registrations
-    work = WorkThrottle(
-        {
-            Work.REGISTRATION: {"address": _limit(registrations.address), "email": _limit(registrations.email)},
-            Work.PASSWORD_CHANGE: {"customer": _limit(limits.password_changes)},
-            Work.RESET: {"email": _limit(limits.resets.email)},
-            Work.NEW_PASSWORD: {"address": _limit(limits.resets.address)},
-        },
-        _THROTTLE_KEYS,
-    )
-    return Throttles(Attempts("login", *own), Attempts("registered", *own), work)
+def _admission(limits: Throttle, kept: Kept) -> Admission:
+    registrations, changes, resets = limits.registrations, limits.password_changes, limits.resets
+    buckets = {
+        Work.REGISTRATION: (registrations.email, registrations.address),
+        # What has no account, or no address, is not counted by it.
+        Work.PASSWORD_CHANGE: (changes, changes),
+        Work.RESET: (resets.email, resets.email),
+        Work.NEW_PASSWORD: (resets.address, resets.address),
+    }
+    return Admission({work: _attempts(work, *of_work, kept) for work, of_work in buckets.items()}, kept.emit)
+
+
+def _attempts(kind: str, account: Bucket, address: Bucket, kept: Kept) -> Attempts:
+    """Return what limits one kind of password work; what was counted before goes on to be, by these limits."""
+    return Attempts(kind, _limit(account), _limit(address), kept.counted[kind], kept.together, kept.clock)
 
 
 def _limit(bucket: Bucket) -> Limit:

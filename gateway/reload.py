@@ -14,8 +14,6 @@ from gateway.config.load import Loaded
 from gateway.config.model import Config
 from gateway.reaching import AllReached
 from gateway.server.edge import Serving
-from gateway.tokens.attempts import Attempts
-from gateway.tokens.throttle import WorkThrottle
 from gateway.upstream.credential import Held
 from gateway.upstream.parents import Parents
 from gateway.vocab.refusals import Refusal
@@ -26,22 +24,12 @@ class UnusableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Throttles:
-    """What limits password work: logins, passwords that a registration repeats, and all other."""
-
-    logins: Attempts
-    registered: Attempts
-    work: WorkThrottle
-
-
-@dataclass(frozen=True, slots=True)
 class Made:
     """What was made of one configuration."""
 
     loaded: Loaded
     serving: Serving
     reached: AllReached
-    throttles: Throttles
 
     @property
     def config(self) -> Config:

@@ -21,8 +21,6 @@ from gateway.vocab.events import Event
 from gateway.wiring import clock, now
 from tests.config.writing import minimal
 
-THROTTLE = {"account": {"burst": 3, "per_minute": 3}}
-
 
 def ignore(event: Event) -> None:
     """Take an event nobody asks for."""
@@ -45,10 +43,9 @@ def made(kept: Kept, before: Made | None, **sections: object) -> Made:
 
 
 async def test_what_stays_the_same_is_taken_over(kept: Kept) -> None:
-    """What counts attempts, knows proxies and holds connections goes on; what is decided by is always new."""
+    """What knows proxies and holds connections goes on; what is decided by is always new."""
     first = made(kept, None)
     second = made(kept, first, cors={"max_age": "5m"})
-    assert second.throttles is first.throttles
     assert second.serving.peers is first.serving.peers
     assert second.pools == first.pools
     assert second.serving.flow is not first.serving.flow
@@ -58,10 +55,8 @@ async def test_what_stays_the_same_is_taken_over(kept: Kept) -> None:
 async def test_what_is_said_otherwise_is_made_anew(kept: Kept) -> None:
     """And nothing else."""
     first = made(kept, None)
-    others = made(kept, first, customers={"throttle": THROTTLE})
-    assert others.throttles is not first.throttles
+    others = made(kept, first, customers={"throttle": {"account": {"burst": 3, "per_minute": 3}}})
     assert others.serving.peers is first.serving.peers
-    proxies = made(kept, others, customers={"throttle": THROTTLE}, server={"trusted_proxies": ["10.0.0.0/8"]})
-    assert proxies.throttles is others.throttles
+    proxies = made(kept, others, server={"trusted_proxies": ["10.0.0.0/8"]})
     assert proxies.serving.peers is not others.serving.peers
     assert proxies.pools == first.pools

@@ -22,7 +22,7 @@ class Bucket(Closed):
 
 
 class RegistrationThrottle(Closed):
-    """How many registrations are accepted, per worker, whether or not the customer is known; beyond it 429."""
+    """How many registrations are accepted, whether or not the customer is known; beyond it 429."""
 
     address: Bucket = Field(
         default=Bucket(burst=20, per_minute=20),
@@ -33,7 +33,7 @@ class RegistrationThrottle(Closed):
 
 
 class ResetThrottle(Closed):
-    """How many password resets are accepted, per worker, whether or not the customer is known; beyond it 429."""
+    """How many password resets are accepted, whether or not the customer is known; beyond it 429."""
 
     email: Bucket = Field(
         default=Bucket(burst=10, per_minute=10), description="Asked for by trusted clients, per e-mail address."
@@ -45,9 +45,9 @@ class ResetThrottle(Closed):
 
 
 class Throttle(Closed):
-    """How much password work is accepted, per worker; of logins over all replicas where they share PostgreSQL.
+    """How much password work is accepted: over all workers and replicas where they share PostgreSQL, else per worker.
 
-    Each kind has buckets of its own.
+    Each kind has buckets of its own. A reload goes on with what was counted, whatever the limits become.
     """
 
     account: Bucket = Field(

@@ -78,7 +78,7 @@ class Metrics:
         )
         self._counted_alone: Final = counter(
             "gateway_attempts_counted_alone_total",
-            "Attempts at passwords that the store could not count for all replicas.",
+            "Attempts at passwords, and other password work, that the store could not count for all replicas.",
         )
         self._renewals: Final = counter(
             "gateway_credential_renewals_total",

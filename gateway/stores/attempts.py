@@ -1,4 +1,4 @@
-"""How PostgreSQL counts attempts at passwords for all replicas: token buckets, decided and taken in one statement.
+"""How PostgreSQL counts password work for all replicas: token buckets, decided and taken in one statement.
 
 A bucket is one number, the time at which it has all its attempts again (GCRA), by the server's clock: those of replicas
 do not matter. Its key is a plain SHA-256 digest (tokens/attempts.py makes it), never an e-mail or an address: people
@@ -8,7 +8,9 @@ long: whoever holds the table can try what they suspect, as they can with the e-
 
 Buckets that are full again are as good as none, and are swept. So that no flood of made-up e-mails makes the table grow
 without end, beyond so many rows those go that would be full soonest: each of a flood's has one attempt taken, the one
-that is guessed at many, so that it stays.
+that is guessed at many, so that it stays. Among limits of very different pace the slow ones stay; what goes is counted
+by each process all the same. A limit that was changed reads the rows as they are: the time that is left stays, and one
+that would never leave so much takes it for a clock's fault, and none.
 """
 
 from typing import Any, Final
@@ -52,14 +54,15 @@ def swept(table: sa.Table, most: int) -> sa.Delete:
 
 
 def _counted() -> sa.Select[Any]:
-    has_address = _of("address") != sa.literal(b"", sa.LargeBinary)
+    has_address, has_account = (_of(whose) != sa.literal(b"", sa.LargeBinary) for whose in ("address", "account"))
     by_address = _taken("address", _of("address"), has_address).cte("by_address")
     is_known = sa.exists(sa.select(login_places.c.key).where(login_places.c.key == _of("place")))
     key = sa.case((is_known, _of("place")), else_=_of("account"))
     has_passed = sa.or_(~has_address, sa.exists(sa.select(by_address.c.until)))
-    by_account = _taken("account", key, has_passed).cte("by_account")
+    by_account = _taken("account", key, sa.and_(has_account, has_passed)).cte("by_account")
     address_wait = sa.case((has_address, _wait("address", _of("address"), by_address)), else_=0)
-    return sa.select(address_wait, _wait("account", key, by_account), is_known, _unwaited)
+    account_wait = sa.case((has_account, _wait("account", key, by_account)), else_=0)
+    return sa.select(address_wait, account_wait, is_known, _unwaited)
 
 
 def _given_back() -> sa.Select[Any]:

@@ -80,7 +80,7 @@ class Quota(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """An attempt at a password of an account from an address, not counted there where that has no key.
+    """An attempt at an account's password, or other work on it, from an address; what has no key is not counted.
 
     `place` is the key of both together, which counts in place of the account's once a password was right there.
     """

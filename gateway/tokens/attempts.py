@@ -1,4 +1,4 @@
-"""Attempts at passwords, counted in this process and, where the store can, by all who share it together.
+"""Password work, counted in this process and, where the store can, by all who share it together.
 
 Both must let one pass. This process counts all the same what the store counts, so that it can go on alone: while the
 store fails, or is slow, its own limits hold, and nothing is open.
@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from gateway.stores.ports import Attempt, Count, Quota, SessionStore, StoreUnavailable
-from gateway.tokens.throttle import Limit, Throttle, Wait
+from gateway.tokens.throttle import Counted, Limit, Throttle, Wait
 from gateway.vocab.events import CountedAlone, Emit, Lifecycle
 from gateway.wire.counting import network
 
@@ -80,21 +80,27 @@ class Reserved(NamedTuple):
 class Attempts:
     """Lets so many attempts pass. What is counted as one `kind` has no bucket with what is counted as another.
 
-    `clock` is monotonic, in seconds.
+    `counted` is what this process has counted of the kind before. `clock` is monotonic, in seconds.
     """
 
     def __init__(
-        self, kind: str, account: Limit, address: Limit, max_keys: int, together: Together, clock: Callable[[], float]
+        self,
+        kind: str,
+        account: Limit,
+        address: Limit,
+        counted: Counted,
+        together: Together,
+        clock: Callable[[], float],
     ) -> None:
         self._kind = kind
         self._account = account
         self._address = address
-        self._own = Throttle(account, address, max_keys)
+        self._own = Throttle(account, address, counted)
         self._together = together
         self._clock = clock
 
     async def reserve(self, account: str, address: str, *, by_address: bool = True) -> Reserved | Wait:
-        """Count one attempt against both, or say how long to wait.
+        """Count one attempt against both, or say how long to wait; an account without a name is not counted.
 
         An address that has used up its own here is told so at once. For an account the store is asked all the same:
         whether it has attempts left shows in no time that an answer takes.
@@ -111,8 +117,7 @@ class Attempts:
                 attempt = attempt._replace(account=attempt.account._replace(key=attempt.place))
             if count.by_account:
                 return Wait(_seconds(count.by_account), by_account=True)
-        wait = self._own.guess(account, address, self._clock())
-        if wait is not None:
+        if account and (wait := self._own.guess(account, address, self._clock())) is not None:
             return wait
         return Reserved(account, address, by_address, None if count is None else attempt)
 
@@ -129,7 +134,7 @@ class Attempts:
 
     def _attempt(self, account: str, address: str, *, by_address: bool) -> Attempt:
         of_address = self._key("address", address) if by_address else b""
-        of_account = self._key("account", account)
+        of_account = self._key("account", account) if account else b""
         place = self._key("place", account, address)
         return Attempt(_quota(of_address, self._address), _quota(of_account, self._account), place)
 

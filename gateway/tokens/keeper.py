@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from msgspec.structs import replace
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
-from gateway.tokens.admission import Admission
+from gateway.tokens.admission import Admission, Work
 from gateway.tokens.consent import Consent, Given
 from gateway.tokens.creation import ACCEPTED
 from gateway.tokens.customer import (
@@ -29,7 +29,6 @@ from gateway.tokens.email import canonical_record
 from gateway.tokens.passwords import PasswordHasher
 from gateway.tokens.registration import Registrar
 from gateway.tokens.silence import reading, shows_nobody, unconfirmed
-from gateway.tokens.throttle import Work
 from gateway.tokens.whole import Whole
 from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import Emit
@@ -89,7 +88,8 @@ class Keeper:
         try:
             match mode:
                 case Passwords.REGISTER:
-                    return self._too_many(plan, trace) or await self._registrar.register(plan, performed, trace)
+                    too_many = await self._too_many(plan, trace)
+                    return too_many or await self._registrar.register(plan, performed, trace)
                 case Passwords.CHANGE:
                     return await self._change(plan, whose, performed, trace)
                 case Passwords.FORGET:
@@ -104,7 +104,7 @@ class Keeper:
             # The upstream did its part. A registration is finished by the password's next use; anything else is not.
             return ACCEPTED if mode is Passwords.REGISTER else Refusal(Code.WRITE_UNCONFIRMED, str(error))
 
-    def _too_many(self, plan: Plan, trace: Trace) -> Refusal | None:
+    async def _too_many(self, plan: Plan, trace: Trace) -> Refusal | None:
         """Count a registration, before anybody is asked whether its e-mail is known: the answer is the same."""
         one = submitted(plan, self._how)
         if isinstance(one, Refusal) or one.email is None:
@@ -113,8 +113,7 @@ class Keeper:
         if one.password is not None and (crowded := self._hasher.crowded()) is not None:
             # At once: a look-up for each of a flood would be the API's share in it.
             return crowded
-        keys = {"address": trace.counts_for, "email": one.email}
-        return self._admission.refusal(Work.REGISTRATION, keys)
+        return await self._admission.refusal(Work.REGISTRATION, email=one.email, address=trace.counts_for)
 
     async def _change(self, plan: Plan, whose: Whose, perform: Perform, trace: Trace) -> Checked | Refusal:
         plan, current = _without_current(_without_unchanged(plan, self._how), self._how)
@@ -127,7 +126,7 @@ class Keeper:
             return asks
         given: Given | Refusal | None = None
         if asks or one.password is not None:
-            given = self._admission.refusal(Work.PASSWORD_CHANGE, {"customer": _customer_id(whose)})
+            given = await self._admission.refusal(Work.PASSWORD_CHANGE, customer=_customer_id(whose))
         if given is None and (asks or one.password is not None or one.email is not None):
             given = await self._consent.given(current, whose, _customer_id(whose), is_asked=asks)
         if isinstance(given, Refusal):

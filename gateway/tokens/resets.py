@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.stores.ports import CredentialStore, StoreUnavailable
-from gateway.tokens.admission import Admission
+from gateway.tokens.admission import Admission, Work
 from gateway.tokens.directory import NOBODYS_ID, Directory
 from gateway.tokens.email import canonical, canonical_record
 from gateway.tokens.passwords import PasswordHasher, check_length
-from gateway.tokens.throttle import Work
 from gateway.vocab.events import EmailShared, Emit
 from gateway.vocab.messages import Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -68,7 +67,7 @@ class Resets:
         account = canonical(email)
         if account is None or not isinstance(email, str):
             return Refusal(Code.BODY_FIELD_INVALID, "not an e-mail address", source="data.email")
-        throttled = self._admission.refusal(Work.RESET, {"email": account})
+        throttled = await self._admission.refusal(Work.RESET, email=account)
         if throttled is not None:
             return throttled
         try:
@@ -102,8 +101,8 @@ class Resets:
             return Refusal(Code.BODY_FIELD_INVALID, "not a token", source="data.token")
         if not check_length(password) or not isinstance(password, str):
             return Refusal(Code.BODY_FIELD_INVALID, "not 1 to 1024 bytes of text", source="data.password")
-        refusal = self._admission.refusal(Work.NEW_PASSWORD, {"address": trace.counts_for}) or self._hasher.crowded()
-        if refusal is not None:
+        throttled = await self._admission.refusal(Work.NEW_PASSWORD, address=trace.counts_for)
+        if (refusal := throttled or self._hasher.crowded()) is not None:
             return refusal
         try:
             return await self._spend(_hash(token), password, trace)

@@ -2,19 +2,22 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from gateway.demo.data import DEMO_PASSWORDS, LESLIE, RON
 from gateway.stores import CredentialStore
-from gateway.tokens.admission import Admission
+from gateway.tokens.admission import Admission, Work
+from gateway.tokens.attempts import Attempts, Together
 from gateway.tokens.consent import Consent
 from gateway.tokens.directory import Directory
 from gateway.tokens.keeper import Keeper
 from gateway.tokens.passwords import PasswordHasher
-from gateway.tokens.throttle import Denied, Limit, Work, WorkThrottle
+from gateway.tokens.throttle import Counted, Limit
 from gateway.upstream.backend import Backend
 from gateway.vocab.customer_form import CustomerForm
 from gateway.vocab.events import Event, Throttled
@@ -23,75 +26,93 @@ from gateway.vocab.policy import Passwords
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wiring import now
 from tests.fakes.commerce import Commerce
-from tests.gateways import Answer
+from tests.gateways import Answer, Replicas, Site
 from tests.gateways import site as run_site
+from tests.postgres import Server, ask
 from tests.tokens.accounts import ANN, OTHER, change, customer, register, registrar, token_of
 
-LIMITS = {
-    Work.REGISTRATION: {"address": Limit(3, 6), "email": Limit(2, 6)},
-    Work.PASSWORD_CHANGE: {"customer": Limit(2, 6)},
-}
+TWO, THREE = Limit(2, 6), Limit(3, 6)
+LIMITS = {work: (THREE if work is Work.NEW_PASSWORD else TWO, THREE) for work in Work}
 TRACE = Trace(counts_for="198.51.100.7")
-
-
-def throttle() -> WorkThrottle:
-    """Make one that has little room; a piece of work comes back each ten seconds."""
-    return WorkThrottle(LIMITS, 100)
-
-
-def keys(address: str, email: str) -> dict[str, str]:
-    """Say what a registration is counted under."""
-    return {"address": address, "email": email}
-
-
-def test_each_key_has_its_bucket() -> None:
-    """An address over however many e-mails, an e-mail over however many addresses."""
-    limited = throttle()
-    done = [limited.reserve(Work.REGISTRATION, keys("a", f"{number}@x.example"), 0.0) for number in range(4)]
-    assert done == [None, None, None, Denied(10, "address")]
-    done = [limited.reserve(Work.REGISTRATION, keys(f"b{number}", "ann@x.example"), 0.0) for number in range(3)]
-    assert done == [None, None, Denied(10, "email")]
-    assert limited.reserve(Work.REGISTRATION, keys("a", "new@x.example"), 10.0) is None
-
-
-def test_an_address_that_is_used_up_costs_the_email_nothing() -> None:
-    """Nor does it matter which e-mail it names: whoever has it can register."""
-    limited = throttle()
-    for number in range(3):
-        limited.reserve(Work.REGISTRATION, keys("flood", f"{number}@x.example"), 0.0)
-    for _ in range(50):
-        assert limited.reserve(Work.REGISTRATION, keys("flood", "ann@x.example"), 0.0) == Denied(10, "address")
-    assert limited.reserve(Work.REGISTRATION, keys("home", "ann@x.example"), 0.0) is None
-
-
-def test_an_email_that_is_used_up_costs_the_address_its_work() -> None:
-    """Or one address could ask for ever."""
-    limited = throttle()
-    given = [limited.reserve(Work.REGISTRATION, keys("flood", "ann@x.example"), 0.0) for _ in range(4)]
-    assert given == [None, None, Denied(10, "email"), Denied(10, "address")]
-
-
-def test_what_is_not_counted_has_no_bucket() -> None:
-    """A trusted client's address, or one behind which many may be."""
-    limited = throttle()
-    assert {limited.reserve(Work.REGISTRATION, keys("", f"{n}@x.example"), 0.0) for n in range(99)} == {None}
-
-
-def test_no_kind_takes_from_another() -> None:
-    """The same text under two kinds is two keys."""
-    limited = throttle()
-    for _ in range(3):
-        limited.reserve(Work.REGISTRATION, keys("x", "x"), 0.0)
-    assert limited.reserve(Work.PASSWORD_CHANGE, {"customer": "x"}, 0.0) is None
-
-
-# --- On the way of a request ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def events() -> list[Event]:
     """Give a place for what is emitted."""
     return []
+
+
+def admission(store: CredentialStore, events: list[Event]) -> Admission:
+    """Make one that has little room; a piece of work comes back each ten seconds."""
+    together = Together(store, lambda: 0.0, events.append)
+    made = {work: Attempts(work, *LIMITS[work], Counted(100), together, lambda: 0.0) for work in Work}
+    return Admission(made, events.append)
+
+
+@pytest.fixture
+def limited(store: CredentialStore, events: list[Event]) -> Admission:
+    """Give one, on a store that counts nothing."""
+    return admission(store, events)
+
+
+async def asked(limited: Admission, work: Work, **keys: str) -> str:
+    """Ask, and return by what it was refused and for how long; nothing where it was not."""
+    refusal = await limited.refusal(work, **keys)
+    return "" if refusal is None else f"{refusal.detail}, {refusal.retry_after} s"
+
+
+BY_ADDRESS = "registration by address, 10 s"
+BY_EMAIL = "registration by email, 10 s"
+
+
+async def test_each_key_has_its_bucket(limited: Admission) -> None:
+    """An address over however many e-mails, an e-mail over however many addresses."""
+    of = Work.REGISTRATION
+    done = [await asked(limited, of, address="a", email=f"{number}@x.example") for number in range(4)]
+    assert done == ["", "", "", BY_ADDRESS]
+    done = [await asked(limited, of, address=f"b{number}", email="ann@x.example") for number in range(3)]
+    assert done == ["", "", BY_EMAIL]
+
+
+async def test_an_address_that_is_used_up_costs_the_email_nothing(limited: Admission) -> None:
+    """Nor does it matter which e-mail it names: whoever has it can register."""
+    of = Work.REGISTRATION
+    for number in range(3):
+        await asked(limited, of, address="flood", email=f"{number}@x.example")
+    for _ in range(50):
+        assert await asked(limited, of, address="flood", email="ann@x.example") == BY_ADDRESS
+    assert await asked(limited, of, address="home", email="ann@x.example") == ""
+
+
+async def test_an_email_that_is_used_up_costs_the_address_its_work(limited: Admission) -> None:
+    """Or one address could ask for ever."""
+    given = [await asked(limited, Work.REGISTRATION, address="flood", email="ann@x.example") for _ in range(4)]
+    assert given == ["", "", BY_EMAIL, BY_ADDRESS]
+
+
+async def test_what_is_not_counted_has_no_bucket(limited: Admission) -> None:
+    """A trusted client's address, or one behind which many may be; of work without an account there is nothing else."""
+    assert {await asked(limited, Work.REGISTRATION, email=f"{n}@x.example") for n in range(99)} == {""}
+    assert {await asked(limited, Work.NEW_PASSWORD, address="") for _ in range(99)} == {""}
+    assert {await asked(limited, Work.NEW_PASSWORD, address=f"{n}") for n in range(99)} == {""}
+
+
+async def test_no_kind_takes_from_another(limited: Admission, events: list[Event]) -> None:
+    """The same text under two kinds is two keys, and each says by what it is limited."""
+    keys = {
+        Work.REGISTRATION: {"email": "x", "address": "x"},
+        Work.PASSWORD_CHANGE: {"customer": "x"},
+        Work.RESET: {"email": "x"},
+        Work.NEW_PASSWORD: {"address": "x"},
+    }
+    for work, of in keys.items():
+        while await asked(limited, work, **of) == "":
+            pass
+    told = [("registration", "email"), ("password_change", "customer"), ("reset", "email"), ("new_password", "address")]
+    assert events == [Throttled(*one) for one in told]
+
+
+# --- On the way of a request ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -107,10 +128,9 @@ async def nothing() -> None:
 def made(backend: Backend, store: CredentialStore, hasher: PasswordHasher, events: list[Event]) -> Keeper:
     """Make one."""
     directory = Directory(backend, CustomerForm(), re.compile("[A-Za-z0-9-]+"))
-    admission = Admission(throttle(), lambda: 0.0, events.append)
     consent = Consent(directory, store, hasher, is_required=False)
     registers = registrar(directory, store, hasher, now)
-    return Keeper(store, hasher, registers, admission, consent, events.append, catch_up=nothing)
+    return Keeper(store, hasher, registers, admission(store, events), consent, events.append, catch_up=nothing)
 
 
 async def nowhere(plan: Plan) -> Checked | Refusal:
@@ -242,3 +262,93 @@ async def test_what_a_trusted_client_sends_counts_for_no_address(upstream: Comme
             assert (await site.trusted("POST", "/v2/customers/tokens", json={"data": data})).code == "LOGIN_FAILED"
         codes = [(await site.login(f"{number}@example.com", "canary-wrong")).code for number in range(3)]
         assert codes == ["LOGIN_FAILED", "LOGIN_FAILED", "THROTTLED"]
+
+
+# --- Over replicas ----------------------------------------------------------------------------------------------------
+
+SHARED = """extends: moltin.yaml
+server: {trusted_proxies: [127.0.0.0/8]}
+customers:
+  throttle:
+    registrations: {address: {burst: 4, per_minute: 0.1}, email: {burst: 3, per_minute: 0.1}}
+    password_changes: {burst: 3, per_minute: 0.1}
+    resets: {email: {burst: 3, per_minute: 0.1}, address: {burst: 3, per_minute: 0.1}}
+"""
+REPLICAS = 3
+UNKNOWN = "nobody@x.example"
+BOTH = pytest.mark.parametrize("email", [RON.email, UNKNOWN], ids=["known", "unknown"])
+
+
+@pytest.fixture
+async def shop(upstream: Commerce, tmp_path: Path, server: Server) -> AsyncIterator[Site]:
+    """Three gateways on one database, each asked in turn."""
+    async with run_site(upstream, tmp_path, config=SHARED, replicas=Replicas(REPLICAS, server)) as site:
+        yield site
+
+
+def forwarded(number: int | None = None) -> dict[str, str]:
+    """Say from which client a request came: one of many, or the one."""
+    return {"X-Forwarded-For": "203.0.113.7" if number is None else f"198.51.100.{number}"}
+
+
+async def passing(ask: Callable[[int], Awaitable[Answer]]) -> int:
+    """Ask as often as all gateways would let pass by themselves, and return how often it was not too often."""
+    answers = [await ask(number) for number in range(REPLICAS * 4)]
+    late = [answer for answer in answers if answer.status == 429]
+    assert all(answer.code == "THROTTLED" and 500 < again(answer) <= 600 for answer in late)
+    return len(answers) - len(late)
+
+
+@BOTH
+async def test_replicas_share_the_limit_of_an_email(shop: Site, email: str) -> None:
+    """Registrations from however many addresses and resets have one each, known or not; logins are left alone."""
+
+    async def register_it(number: int) -> Answer:
+        return await shop.public("POST", "/v2/customers", forwarded(number), json=customer(email, OTHER))
+
+    async def ask_for_reset(_: int) -> Answer:
+        data = {"type": "password-reset", "email": email}
+        return await shop.trusted("POST", "/v2/customers/password-resets", forwarded(), json={"data": data})
+
+    assert await passing(register_it) == 3
+    assert await passing(ask_for_reset) == 3
+    assert (await shop.login(RON.email, DEMO_PASSWORDS[RON.email])).status == 201
+    assert "gateway_attempts_counted_alone_total 0.0" in await shop.metrics()
+
+
+async def test_replicas_share_the_limit_of_an_address(shop: Site) -> None:
+    """Registrations of however many e-mails and tokens that are to be spent; a trusted client's address is none."""
+
+    async def register_another(number: int) -> Answer:
+        return await shop.public("POST", "/v2/customers", forwarded(), json=customer(f"{number}@x.example"))
+
+    async def register_trusted(number: int) -> Answer:
+        return await shop.trusted("POST", "/v2/customers", forwarded(), json=customer(f"t{number}@x.example"))
+
+    async def spend(_: int) -> Answer:
+        data = {"type": "password", "token": "canary-no-token", "password": OTHER}
+        return await shop.public("POST", "/v2/customers/passwords", forwarded(), json={"data": data})
+
+    assert await passing(register_another) == 4
+    assert await passing(spend) == 3
+    assert await passing(register_trusted) == REPLICAS * 4
+    rows = await ask(shop.config.store.url, "SELECT a::text FROM login_attempts a")
+    shown = "\n".join(row for (row,) in rows)
+    for text in ("x.example", "203.0.113.7"):
+        assert text.encode().hex() not in shown
+
+
+async def test_replicas_share_the_limit_of_a_customer(shop: Site) -> None:
+    """Changes of a password; where the database does not count, each goes on alone with what it has counted itself."""
+
+    async def change_it(number: int) -> Answer:
+        body = {"data": {"type": "customer", "password": f"canary-new-{number}"}}
+        return await shop.trusted("PUT", f"/v2/customers/{who.id}", json=body)
+
+    who = RON
+    assert await passing(change_it) == 3
+    await ask(shop.config.store.url, "ALTER TABLE login_attempts ADD CONSTRAINT none CHECK (until < 0) NOT VALID")
+    who = LESLIE
+    assert await passing(change_it) == REPLICAS * 3
+    who = RON
+    assert await passing(change_it) < REPLICAS * 3

@@ -11,7 +11,7 @@ import pytest
 from gateway.demo.data import DEMO_PASSWORDS, LESLIE, RON
 from gateway.stores.ports import Attempt, Count, StoreUnavailable
 from gateway.tokens.attempts import Attempts, Reserved, Together
-from gateway.tokens.throttle import Limit, Wait
+from gateway.tokens.throttle import Counted, Limit, Wait
 from gateway.vocab.events import CountedAlone, Event, Lifecycle
 from tests.fakes.commerce import Commerce
 from tests.gateways import Site
@@ -75,7 +75,7 @@ class Bench:
 
     def of(self, kind: str, account: Limit = TWO, address: Limit = FIVE) -> Attempts:
         """Return attempts of another kind."""
-        return Attempts(kind, account, address, 100, self.together, lambda: self.time)
+        return Attempts(kind, account, address, Counted(100), self.together, lambda: self.time)
 
     async def try_(self, account: str = "ann", address: str = "192.0.2.1") -> Reserved | Wait:
         """Try."""

@@ -56,7 +56,7 @@ def keeper(backend: Backend, store: CredentialStore, hasher: PasswordHasher) -> 
     directory = Directory(backend, CustomerForm(), re.compile("[a-z-]+"))
     consent = Consent(directory, store, hasher, is_required=False)
     registers = registrar(directory, store, hasher, now)
-    return Keeper(store, hasher, registers, admission(), consent, lambda _: None, catch_up=nothing)
+    return Keeper(store, hasher, registers, admission(store), consent, lambda _: None, catch_up=nothing)
 
 
 def put(**fields: object) -> Plan:

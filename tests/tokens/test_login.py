@@ -9,7 +9,7 @@ from gateway.tokens.attempts import Attempts, Together
 from gateway.tokens.login import Login
 from gateway.tokens.passwords import prepare
 from gateway.tokens.sessions import Sessions
-from gateway.tokens.throttle import Limit
+from gateway.tokens.throttle import Counted, Limit
 from gateway.vocab.events import Event, GuardViolated, LoginDone
 from gateway.vocab.messages import Session, Trace
 from gateway.vocab.refusals import Code, Refusal
@@ -54,7 +54,7 @@ class Bench:
         self.time = 0.0
         store: Any = Numbers()
         together = Together(store, lambda: self.time, self.events.append)
-        attempts = Attempts("login", Limit(account, 1), Limit(address, 1), 100, together, lambda: self.time)
+        attempts = Attempts("login", Limit(account, 1), Limit(address, 1), Counted(100), together, lambda: self.time)
         self.login = Login(self.verifier, Sessions(store), attempts, self.events.append)
 
     async def try_(self, email: object = ANN, password: object = PASSWORD, address: str = HERE) -> Session | Refusal:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.tokens.throttle import Limit, Throttle, Wait
+from gateway.tokens.throttle import Counted, Limit, Throttle, Wait
 
 PLENTY = 1_000_000
 
@@ -32,7 +32,7 @@ def make(
     account_burst: int = PLENTY, address_burst: int = PLENTY, per_minute: float = 6, max_keys: int = 100
 ) -> Throttle:
     """Make a throttle with 6 attempts a minute: one each 10 seconds."""
-    return Throttle(Limit(account_burst, per_minute), Limit(address_burst, per_minute), max_keys)
+    return Throttle(Limit(account_burst, per_minute), Limit(address_burst, per_minute), Counted(max_keys))
 
 
 def test_account_has_its_burst_and_then_waits() -> None:
@@ -65,7 +65,7 @@ def test_wait_is_never_below_a_second() -> None:
 
 def test_the_address_is_asked_first() -> None:
     """With both exhausted it is the address that is refused: that answer costs nothing."""
-    throttle = Throttle(Limit(1, 1), Limit(1, 60), 9)
+    throttle = Throttle(Limit(1, 1), Limit(1, 60), Counted(9))
     assert reserve(throttle, "ann", "a", 0.0) is None
     assert reserve(throttle, "ann", "a", 0.0) == Wait(1, by_account=False)
     assert reserve(throttle, "ann", "b", 0.0) == Wait(60, by_account=True)
@@ -166,9 +166,9 @@ def test_whole_burst_is_granted_at_any_time(burst: int, per_minute: float) -> No
     assert granted[-1] is not None
 
 
-@pytest.mark.parametrize("wrong", [{"account_burst": 0}, {"address_burst": 0}, {"per_minute": 0}, {"max_keys": 0}])
+@pytest.mark.parametrize("wrong", [{"account_burst": 0}, {"address_burst": 0}, {"per_minute": 0}])
 def test_limits_are_above_zero(wrong: dict[str, int]) -> None:
-    """A throttle that would allow nothing, or remember nothing, is not made."""
+    """A throttle that would allow nothing is not made."""
     with pytest.raises(ValueError, match="above zero"):
         make(**wrong)
 
@@ -208,7 +208,7 @@ def test_who_waits_as_told_is_let_in(burst: int, gaps: list[int]) -> None:
 
 def test_ipv6_client_is_its_network() -> None:
     """All addresses of one IPv6 /64 share a bucket, and an IPv4-mapped address is the IPv4 address."""
-    throttle = Throttle(Limit(9, 1), Limit(1, 1), 9)
+    throttle = Throttle(Limit(9, 1), Limit(1, 1), Counted(9))
     assert tried(throttle, "a", "2001:db8::1", 0) is None
     assert tried(throttle, "b", "2001:db8::ffff", 0) is not None
     assert tried(throttle, "b", "2001:db8:0:1::1", 0) is None
@@ -216,3 +216,62 @@ def test_ipv6_client_is_its_network() -> None:
     assert tried(throttle, "d", "::ffff:192.0.2.1", 0) is not None
     throttle.give_back("a", "2001:db8::7")
     assert tried(throttle, "d", "2001:db8::8", 0) is None
+
+
+def under(counted: Counted, burst: int, per_minute: float) -> Throttle:
+    """Make a throttle of what was counted before."""
+    limit = Limit(burst, per_minute)
+    return Throttle(limit, limit, counted)
+
+
+def guesses(throttle: Throttle, most: int, now: float) -> list[int]:
+    """Guess until there is none left; return what was told in the end."""
+    waits = [throttle.guess("ann", "home", now) for _ in range(most)]
+    return [wait.seconds for wait in waits if wait is not None]
+
+
+def test_what_was_counted_counts_under_another_limit() -> None:
+    """As many attempts are taken as before, and come back as the new limit says; who waits as told is let in."""
+    counted = Counted(9)
+    # Six of ten, one each 6 s.
+    assert guesses(under(counted, 10, 10), 6, 0.0) == []
+    # Two have come back by now.
+    slower = under(counted, 10, 1)
+    assert guesses(slower, 8, 12.0) == [60, 60]
+    assert guesses(slower, 2, 71.9) == [1, 1]
+    assert guesses(slower, 2, 72.0) == [60]
+    faster = under(counted, 10, 60)
+    assert guesses(faster, 2, 72.0) == [1, 1]
+    assert guesses(faster, 9, 80.0) == [1]
+
+
+def test_a_smaller_burst_has_nothing_left_and_no_debt() -> None:
+    """Whoever had more is told to wait for one attempt, not for all that were taken."""
+    counted = Counted(9)
+    assert guesses(under(counted, 100, 10), 100, 0.0) == []
+    smaller = under(counted, 3, 10)
+    assert guesses(smaller, 1, 0.0) == [6]
+    assert guesses(smaller, 1, 3.0) == [3]
+    assert guesses(smaller, 2, 6.0) == [6]
+    larger = under(counted, 5, 10)
+    assert guesses(larger, 3, 6.0) == [6]
+
+
+def test_what_has_come_back_stays_there() -> None:
+    """A slower limit takes nothing away; the same limit changes nothing, and what is given back is of its own limit."""
+    counted = Counted(9)
+    assert guesses(under(counted, 3, 10), 3, 0.0) == []
+    assert guesses(under(counted, 3, 0.1), 4, 18.0) == [600]
+    for _ in range(9):
+        assert guesses(under(counted, 3, 0.1), 1, 18.5) == [600]
+    under(counted, 3, 60).give_back("ann", "home")
+    assert guesses(under(counted, 3, 0.1), 2, 18.0) == [600]
+
+
+def test_places_are_known_under_another_limit() -> None:
+    """From where a login succeeded is known as before."""
+    counted = Counted(9)
+    under(counted, 2, 1).know("ann", "home")
+    after = under(counted, 1, 1)
+    assert after.guess("ann", "elsewhere", 0.0) is None
+    assert after.guess("ann", "home", 0.0) is None
