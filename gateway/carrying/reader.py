@@ -26,7 +26,7 @@ def _field(name: bytes, value: bytes) -> tuple[str, str] | None:
     """Return a field with its name in lower case, or None where it cannot be one."""
     if b"\0" in value:
         return None
-    return name.decode("ascii", "replace").lower(), value.rstrip(b" \t").decode("utf-8", "replace")
+    return name.decode("ascii", "replace").lower(), value.rstrip(b" \t").decode("latin-1")
 
 
 class AnswerReader:

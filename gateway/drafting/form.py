@@ -72,7 +72,9 @@ def places_apart(
         ("record", record_at, base.record_at),
         ("body", body_at, base.body_at),
     ):
-        if place is not None and place != usual:
+        # Who finds one record by a filter gets it as the only one of a list, whatever a document calls the answer.
+        is_usual = place == usual or (name == "record" and not place and base.is_only_of_list)
+        if place is not None and not is_usual:
             made[name] = pointer(place)
     if base.has_included and "" in (made.get("list"), made.get("record")):
         made["included"] = False

@@ -31,7 +31,7 @@ _CHOOSES_FILTER_PARSER = frozenset({"ep-disable-beta-filtering"})
 
 # What is passed on untouched is read as it was sent.
 _OF_CODED_BODIES = frozenset({"content-encoding"})
-# Rack, Symfony and Laravel read `_method`; ASP.NET and others the header's name as a parameter.
+# Rack, Symfony and Laravel read `_method`, also in JSON; ASP.NET and others the header's name as a parameter.
 _METHOD_OVERRIDES = frozenset({"method", "httpmethod", "xhttpmethod", "xhttpmethodoverride", "xmethodoverride"})
 
 
@@ -90,7 +90,7 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     form = route.form
     begun = Draft(target, query, document, form=form, forms=route.forms)
     refusal = None if route.passwords is None else _check_customer(route, whose)
-    refusal = refusal or (_check_override(target) if access.is_open else _check_query(route, target))
+    refusal = refusal or (None if access.is_open else _check_query(route, target)) or _check_override(target, document)
     if refusal is not None:
         return refusal
     there = None if route.sends_to is None else route.sends_to(whose.parameters)
@@ -157,12 +157,17 @@ def _check_customer(route: Route, whose: Whose) -> Refusal | None:
     return None
 
 
-def _check_override(target: Target) -> Refusal | None:
+def _check_override(target: Target, document: Json | None) -> Refusal | None:
     """Refuse what makes some servers act on another method than the one that was matched."""
-    for name, _ in target.query:
-        if fold(name) in _METHOD_OVERRIDES and name.startswith(("_", "x", "X")):
-            return Refusal(Code.QUERY_NOT_ALLOWED, "a parameter that overrides the method", source="query")
+    if any(_is_override(name) for name, _ in target.query):
+        return Refusal(Code.QUERY_NOT_ALLOWED, "a parameter that overrides the method", source="query")
+    if document is not None and any(map(_is_override, document)):
+        return Refusal(Code.BODY_FIELD_FORBIDDEN, "a member that overrides the method", source="body")
     return None
+
+
+def _is_override(name: str) -> bool:
+    return name.startswith(("_", "x", "X")) and fold(name) in _METHOD_OVERRIDES
 
 
 def _check_query(route: Route, target: Target) -> Refusal | None:

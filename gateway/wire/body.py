@@ -16,6 +16,7 @@ from pydantic import StringConstraints, TypeAdapter
 from gateway.vocab.messages import Answer, Json
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.headers import content_coding, is_json
+from gateway.wire.pointer import MISSING, resolve
 
 # Deeper than any API document and far below what a recursive reader behind us stands.
 MAX_DEPTH = 32
@@ -47,6 +48,9 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> Json:
     document = dict(pairs)
     if len(document) != len(pairs):
         raise _BadJsonError("duplicate key")
+    # A name here, and to readers in JavaScript that copy members one by one what all objects have in common.
+    if "__proto__" in document or resolve(document, ("constructor", "prototype")) is not MISSING:
+        raise _BadJsonError("a prototype")
     return document
 
 
@@ -85,8 +89,9 @@ def parse_request(raw: bytes, content_type: str | None, encoding: str | None) ->
     """Read a client's body as one JSON object with exactly one reading.
 
     Numbers that are no plain integers are given as the text they came as (`msgspec.Raw`), and are written as that.
-    Refuses other content types and any content encoding (BODY_TYPE), and duplicate keys, other encodings than UTF-8,
-    a byte order mark, nesting below MAX_DEPTH, numbers beyond every double, NaN and lone surrogates (BODY_MALFORMED).
+    Refuses other content types and any content encoding (BODY_TYPE), and duplicate keys, a prototype, other encodings
+    than UTF-8, a byte order mark, nesting below MAX_DEPTH, numbers beyond every double, NaN and lone surrogates
+    (BODY_MALFORMED).
     """
     if not is_json(content_type):
         return Refusal(Code.BODY_TYPE, "not application/json", source="body", accepts=("accept", "application/json"))

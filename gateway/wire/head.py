@@ -9,6 +9,9 @@ END = b"\r\n"
 def render_lines(fields: Sequence[tuple[str, str]], start: str | None = None) -> bytes:
     """Return header lines, behind a start line if one is given.
 
+    A letter is an octet, as whoever reads heads takes an octet for one (ISO 8859-1): what is beyond ASCII leaves as the
+    bytes that came, whatever they meant (RFC 9110 section 5.5).
+
     Raises ValueError where a line break stands in one of them: nothing that comes in may say where a line ends
     (RFC 9112 section 11.1), and no check before this one lets it.
     """
@@ -20,4 +23,4 @@ def render_lines(fields: Sequence[tuple[str, str]], start: str | None = None) ->
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks:
         raise ValueError("a line break within a line of a head")
-    return text.encode()
+    return text.encode("latin-1")

@@ -177,7 +177,9 @@ def media_type(content_type: str | None) -> str:
 def retry_after(headers: Headers) -> str | None:
     """Return an upstream's Retry-After as it came: seconds or a date (RFC 9110 section 10.2.3); else None."""
     lines = values(headers, "retry-after")
-    return lines[0] if len(lines) == 1 and _RETRY_AFTER.fullmatch(lines[0]) else None
+    if len(lines) != 1 or not _RETRY_AFTER.fullmatch(lines[0]):
+        return None
+    return lines[0] if lines[0].isdecimal() or _moment(lines[0]) is not None else None
 
 
 def wait_asked(headers: Headers, now: float) -> float:
@@ -185,11 +187,15 @@ def wait_asked(headers: Headers, now: float) -> float:
     said = retry_after(headers)
     if said is None or said.isdecimal():
         return float(said or 0)
+    return max(0.0, (_moment(said) or 0.0) - now)
+
+
+def _moment(date: str) -> float | None:
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - now)
+        return parsedate_to_datetime(date).timestamp()
     except ValueError:
-        # A day that no month has.
-        return 0.0
+        # A day that no month has, or a month that no year has.
+        return None
 
 
 def of_refusal(status: int, headers: Headers) -> Headers:

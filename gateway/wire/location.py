@@ -14,7 +14,7 @@ from msgspec import Struct
 from gateway.wire.public_paths import PublicPaths
 
 # No blank, no control, no backslash; letters beyond ASCII stand in paths at the most, and do not begin one.
-_READABLE = re.compile(r"[!-\[\]-~][!-\[\]-~\u00a1-\U0010ffff]*")
+_READABLE = re.compile(r"[!-\[\]-~][!-\[\]-~\u0080-\u00ff]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PORTS = {"http": 80, "https": 443}

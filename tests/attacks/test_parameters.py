@@ -174,6 +174,15 @@ async def test_d6_2_long_filters(field: Field, length: str) -> None:
     assert_refused(await field.attack(field.request("GET", asked("/v2/orders", text))), 400, 431)
 
 
+@every(length=["8200", "30000"])
+async def test_targets_as_long_as_a_line_of_a_head(field: Field, length: str) -> None:
+    """What `limits.head` lets in is read and passed on; only filters have a bound of their own."""
+    target = f"/v2/products?page[cursor]={'x' * int(length)}"
+    outcome = await field.attack(field.request("GET", target, customer=False))
+    assert_clean(outcome)
+    assert (outcome.status, outcome.last.target) == (200, target)
+
+
 VALUES = (
     "x", "*", "x*", "*x", "a b", "x:y", "(x)", "x|y", '"x"', "it's", "100%", "a+b", "\u00fcn\u00f6", "x,y", "../x",
     "%2a", "null",

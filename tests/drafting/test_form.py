@@ -44,3 +44,9 @@ def test_a_list_that_is_the_answer_has_nothing_beside_it() -> None:
     made = places_apart(PRESETS["jsonapi"], list_at=())
     assert made == {"list": "", "included": False, "total": "none", "page": "none", "links": "none"}
     assert form_of({"preset": "jsonapi"}, made).list_at == ()
+
+
+def test_one_record_that_is_found_by_a_filter_comes_in_a_list() -> None:
+    """PostgREST shows a record as the only one of an array, whatever a document says: so does its preset."""
+    assert places_apart(PRESETS["postgrest"], list_at=(), record_at=()) == {}
+    assert places_apart(PRESETS["postgrest"], record_at=("order",)) == {"record": "/order"}

@@ -16,7 +16,7 @@ from gateway.scope.filters.epcc import MAX_BYTES, All, Condition, conditions, em
 from gateway.scope.names import is_reserved, reserved_names
 from gateway.vocab.messages import Json, Query
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.target import MAX_PARAMETERS, MAX_TARGET, encode_query
+from gateway.wire.target import MAX_PARAMETERS, encode_query
 from gateway.wire.target import parse as parse_target
 
 FIELD = "customer_id"
@@ -56,7 +56,7 @@ def _query(dialect: str, query: Query) -> None:
         return
     assert scoped[: len(scoped) - len(query)] or dialect == "epcc", "our condition is missing"
     sent = encode_query(scoped)
-    if len(sent) < MAX_TARGET - len("/v2/orders?") and len(scoped) <= MAX_PARAMETERS:
+    if len(scoped) <= MAX_PARAMETERS:
         again = parse_target(f"/v2/orders?{sent}")
         assert not isinstance(again, Refusal)
         assert again.query == scoped, "what is sent reads otherwise"

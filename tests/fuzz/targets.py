@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import yarl
 
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.target import MAX_TARGET, parse, serialise
+from gateway.wire.target import parse, serialise
 
 VISIBLE = re.compile(r"/[\x21-\x7e]*")
 # What a reader behind us could take for structure, decoded or not.
@@ -24,7 +24,7 @@ def one_input(data: bytes) -> None:
     spelled = serialise(target.path, target.query)
     assert VISIBLE.fullmatch(spelled), "something leaves that is not visible ASCII"
     # What is not UTF-8 has no canonical spelling: it goes nowhere but as it came.
-    if len(spelled) <= MAX_TARGET and not target.is_illegible:
+    if not target.is_illegible:
         assert parse(spelled) == target, "the canonical spelling is no fixed point"
     _check_path(target.path, target.segments, target.folded or target.segments)
     # aiohttp's client sends what yarl makes of it.

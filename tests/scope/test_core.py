@@ -92,6 +92,14 @@ def test_no_parameter_overrides_the_method(name: str) -> None:
     assert planned(OPEN, (("method", "x"), ("payment_method", "y"))).query
 
 
+@pytest.mark.parametrize("name", ["_method", "_METHOD", "X-HTTP-Method-Override"])
+def test_no_member_of_a_body_overrides_the_method(name: str) -> None:
+    """D2: Laravel takes a POST for a DELETE that says so in its JSON."""
+    body: Json = {"data": {"method": "purchase", name: "x"}, "method": "x"}
+    assert refused(STAMPED, method="POST", document={**body, name: "DELETE"}).code is Code.BODY_FIELD_FORBIDDEN
+    assert planned(STAMPED, method="POST", document=body).document
+
+
 @pytest.mark.parametrize(
     ("query", "code", "source"),
     [

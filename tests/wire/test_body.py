@@ -35,7 +35,9 @@ def refused(answer: object) -> Code:
         pytest.param('{"name":"Zoë \\u0065"}'.encode(), {"name": "Zoë e"}, id="UTF-8 and escapes"),
         pytest.param(b'{"a":"\\ud83d\\ude00"}', {"a": "\U0001f600"}, id="a pair of surrogates"),
         pytest.param(b'{"a":9223372036854775807}', {"a": 2**63 - 1}, id="64 bits"),
-        pytest.param(b'{"__proto__":{"x":1}}', {"__proto__": {"x": 1}}, id="D6.4: a name that is data here"),
+        pytest.param(
+            b'{"constructor":{"x":1},"prototype":2}', {"constructor": {"x": 1}, "prototype": 2}, id="plain names"
+        ),
         pytest.param(b"{}", {}, id="an empty object"),
     ],
 )
@@ -57,6 +59,9 @@ def test_one_json_object_is_read(raw: bytes, document: dict[str, Any]) -> None:
         pytest.param(b'{"a":1}/* x */', id="a comment"),
         pytest.param(b'{"a":"\t"}', id="a control character in a string"),
         pytest.param(b'{"a":1,"a":2}', id="D6.4: a duplicate key"),
+        pytest.param(b'{"__proto__":{"x":1}}', id="D6.4: what all objects of JavaScript have in common"),
+        pytest.param(b'{"a":[{"__pr\\u006fto__":null}]}', id="D6.4: the same, deeper and in another spelling"),
+        pytest.param(b'{"constructor":{"prototype":{"x":1}}}', id="D6.4: the same by way of the constructor"),
         pytest.param(b'{"a":1,"\\u0061":2}', id="D6.4: a duplicate key in another spelling"),
         pytest.param(b'{"data":{"id":"c1","id":"c2"}}', id="D6.4: a duplicate key further in"),
         pytest.param(b'{"a":[{"b":1,"b":1}]}', id="a duplicate key with the same value"),

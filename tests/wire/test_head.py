@@ -16,9 +16,11 @@ def test_a_start_line_alone() -> None:
     assert render_lines([], "HTTP/1.1 204 No Content") == b"HTTP/1.1 204 No Content\r\n"
 
 
-def test_text_beyond_ascii_is_utf8() -> None:
-    """As aiohttp writes it."""
-    assert render_lines([("a", "\xe9")]) == b"a: \xc3\xa9\r\n"
+def test_octets_beyond_ascii_stay() -> None:
+    """As lines are read, so they are written: each octet is one letter, whatever it means to whom."""
+    assert render_lines([("a", "\xe9 \xc3\xa9")]) == b"a: \xe9 \xc3\xa9\r\n"
+    with pytest.raises(UnicodeEncodeError):
+        render_lines([("a", "\u20ac")])
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n", "\r", "\r\n\r\n", "\n\n"])

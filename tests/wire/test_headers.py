@@ -130,7 +130,11 @@ def test_retry_after_leaves_as_it_came(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["soon", "-1", "", "1.5", "\u0667", "9" * 10, "Wed, 21 Oct 2099 07:28:00 CET", DATE + "!"]
+    "value",
+    [
+        *("soon", "-1", "", "1.5", "\u0667", "9" * 10, "Wed, 21 Oct 2099 07:28:00 CET", DATE + "!"),
+        *("Wed, 31 Feb 2099 07:28:00 GMT", "Wed, 21 Okt 2099 07:28:00 GMT", "Wed, 21 Oct 2099 24:00:00 GMT"),
+    ],
 )
 def test_what_is_no_time_is_no_retry_after(value: str) -> None:
     """Nothing that an upstream writes there leaves unread; and of two lines nobody knows which is meant."""

@@ -14,7 +14,7 @@ from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.owners import PlainRecords, names_another
 from gateway.wire.pointer import MISSING, Pointer, Reading, id_text, owner_at, references, resolve, split
 
-# What included customers may be called, by their type or by the group they stand in.
+# What included customers may be called, by their type or by the group they stand in, whatever an API says of its own.
 _CUSTOMERS = frozenset({"customer", "customers"})
 
 
@@ -68,7 +68,12 @@ class Owner(GuardOptions):
             included = _entries(shown.included, form.ids)
             if included is None or not _all_referred(included, records):
                 return Refusal(Code.GUARD_VIOLATION, "an included record belongs to no checked record", violation=True)
-            if any(self._names_another(names, record, whose, form) for names, record in included):
+            people = self._people(records, form) if included else frozenset()
+            if any(
+                (_is_called(names, people) and id_text(record["id"], form.ids) != whose.customer_id)
+                or self._names_another(record, whose, form)
+                for names, record in included
+            ):
                 return Refusal(Code.GUARD_VIOLATION, "an included record names another customer", violation=True)
         return shown
 
@@ -96,14 +101,20 @@ class Owner(GuardOptions):
             and self._plain[form.ids].are_all(whose.customer_id, records)
         )
 
-    def _names_another(self, names: frozenset[str], record: dict[str, Any], whose: Whose, form: RecordForm) -> bool:
-        """Tell whether a record that need not name an owner names somebody else, or is another customer."""
-        if (
-            any(name.casefold() in _CUSTOMERS for name in names)
-            and id_text(record["id"], form.ids) != whose.customer_id
-        ):
-            return True
-        owner = owner_at(record, self._tokens, form.ids) if len(self._tokens) > 1 else Reading.NOBODY
+    def _people(self, records: list[Any], form: RecordForm) -> frozenset[str]:
+        """Return what an included customer is called: as by default, by the API's form, and by the records' owners."""
+        named = {form.owner_type}
+        if self._tokens[-2:] == ("data", "id"):
+            named.update(self._tokens[-3:-2])
+        if self._tokens[-1] == form.id_at[-1]:
+            kinds = (resolve(record, (*self._tokens[:-1], "type")) for record in records)
+            named.update(kind for kind in kinds if isinstance(kind, str))
+        folded = {name.casefold().removesuffix("s") for name in named}
+        return _CUSTOMERS | folded | {f"{name}s" for name in folded}
+
+    def _names_another(self, record: dict[str, Any], whose: Whose, form: RecordForm) -> bool:
+        """Tell whether a record that need not name an owner names somebody else."""
+        owner = owner_at(record, self._tokens, form.ids) if self._tokens != form.id_at else Reading.NOBODY
         if isinstance(owner, str) and owner != whose.customer_id:
             return True
         return names_another(record, whose.customer_id, self._others, self.below, form.ids)
@@ -124,6 +135,10 @@ class Owner(GuardOptions):
 def _lacks(record: Any, tokens: tuple[str, ...]) -> bool:
     """Tell whether the first member of the pointer is not there at all."""
     return isinstance(record, dict) and tokens[0] not in record
+
+
+def _is_called(names: frozenset[str], people: frozenset[str]) -> bool:
+    return any(name.casefold() in people for name in names)
 
 
 def _entries(included: Any, ids: Ids) -> list[tuple[frozenset[str], dict[str, Any]]] | None:

@@ -11,6 +11,7 @@ from gateway.vocab.messages import Json, Whose
 from gateway.vocab.policy import Draft
 from gateway.vocab.record_form import Ids, OwnerShape, RecordForm
 from gateway.vocab.refusals import Code, Refusal
+from gateway.wire.owners import names_another
 from gateway.wire.pointer import Place, id_text, is_id, split
 
 _REFERENCES = frozenset({OwnerShape.REFERENCE, OwnerShape.REFERENCES})
@@ -79,6 +80,8 @@ class BodyStamp(RuleOptions):
             if not isinstance(child, dict):
                 return Refusal(Code.BODY_FIELD_INVALID, "not an object", source=source)
             place[token] = place = dict(child)
+        if tokens and _has_another_inside(place, tokens[-1], own):
+            return Refusal(Code.BODY_FIELD_FORBIDDEN, "another customer inside another member", source=source)
         present = place.get(tokens[-1]) if tokens else place or None
         if present not in (None, "") and (refusal := self._check(present, own, form, source)):
             return refusal
@@ -107,3 +110,19 @@ class BodyStamp(RuleOptions):
             if shape in _REFERENCES and entry.get("type", own_type) != own_type:
                 return Refusal(Code.BODY_FIELD_INVALID, "another type", source=source)
         return None
+
+
+def _has_another_inside(place: Json, name: str, own: str) -> bool:
+    """Tell whether a member beside the stamped one holds it once more, for somebody else.
+
+    Rails reads the fields of a record from a member called after it, `{"order": {"customer_id": ...}}`, and only
+    without such a one from the body itself (ActionController::ParamsWrapper).
+    """
+    inner = [
+        one for key, value in place.items() if key != name for one in (value if isinstance(value, list) else [value])
+    ]
+    return any(
+        names_another(one, own, tuple((key,) for key in one if key == name or is_alias(key, name)), None)
+        for one in inner
+        if isinstance(one, dict)
+    )

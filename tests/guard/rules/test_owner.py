@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from gateway.guard.core import judge
@@ -219,6 +220,43 @@ def test_included_that_names_another_customer_is_withheld() -> None:
         refusal = refused(ORDERS, {"data": data, "included": included})
         assert refusal.code is Code.GUARD_VIOLATION
         assert refusal.violation
+
+
+@pytest.mark.parametrize("type_of_owners", [None, "people"], ids=["as the records say", "as the file says"])
+def test_an_included_customer_is_known_by_whatever_an_api_calls_one(type_of_owners: str | None) -> None:
+    """Where owners are `users`, or `people`, a record of somebody among them is a stranger's; the own one is not."""
+    form = replace(PRESETS["jsonapi"], **({"owner_type": type_of_owners} if type_of_owners else {}))
+    kind, rule = type_of_owners or "users", Owner(pointer="/relationships/owner/data/id")
+
+    def shown(included: dict[str, Any], *, owners: str | None = kind) -> dict[str, Any]:
+        own = {"type": owners, "id": OWN} if owners else {"id": OWN}
+        related = {"owner": {"data": own}, "seen_by": {"data": {"type": included["type"], "id": included["id"]}}}
+        return {"data": [{"type": "orders", "id": "o1", "relationships": related}], "included": [included]}
+
+    for document in (
+        shown({"type": kind, "id": FOREIGN}),
+        shown({"type": kind.upper(), "id": FOREIGN}),
+        shown({"type": "owner", "id": FOREIGN}, owners=None),
+    ):
+        assert refused(rule, document, form=form).violation
+    assert not isinstance(inspected(rule, shown({"type": kind, "id": OWN}), WHOSE, NARROWED, form), Refusal)
+    assert not isinstance(inspected(rule, shown({"type": "orders", "id": "o9"}), WHOSE, NARROWED, form), Refusal)
+
+
+@pytest.mark.parametrize("pointer", ["/customer_id", "/attributes/customer_id"])
+def test_an_included_record_that_says_its_owner_where_records_do(pointer: str) -> None:
+    """What is referred to may be somebody else's: it is so where it says so, however short the way to the owner is."""
+    rule = Owner(pointer=pointer)
+
+    def record(kind: str, ident: str, owner: str, **members: Any) -> dict[str, Any]:
+        place = {"customer_id": owner}
+        return {"type": kind, "id": ident, **(place if pointer == "/customer_id" else {"attributes": place}), **members}
+
+    data = record("order", "o1", OWN, **linked("n1", "note"))
+    assert refused(rule, {"data": [data], "included": [record("note", "n1", FOREIGN)]}).violation
+    for included in (record("note", "n1", OWN), {"type": "note", "id": "n1"}):
+        document = {"data": [data], "included": [included]}
+        assert inspected(rule, document, WHOSE, NARROWED) == document
 
 
 def test_a_long_chain_of_included_records_is_read_once() -> None:

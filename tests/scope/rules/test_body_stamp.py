@@ -82,6 +82,24 @@ def test_naming_anybody_else_is_refused(rule: BodyStamp, document: dict[str, Any
     assert refused(rule, draft(document), customer()) is code
 
 
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        pytest.param({"order": {"customer_id": FOREIGN}}, id="D6.4: as Rails wraps parameters"),
+        pytest.param({"order": {"note": "x", "customerId": FOREIGN}}, id="in another spelling"),
+        pytest.param(
+            {"orders": [{"customer_id": OWN}, {"customer_id": {"id": FOREIGN}}]}, id="in a list, as an object"
+        ),
+    ],
+)
+def test_no_other_member_holds_the_place_once_more_for_another(wrapped: dict[str, Any]) -> None:
+    """A reader that takes a record from a member called after it would not see what is stamped beside it."""
+    rule = BodyStamp(pointer="/customer_id", shape=OwnerShape.SCALAR)
+    assert refused(rule, draft(wrapped), customer()) is Code.BODY_FIELD_FORBIDDEN
+    harmless = {"order": {"customer_id": OWN, "customer": "x"}, "gift": {"customer_id": None}, "tags": ["customer_id"]}
+    assert narrowed(rule, draft(harmless), customer()).document == {**harmless, "customer_id": OWN}
+
+
 def test_the_rest_of_the_body_stays() -> None:
     """Only the place of the owner is written, and the given document is not changed."""
     document = {"data": {"type": "x", "customer": {"name": "A"}}, "meta": {"a": [1]}}
