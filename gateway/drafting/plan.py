@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gateway.config.check import ENDPOINT_NAMES
 from gateway.drafting import places
 from gateway.drafting.binding import Binder
 from gateway.drafting.credential import Credential, credential
@@ -73,7 +74,7 @@ def plan(api: Api, preset: str | None = None) -> Plan:
     known = Known(api.document, customers, form_of(records), looks)
     own_records = _customer_records(known, kept)
     binder = Binder(known)
-    names: Counter[str] = Counter()
+    names: Counter[str] = Counter(ENDPOINT_NAMES)
     routes = []
     for operation, path in kept:
         drafted = Drafted(_name(operation, path, names), path, operation.method, operation.summary)

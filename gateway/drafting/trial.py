@@ -41,7 +41,8 @@ def tried(made: Plan, source: str, folder: Path) -> tuple[str, Config, Plan]:
         try:
             config = Config.model_validate(read(path, environ, Files()).data)
         except (ConfigError, ValidationError) as error:
-            raise UnfitDocumentError(f"no file comes of it: {plain_text(error, _LINE)}") from None
+            said = plain_text(error, _LINE).replace(f"{path}:", "gateway.yaml:")
+            raise UnfitDocumentError(f"no file comes of it: {said}") from None
         found = [*findings(config)]
         if not found:
             return text, config, made

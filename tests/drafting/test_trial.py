@@ -61,5 +61,12 @@ def test_what_overlaps_is_left_out(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     """More routes than a routing file may hold are no file."""
     paths = {f"/{'x' * 900}{n}": {"get": {"summary": "y" * 80}} for n in range(900)}
-    with pytest.raises(UnfitDocumentError, match="no file comes of it"):
+    with pytest.raises(UnfitDocumentError, match=r"^no file comes of it: gateway\.yaml:1:1: "):
         tried(of(paths), "x", tmp_path)
+
+
+def test_no_route_is_called_as_a_path_of_the_gateway_is(tmp_path: Path) -> None:
+    """An operation called `login` gets another name, and stays in the file."""
+    document = {"/sessions/{id}": {"get": {**answers(RECORD), "operationId": "login"}}}
+    _, config, made = tried(of(document), "x", tmp_path)
+    assert ([route.name for route in config.routes], made.left_out) == (["login-2"], ())
