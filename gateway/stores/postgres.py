@@ -7,12 +7,14 @@ the most, whether it is the network, a failing host or a process that stands sti
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import event
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -22,7 +24,10 @@ from gateway.stores.postgres_url import Place, Tls
 ANSWER_SECONDS: Final = 1.8
 """How long one call of the store may take, the connection and its statements together."""
 
-FAILURES: Final = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+FAILURES: Final = (
+    *(SQLAlchemyError, AsyncAdapt_asyncpg_dbapi.Error, OSError),
+    *(asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
+)
 """What is raised where the machine below fails."""
 
 # Of each process. Ten replicas of two workers take 80 of the 100 that a server gives unless told otherwise.
@@ -35,6 +40,10 @@ _HEAD_START = 0.4
 _IDLE_IN_TRANSACTION = "5000"
 # Nobody has this text, and it is no error of ours: a fail-over made a standby of the server that we hold.
 _READ_ONLY = "25006"
+# A call is made all the same where one before it has waited for as long as there is; seconds.
+_LEAST = 0.1
+# How long each call of a task that waits once has waited in vain.
+_lost: ContextVar[list[float] | None] = ContextVar("lost", default=None)
 
 
 def make_engine(place: Place, answer_seconds: float = ANSWER_SECONDS) -> AsyncEngine:
@@ -56,6 +65,41 @@ def make_engine(place: Place, answer_seconds: float = ANSWER_SECONDS) -> AsyncEn
     return engine
 
 
+async def fetch(
+    engine: AsyncEngine, sql: str, values: Sequence[object], answer_seconds: float = ANSWER_SECONDS
+) -> Sequence[Sequence[Any]]:
+    """Ask one thing outside of any transaction, and return the rows; for as long as the limit says, as `lent` does.
+
+    Raises:
+        StoreUnavailable: no connection could be had, or the server refused.
+
+    """
+    loop = asyncio.get_running_loop()
+    limit = _limit(answer_seconds)
+    deadline = loop.time() + limit
+    try:
+        async with asyncio.timeout_at(deadline):
+            pooled = await engine.raw_connection()
+        wire: Any = pooled.driver_connection
+        timer = loop.call_at(deadline, wire.terminate)
+        try:
+            rows: Sequence[Sequence[Any]] = await wire.fetch(sql, *values)
+        except BaseException as error:
+            # The answer to who was cancelled is under way on it, or it leads to a standby.
+            if isinstance(error, asyncio.CancelledError) or getattr(error, "sqlstate", None) == _READ_ONLY:
+                pooled.invalidate()
+            raise
+        finally:
+            timer.cancel()
+            pooled.close()
+    except FAILURES as error:
+        raise _failed(error, deadline, limit) from None
+    if lost := _lost.get():
+        # It is back.
+        lost.clear()
+    return rows
+
+
 @contextlib.asynccontextmanager
 async def lent(
     engine: AsyncEngine, isolation: str, answer_seconds: float = ANSWER_SECONDS
@@ -69,7 +113,8 @@ async def lent(
 
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + answer_seconds
+    limit = _limit(answer_seconds)
+    deadline = loop.time() + limit
     try:
         async with contextlib.AsyncExitStack() as stack:
             async with asyncio.timeout_at(deadline):
@@ -81,11 +126,26 @@ async def lent(
             stack.push_async_callback(connection.close)
             yield await connection.execution_options(isolation_level=isolation)
     except FAILURES as error:
-        failure = unavailable(error)
-        if loop.time() >= deadline:
-            failure = StoreUnavailable(f"PostgreSQL: no answer within {answer_seconds:g} s")
         # PostgreSQL's details quote values of rows, and would stand in a traceback.
-        raise failure from None
+        raise _failed(error, deadline, limit) from None
+
+
+def wait_once() -> None:
+    """Have this task wait no longer for a server that stands still than one call may take, however many it makes."""
+    _lost.set([])
+
+
+def _limit(answer_seconds: float) -> float:
+    lost = _lost.get()
+    return answer_seconds if lost is None else min(answer_seconds, max(_LEAST, ANSWER_SECONDS - sum(lost)))
+
+
+def _failed(error: BaseException, deadline: float, limit: float) -> StoreUnavailable:
+    if asyncio.get_running_loop().time() < deadline:
+        return unavailable(error)
+    if (lost := _lost.get()) is not None:
+        lost.append(limit)
+    return StoreUnavailable(f"PostgreSQL: no answer within {limit:g} s")
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:

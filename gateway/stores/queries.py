@@ -20,9 +20,7 @@ class Queries(SessionQueries):
 
     async def password_hash(self, customer_id: str) -> str | None:
         """Return the customer's password hash, or None for a customer without password."""
-        query = select(credentials.c.password_hash).where(credentials.c.customer_id == customer_id)
-        async with self._read() as connection:
-            return await connection.scalar(query)
+        return next((stored for (stored,) in await self._ask(_PASSWORD_HASH, asked=customer_id)), None)
 
     async def set_password(self, customer_id: str, password_hash: str) -> None:
         """Store the customer's password hash in place of any other, and end all sessions."""
@@ -85,8 +83,7 @@ class Queries(SessionQueries):
 
     async def known(self, email: str) -> str | None:
         """Return the id of whom the upstream showed with this e-mail last."""
-        async with self._read() as connection:
-            return await connection.scalar(select(emails.c.customer_id).where(emails.c.email == email))
+        return next((customer_id for (customer_id,) in await self._ask(_KNOWN, asked=email)), None)
 
     async def remember(self, email: str, customer_id: str) -> None:
         """Keep whom the upstream showed with this e-mail."""
@@ -101,14 +98,11 @@ class Queries(SessionQueries):
 
     async def pending(self, email: str) -> Registration | None:
         """Return the registration under way for this canonical e-mail."""
-        async with self._read() as connection:
-            row = (await connection.execute(select(registrations).where(registrations.c.email == email))).one_or_none()
-        return None if row is None else Registration(**row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+        return next((Registration(*row) for row in await self._ask(_PENDING, asked=email)), None)
 
     async def standing(self, email: str) -> tuple[Registration | None, str | None]:
         """Return what `pending` and `known` would, in one round trip."""
-        async with self._read() as connection:
-            known, *row = (await connection.execute(_STANDING, {"asked": email})).one()
+        ((known, *row),) = await self._ask(_STANDING, asked=email)
         return (None if row[0] is None else Registration(*row)), known
 
     async def replace(self, old_id: str, registration: Registration) -> bool:
@@ -160,17 +154,14 @@ class Queries(SessionQueries):
 
     async def reset(self, token_hash: str, now: float) -> Reset | None:
         """Return the password reset of this token that has not expired."""
-        columns = password_resets.c.customer_id, password_resets.c.email
-        async with self._read() as connection:
-            row = (await connection.execute(select(*columns).where(*_good(token_hash, now)))).one_or_none()
-        return None if row is None else Reset(*row)
+        return next((Reset(*row) for row in await self._ask(_RESET, hashed=token_hash, now=now)), None)
 
     async def spend_reset(self, token_hash: str, now: float, password_hash: str) -> bool:
         """Spend a password reset, set the customer's password and end all sessions, in one step; False otherwise."""
         mine = password_resets.c.customer_id, password_resets.c.version
-        spent = delete(password_resets).where(*_good(token_hash, now)).returning(*mine)
+        spent = delete(password_resets).where(*_IS_GOOD).returning(*mine)
         async with self._write() as connection:
-            row = (await connection.execute(spent)).one_or_none()
+            row = (await connection.execute(spent, {"hashed": token_hash, "now": now})).one_or_none()
             if row is None:
                 return False
             customer_id, version = row
@@ -216,16 +207,20 @@ def _in_place(customer_id: str, old: str, new: str) -> Update:
     return update(credentials).where(*mine).values(password_hash=new, updated_at=func.current_timestamp())
 
 
-def _good(token_hash: str, now: float) -> tuple[ColumnElement[bool], ...]:
-    return password_resets.c.token_hash == token_hash, password_resets.c.expires_at > now
-
-
 def _standing() -> Select[Any]:
-    asked = select(bindparam("asked", type_=Words()).label("email")).subquery()
+    asked = select(_ASKED.label("email")).subquery()
     places = asked.outerjoin(registrations, registrations.c.email == asked.c.email)
     places = places.outerjoin(emails, emails.c.email == asked.c.email)
     return select(emails.c.customer_id.label("known"), *registrations.c).select_from(places)
 
 
-# Made once, as each login asks it.
+_ASKED: Final = bindparam("asked", type_=Words())
+_PASSWORD_HASH: Final = select(credentials.c.password_hash).where(credentials.c.customer_id == _ASKED)
+_KNOWN: Final = select(emails.c.customer_id).where(emails.c.email == _ASKED)
+_PENDING: Final = select(registrations).where(registrations.c.email == _ASKED)
 _STANDING: Final = _standing()
+_IS_GOOD: Final = (
+    password_resets.c.token_hash == bindparam("hashed", type_=Words()),
+    password_resets.c.expires_at > bindparam("now", type_=Double()),
+)
+_RESET: Final = select(password_resets.c.customer_id, password_resets.c.email).where(*_IS_GOOD)

@@ -8,11 +8,13 @@ log-out has seen all that are less.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, case, delete, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, bindparam, case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.stores.asked import Asked
 from gateway.stores.ports import Account, Attempt, Count, LogOut, News
 from gateway.stores.schema import Words, credentials, customers, log_outs, numbers
 
@@ -33,13 +35,15 @@ class SessionQueries:
     def __init__(self) -> None:
         """Make it, not yet open."""
         self._engine: AsyncEngine | None = None
-
-    def _read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """Lend a connection for single SELECTs, which no writer holds up."""
-        raise NotImplementedError
+        self._asked: Final = cache(Asked)
+        self._now: Final = select(self._time)
 
     def _write(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Lend a transaction that is on the disk at the end of the block."""
+        raise NotImplementedError
+
+    async def _ask(self, question: Select[Any], **given: Any) -> list[list[Any]]:
+        """Ask what was put together once, and return the rows; no writer holds it up."""
         raise NotImplementedError
 
     async def _announce(self, connection: AsyncConnection) -> None:
@@ -57,13 +61,11 @@ class SessionQueries:
 
     async def credential(self, customer_id: str) -> tuple[str | None, Account]:
         """Return the customer's password hash, if any, and what `account` would, in one round trip."""
-        async with self._read() as connection:
-            return await self._looked_up(connection, customer_id)
+        (row,) = await self._ask(_CREDENTIAL, asked=customer_id)
+        return _account(customer_id, *row)
 
     async def _looked_up(self, connection: AsyncConnection, customer_id: str) -> tuple[str | None, Account]:
-        stored, *account = (await connection.execute(_CREDENTIAL, {"asked": customer_id})).one()
-        number, version, is_blocked, everybody = account
-        return stored, Account(customer_id, number, max(version or 0, everybody or 0), bool(is_blocked))
+        return _account(customer_id, *(await connection.execute(_CREDENTIAL, {"asked": customer_id})).one())
 
     async def enrol(self, customer_id: str, number: int) -> int:
         """Give a customer a number, unless there is one already; returns the customer's."""
@@ -74,8 +76,7 @@ class SessionQueries:
 
     async def latest(self) -> int:
         """Return a number that no log-out exceeds which is on the disk by now, and every later one does."""
-        async with self._read() as connection:
-            return int(await connection.scalar(select(numbers.c.last)) or 0)
+        return next((int(last) for (last,) in await self._ask(_LATEST)), 0)
 
     async def log_out(self, customer_id: str) -> None:
         """End all sessions of a customer."""
@@ -107,11 +108,7 @@ class SessionQueries:
 
     async def news(self, after: int, most: int) -> News:
         """Return the log-outs after the version `after`, at most so many, the least version first."""
-        later = numbers.outerjoin(log_outs, log_outs.c.version > after)
-        columns = (numbers.c.last, log_outs.c.number, log_outs.c.version, log_outs.c.customer_id)
-        query = select(*columns).select_from(later).order_by(log_outs.c.version).limit(most)
-        async with self._read() as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._ask(_NEWS, after=after, most=most)
         found = [LogOut(number, version, name) for _, number, version, name in rows if number is not None]
         return News(rows[0][0] if rows else 0, found)
 
@@ -120,27 +117,21 @@ class SessionQueries:
 
         Only numbers above `after`, and at most so many.
         """
-        wanted = log_outs.c.version >= since, log_outs.c.number > max(after, _EVERYBODY)
-        query = select(log_outs.c.number, log_outs.c.version).where(*wanted).order_by(log_outs.c.number).limit(most)
-        async with self._read() as connection:
-            return [(number, version) for number, version in await connection.execute(query)]
+        found = await self._ask(_LOG_OUTS, since=since, after=max(after, _EVERYBODY), most=most)
+        return [(number, version) for number, version in found]
 
     async def names(self, since: int, most: int) -> Sequence[str]:
         """Return the customers who were logged out everywhere in a version of `since` or more, at most so many."""
-        wanted = log_outs.c.version >= since, log_outs.c.customer_id.is_not(None)
-        async with self._read() as connection:
-            return [*await connection.scalars(select(log_outs.c.customer_id).where(*wanted).limit(most))]
+        return [name for (name,) in await self._ask(_NAMES, since=since, most=most)]
 
     async def everybody(self) -> int:
         """Return the version of the last log-out of all customers; 0 where there was none."""
-        async with self._read() as connection:
-            return int(await connection.scalar(_everybody()) or 0)
+        return next((int(version) for (version,) in await self._ask(_EVERYBODYS)), 0)
 
     async def version_before(self, seconds: float) -> int:
         """Return the version that a log-out would have had so many seconds ago."""
-        async with self._read() as connection:
-            now = await connection.scalar(select(self._time))
-        return max(0, int(now or 0) - int(seconds * _SECOND))
+        ((now,),) = await self._ask(self._now)
+        return max(0, int(now) - int(seconds * _SECOND))
 
     async def drop_log_outs(self, before: int) -> None:
         """Remove the log-outs with a version less than this, but for that of all customers, which is one."""
@@ -200,17 +191,35 @@ class SessionQueries:
         return fresh.on_conflict_do_nothing()
 
 
-def _everybody() -> Select[tuple[int]]:
-    return select(log_outs.c.version).where(log_outs.c.number == _EVERYBODY)
-
-
 def _credential() -> Select[Any]:
     asked = select(bindparam("asked", type_=Words()).label("customer_id")).subquery()
     places = asked.outerjoin(credentials, credentials.c.customer_id == asked.c.customer_id)
     places = places.outerjoin(customers, customers.c.customer_id == asked.c.customer_id)
     account = customers.c.number, customers.c.version, customers.c.is_blocked
-    return select(credentials.c.password_hash, *account, _everybody().scalar_subquery()).select_from(places)
+    return select(credentials.c.password_hash, *account, _EVERYBODYS.scalar_subquery()).select_from(places)
 
 
-# Made once, as each login asks it: to put it together takes as long as the answer.
+def _account(customer_id: str, stored: str | None, *account: Any) -> tuple[str | None, Account]:
+    number, version, is_blocked, everybody = account
+    return stored, Account(customer_id, number, max(version or 0, everybody or 0), bool(is_blocked))
+
+
+def _news() -> Select[Any]:
+    later = numbers.outerjoin(log_outs, log_outs.c.version > _AFTER)
+    columns = numbers.c.last, log_outs.c.number, log_outs.c.version, log_outs.c.customer_id
+    return select(*columns).select_from(later).order_by(log_outs.c.version).limit(_MOST)
+
+
+_AFTER, _SINCE, _MOST = (bindparam(name, type_=BigInteger()) for name in ("after", "since", "most"))
+_EVERYBODYS: Final = select(log_outs.c.version).where(log_outs.c.number == _EVERYBODY)
 _CREDENTIAL: Final = _credential()
+_LATEST: Final = select(numbers.c.last)
+_NEWS: Final = _news()
+_SINCE_THEN: Final = log_outs.c.version >= _SINCE
+_LOG_OUTS: Final = (
+    select(log_outs.c.number, log_outs.c.version)
+    .where(_SINCE_THEN, log_outs.c.number > _AFTER)
+    .order_by(log_outs.c.number)
+    .limit(_MOST)
+)
+_NAMES: Final = select(log_outs.c.customer_id).where(_SINCE_THEN, log_outs.c.customer_id.is_not(None)).limit(_MOST)

@@ -2,28 +2,28 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
-from functools import partial
+from contextlib import asynccontextmanager
+from functools import cache, partial
 from sqlite3 import Error
+from typing import Any
 
-from sqlalchemy import BigInteger, cast, func, literal_column, select
+from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal_column, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from gateway.stores import sqlite
 from gateway.stores.location import sqlite_path
 from gateway.stores.ports import StoreUnavailable
 from gateway.stores.queries import Queries
-from gateway.stores.schema import credentials
+from gateway.stores.schema import Words, credentials
 from gateway.stores.thread import StoreThread
 from gateway.stores.watch import FileWatch, Mark
 
-_POOL_SIZE = 5
-"""Connections, each with a thread of its own: one writes, the others read."""
-
-_PARAMETER_LIMIT = 32_766
-"""How many bind parameters one statement may carry (SQLITE_MAX_VARIABLE_NUMBER, sqlite.org/limits.html 9)."""
+_DIALECT = SQLiteDialect(paramstyle="qmark")
+# Customers of whom one statement asks, where there are more than one: there is one such statement.
+_AT_ONCE = 100
 
 
 class SqlCredentialStore(Queries):
@@ -53,7 +53,8 @@ class SqlCredentialStore(Queries):
         self._engine = create_async_engine(
             sqlite.engine_url("sqlite+aiosqlite", self._path),
             connect_args=sqlite.connect_arguments(),
-            pool_size=_POOL_SIZE,
+            # It writes, and one does at a time; the store's own thread reads.
+            pool_size=1,
             max_overflow=0,
             pool_timeout=sqlite.BUSY_SECONDS,
             # An exception would carry hashes and e-mails into a traceback.
@@ -62,7 +63,6 @@ class SqlCredentialStore(Queries):
         sqlite.prepare(self._engine.sync_engine)
         try:
             await self.ping()
-            await self._connect_all(self._engine)
         except BaseException:
             await self.close()
             raise
@@ -79,15 +79,6 @@ class SqlCredentialStore(Queries):
         finally:
             self._thread.close()
 
-    async def _connect_all(self, engine: AsyncEngine) -> None:
-        """Open the whole pool: one that was opened later would read what took the file's place."""
-        try:
-            async with AsyncExitStack() as stack:
-                for _ in range(_POOL_SIZE):
-                    _ = await stack.enter_async_context(engine.connect())
-        except (SQLAlchemyError, OSError) as error:
-            raise sqlite.unavailable(error) from error
-
     async def ping(self) -> None:
         """Prove that the file can be read and written."""
         async with self._write() as connection:
@@ -103,25 +94,20 @@ class SqlCredentialStore(Queries):
     async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
         """Return those of the customers that have a password."""
         wanted = list(frozenset(customer_ids))
-        if not wanted:
-            return frozenset()
+        size = 1 if len(wanted) == 1 else _AT_ONCE
         found: set[str] = set()
-        async with self._read() as connection:
-            for start in range(0, len(wanted), _PARAMETER_LIMIT):
-                chunk = wanted[start : start + _PARAMETER_LIMIT]
-                query = select(credentials.c.customer_id).where(credentials.c.customer_id.in_(chunk))
-                found.update(await connection.scalars(query))
+        for start in range(0, len(wanted), size):
+            chunk = wanted[start : start + size]
+            given = {f"wanted_{at}": chunk[at % len(chunk)] for at in range(size)}
+            found.update(customer_id for (customer_id,) in await self._ask(_with_password(size), **given))
         return frozenset(found)
 
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection for single SELECTs, which no writer holds up."""
-        if self._engine is None:
-            raise StoreUnavailable("SQLite: the store is not open")
+    async def _ask(self, question: Select[Any], **given: Any) -> list[list[Any]]:
+        """Ask in one step of the store's thread; no writer holds it up."""
+        asked = self._asked(question, _DIALECT)
         try:
-            async with self._engine.connect() as connection:
-                yield connection
-        except (SQLAlchemyError, OSError) as error:
+            return asked.rows(await self._thread.run(partial(self._watch.select, asked.sql, asked.values(given))))
+        except Error as error:
             raise sqlite.unavailable(error) from error
 
     @asynccontextmanager
@@ -144,3 +130,9 @@ class SqlCredentialStore(Queries):
             raise sqlite.unavailable(error) from error
         finally:
             self._writer.release()
+
+
+@cache
+def _with_password(count: int) -> Select[Any]:
+    wanted = [bindparam(f"wanted_{at}", type_=Words()) for at in range(count)]
+    return select(credentials.c.customer_id).where(credentials.c.customer_id.in_(wanted))

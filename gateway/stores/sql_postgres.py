@@ -5,9 +5,9 @@ The queries are those of `queries`; here is what is PostgreSQL's own. `schema_po
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, any_, bindparam, cast, extract, func, select
+from sqlalchemy import BigInteger, Select, any_, bindparam, cast, extract, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -53,12 +53,7 @@ class PostgresCredentialStore(Queries):
 
     async def ping(self) -> None:
         """Prove that the database can be read and that the role may write; one round trip."""
-        rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
-        may = (func.has_table_privilege(table, right) for table in metadata.tables for right in rights)
-        async with self._read() as connection:
-            read_only, *granted = (
-                await connection.execute(select(func.current_setting("transaction_read_only"), *may))
-            ).one()
+        ((read_only, *granted),) = await self._ask(_MAY)
         if read_only != "off" or not all(granted):
             raise StoreUnavailable("PostgreSQL: the role or the server may not write")
 
@@ -72,37 +67,37 @@ class PostgresCredentialStore(Queries):
 
     async def with_password(self, customer_ids: Collection[str]) -> frozenset[str]:
         """Return those of the customers that have a password."""
-        # One parameter, however many they are: each number of them would be a statement of its own to prepare.
-        wanted = bindparam("wanted", list(frozenset(customer_ids)), ARRAY(Words()))
-        query = select(credentials.c.customer_id).where(credentials.c.customer_id == any_(wanted))
-        async with self._read() as connection:
-            return frozenset(await connection.scalars(query))
+        wanted = list(frozenset(customer_ids))
+        return frozenset(customer_id for (customer_id,) in await self._ask(_WITH_PASSWORD, wanted=wanted))
+
+    async def _ask(
+        self, question: Select[Any], within: float = postgres.ANSWER_SECONDS, **given: Any
+    ) -> list[list[Any]]:
+        """Ask outside of any transaction, which would be two more round trips."""
+        asked = self._asked(question, self._opened().dialect)
+        return asked.rows(await postgres.fetch(self._opened(), asked.sql, asked.values(given), within))
 
     async def count(self, attempt: Attempt) -> Count | None:
-        """Count an attempt unless it is one too many; one round trip."""
-        async with postgres.lent(self._opened(), "AUTOCOMMIT", self._count_seconds) as connection:
-            row = (await connection.execute(attempts.COUNTED, attempts.values(attempt))).one()
+        """Count an attempt unless it is one too many; one round trip.
+
+        It is the first that is asked for it: if the server stands still, what is asked next waits for the rest.
+        """
+        postgres.wait_once()
+        (row,) = await self._ask(attempts.COUNTED, self._count_seconds, **attempts.values(attempt))
         return Count(*row[:3])
 
     async def give_back(self, attempt: Attempt, *, is_right: bool) -> None:
         """Take an attempt back that was counted, and know its place where the password `is_right`; one round trip."""
-        async with postgres.lent(self._opened(), "AUTOCOMMIT", self._count_seconds) as connection:
-            statement = attempts.KNOWN if is_right else attempts.GIVEN_BACK
-            await connection.execute(statement, attempts.values(attempt))
+        statement = attempts.KNOWN if is_right else attempts.GIVEN_BACK
+        await self._ask(statement, self._count_seconds, **attempts.values(attempt))
 
     async def sweep(self, most: int = 0) -> None:
         """Remove what is counted no more, and what is left above so many."""
         for table in (login_attempts, login_places):
             swept = attempts.AT_ONCE
             while swept == attempts.AT_ONCE:
-                async with self._read() as connection:
+                async with self._write() as connection:
                     swept = (await connection.execute(attempts.swept(table, most or attempts.MOST))).rowcount
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
-        # No transaction around a single SELECT: it would be two more round trips.
-        async with postgres.lent(self._opened(), "AUTOCOMMIT") as connection:
-            yield connection
 
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
@@ -114,3 +109,13 @@ class PostgresCredentialStore(Queries):
         if self._engine is None:
             raise StoreUnavailable("PostgreSQL: the store is not open")
         return self._engine
+
+
+_RIGHTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_MAY: Final = select(
+    func.current_setting("transaction_read_only"),
+    *(func.has_table_privilege(table, right) for table in metadata.tables for right in _RIGHTS),
+)
+# One parameter, however many they are: each number of them would be a statement of its own to prepare.
+_WANTED: Final = bindparam("wanted", type_=ARRAY(Words()))
+_WITH_PASSWORD: Final = select(credentials.c.customer_id).where(credentials.c.customer_id == any_(_WANTED))

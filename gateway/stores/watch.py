@@ -7,12 +7,13 @@ log into it.
 """
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from gateway.stores.ports import StoreFileLost
+from gateway.stores.ports import StoreFileLost, StoreUnavailable
 
 _LOG = "-wal"
 _INDEX = "-shm"
@@ -79,6 +80,12 @@ class FileWatch:
         self._anchor.execute("SELECT count(*) FROM sqlite_master").fetchall()
         found = [("file", self._path, mark(self._path)), ("log of the file", self._log, mark(self._log))]
         self._marks = [(what, path, seen) for what, path, seen in found if seen is not None]
+
+    def select(self, sql: str, values: Sequence[object]) -> list[Sequence[Any]]:
+        """Ask the database as it was opened, not what took the file's place. Raises sqlite3.Error."""
+        if self._anchor is None:
+            raise StoreUnavailable("SQLite: the store is not open")
+        return self._anchor.execute(sql, values).fetchall()
 
     def close(self) -> None:
         """Let go of the database; a second call does nothing."""

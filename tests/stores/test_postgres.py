@@ -7,15 +7,21 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gateway.stores import CredentialStore, Registration, StoreUnavailable, open_store, upgrade
+from gateway.stores.ports import Attempt, Count, Quota
 from tests.carrying.certificates import Authority
 from tests.postgres import Makes, Server, ask, new_database
 from tests.stores.relay import relayed
 
+OURS = (
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE application_name = 'customer-token-gateway' AND datname = current_database()"
+)
 # What a caller may wait while a server stands still, and what it may take until it is used again; seconds.
 NOTICED = 2.0
 BACK = 5.0
@@ -85,6 +91,63 @@ async def test_a_server_that_stands_still_is_noticed(running: Server) -> None:
         assert took < 2 * NOTICED
         await back(store)
         assert await store.password_hash("ann") == "hash-1"
+
+
+async def test_a_task_that_counts_waits_once_for_all_that_it_asks(running: Server) -> None:
+    """A login or registration has its answer as soon as any other call, though the count has waited already."""
+    tried = Attempt(Quota(b"", 1, 1), Quota(b"account", 1, 1), b"place")
+
+    async def log_in(store: CredentialStore) -> list[str]:
+        calls = (
+            partial(store.count, tried),
+            partial(store.standing, "x"),
+            partial(store.set_password, "ann", "hash-2"),
+            partial(store.give_back, tried, is_right=True),
+        )
+        said = []
+        for call in calls:
+            with pytest.raises(StoreUnavailable) as error:
+                await call()
+            said.append(str(error.value).removeprefix("PostgreSQL: no answer within "))
+        return said
+
+    async with opened(await new_database(running)) as store:
+        await store.set_password("ann", "hash-1")
+        running.freeze()
+        ends = await asyncio.gather(log_in(store), store.password_hash("ann"), return_exceptions=True)
+        running.thaw()
+        assert ends[0] == ["0.5 s", "1.3 s", "0.1 s", "0.1 s"]
+        assert str(ends[1]) == "PostgreSQL: no answer within 1.8 s"
+        await back(store)
+        # Who heard of the server again waits for it as ever.
+        assert await store.count(tried) == Count(0, 0, is_known=False)
+        running.freeze()
+        with pytest.raises(StoreUnavailable, match=r"within 1\.8 s"):
+            await store.standing("x")
+        running.thaw()
+
+
+async def test_who_is_cancelled_leaves_nobody_the_answer(running: Server) -> None:
+    """The connection on which it is still to come is not used again, and no other is given up for it."""
+    import asyncpg  # noqa: PLC0415 - as in tests/postgres.py
+
+    url = await new_database(running)
+    holder = await asyncpg.connect(url)
+    names = ["ann", "bob", "cy", "dee"]
+    async with opened(url) as store:
+        await asyncio.gather(*(store.set_password(name, f"hash of {name}") for name in names))
+        before = {*await ask(url, OURS)}
+        async with holder.transaction():
+            await holder.execute("LOCK TABLE credentials")
+            asking = asyncio.ensure_future(store.password_hash("ann"))
+            while not await ask(url, f"{OURS} AND wait_event_type = 'Lock'"):  # noqa: ASYNC110 - it is the server that is waited for
+                await asyncio.sleep(0.01)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+        assert await asyncio.gather(*map(store.password_hash, names * 4)) == [f"hash of {name}" for name in names * 4]
+        assert len(before & {*await ask(url, OURS)}) >= len(before) - 1 > 1
+    await holder.close()
 
 
 @pytest.mark.parametrize("harm", [Server.stop, Server.kill], ids=["stopped", "killed"])
