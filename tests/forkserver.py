@@ -20,12 +20,18 @@ MESSAGE_MOST: Final = 200_000
 # All that a gateway, a demonstration and `gateway verify` import by the time they work.
 _IMPORTED: Final = (
     "gateway.__main__",
+    "gateway.cli.app",
     "gateway.cli.serve",
     "gateway.cli.showcase",
+    "gateway.cli.proving",
+    "gateway.ops.outlet",
+    "gateway.stores.schema_postgres",
+    "gateway.stores.sql",
+    "gateway.stores.sql_postgres",
     "aiosqlite",
     "alembic.command",
-    "asyncpg",
-    "sqlalchemy.dialects.postgresql.asyncpg",
+    "anyio._backends._asyncio",
+    "encodings.idna",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "uvloop",
 )

@@ -69,11 +69,14 @@ class Forked:
 Process = asyncio.subprocess.Process | Forked
 
 
-async def start(*arguments: str, environ: Mapping[str, str], afresh: bool = False) -> Process:
-    """Start `gateway` with exactly this environment, in a session of its own, and no standard input."""
+async def start(
+    *arguments: str, environ: Mapping[str, str], folder: Path | None = None, afresh: bool = False
+) -> Process:
+    """Start `gateway` in a folder with exactly this environment, in a session of its own, and no standard input."""
     if afresh or sys.platform != "linux" or any(name.startswith("PYTHON") for name in environ):
         return await asyncio.create_subprocess_exec(
             *(SCRIPT, *arguments),
+            cwd=folder,
             env=environ,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -81,7 +84,7 @@ async def start(*arguments: str, environ: Mapping[str, str], afresh: bool = Fals
             start_new_session=True,
         )
     pipes = [os.pipe() for _ in range(3)]
-    asked = {"arguments": [SCRIPT, *arguments], "environ": dict(environ), "folder": str(Path.cwd())}
+    asked = {"arguments": [SCRIPT, *arguments], "environ": dict(environ), "folder": str(folder or Path.cwd())}
     socket.send_fds(_server(), [json.dumps(asked).encode()], [ours for _, ours in pipes])
     for _, written in pipes:
         os.close(written)
@@ -89,11 +92,13 @@ async def start(*arguments: str, environ: Mapping[str, str], afresh: bool = Fals
     return Forked(int(await told.readline()), stdout, stderr, told)
 
 
-def run(*arguments: str, environ: Mapping[str, str], afresh: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run `gateway` to its end with exactly this environment, where no loop turns."""
+def run(
+    *arguments: str, environ: Mapping[str, str], folder: Path | None = None, afresh: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run `gateway` to its end in the same way, where no loop turns."""
 
     async def ended() -> subprocess.CompletedProcess[str]:
-        process = await start(*arguments, environ=environ, afresh=afresh)
+        process = await start(*arguments, environ=environ, folder=folder, afresh=afresh)
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()
         assert process.returncode is not None

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 from tests.gateways import MOLTIN
-from tests.starting import SCRIPT
+from tests.starting import run as installed
 
 Run = Callable[..., Result]
 
@@ -18,9 +18,7 @@ READERS = {**COMMANDS, "serve": [], "verify": ["--url", "http://127.0.0.1:9"]}
 
 
 def _in(folder: Path, environ: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603
-        [SCRIPT, *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
+    return installed(*map(str, arguments), environ=environ, folder=folder)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.demo.data import RON
 from tests.fakes.commerce import Commerce, Fault, at
-from tests.gateways import STOREFRONT, TRUSTED, TRUSTED_SECRET, UPSTREAM_SECRET, Answer
+from tests.gateways import MOLTIN, STOREFRONT, TRUSTED, TRUSTED_SECRET, UPSTREAM_SECRET, Answer
 from tests.process.processes import Served, serving
 
 PASSWORD = "canary-password-of-a-customer"
@@ -49,7 +49,7 @@ class _Heard:
 
 async def test_no_secret_is_ever_shown(environ: dict[str, str], signing_key: str, upstream: Commerce) -> None:
     """Logs, stderr, metrics, configuration and replies hold no secret, whatever goes wrong with a request."""
-    async with serving(environ, afresh=True) as served:
+    async with serving(environ, config=MOLTIN, afresh=True) as served:
         heard = _Heard(served)
         public, trusted = await _bearers(served)
         bearer = {"Authorization": f"Bearer {public}"}

@@ -19,6 +19,7 @@ from tests.gateways import MOLTIN, STOREFRONT, Answer, admin_pages
 from tests.starting import PATIENCE, Process, start
 
 Line = dict[str, Any]
+CHEAP = Path(__file__).with_name("cheap.yaml")
 
 
 @dataclass(slots=True)
@@ -154,7 +155,7 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    environ: dict[str, str], *, config: Path = MOLTIN, workers: int = 1, wait: bool = True, afresh: bool = False
+    environ: dict[str, str], *, config: Path = CHEAP, workers: int = 1, wait: bool = True, afresh: bool = False
 ) -> AsyncIterator[Served]:
     """Run `gateway serve` on free ports with exactly this environment; it and its children are gone afterwards.
 

@@ -14,7 +14,7 @@ from tests.gateways import MOLTIN, STOREFRONT, Answer
 from tests.postgres import Makes, new_database
 from tests.process.processes import Served, serving
 from tests.process.test_reload import taken_up
-from tests.starting import PATIENCE, SCRIPT
+from tests.starting import PATIENCE, start
 
 EMAIL, PASSWORD = "ann@shop.example", "canary-password-ann"
 CONFIG = f"extends: {MOLTIN}\ntokens: {{keys: keys}}\n"
@@ -75,9 +75,7 @@ class Shoppers:
 
 async def keys(folder: Path, *words: str) -> None:
     """Run `gateway keys` on a folder of keys."""
-    process = await asyncio.create_subprocess_exec(
-        *(SCRIPT, "keys", *words, "--folder", str(folder)), stdout=asyncio.subprocess.PIPE
-    )
+    process = await start("keys", *words, "--folder", str(folder), environ={})
     said, _ = await process.communicate()
     assert process.returncode == 0, said
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway import __version__
 from tests.fakes.commerce import Commerce, Fault, at
-from tests.gateways import TRUSTED_SECRET, UPSTREAM_SECRET, Answer
+from tests.gateways import MOLTIN, TRUSTED_SECRET, UPSTREAM_SECRET, Answer
 from tests.process.processes import Served, extended, serving
 
 FAMILIES = (
@@ -45,7 +45,7 @@ async def _credential(served: Served) -> None:
 
 async def test_probes_and_metrics_of_a_running_gateway(environ: dict[str, str]) -> None:
     """A gateway on config/moltin.yaml is live, ready once it has its credential, counts, and shows no secret."""
-    async with serving(environ, afresh=True) as served:
+    async with serving(environ, config=MOLTIN, afresh=True) as served:
         await _credential(served)
         assert (await served.ask("/live")).status == 200
         ready = await served.ask("/ready")

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.fakes.commerce import Commerce
-from tests.gateways import environment
+from tests.gateways import MOLTIN, environment
 from tests.process.processes import Served, serving
 from tests.server.raw import until
 
@@ -93,7 +93,7 @@ class Front:
 @asynccontextmanager
 async def shop(upstream: Commerce, folder: Path) -> AsyncIterator[tuple[Served, Front]]:
     """Run a gateway before such an API, with a customer who is registered."""
-    async with Front(upstream.port).open() as front, serving(environment(folder, front.url)) as served:
+    async with Front(upstream.port).open() as front, serving(environment(folder, front.url), config=MOLTIN) as served:
         answer = await served.register(EMAIL, PASSWORD, "Ann")
         assert answer is not None
         assert answer.status == 201
