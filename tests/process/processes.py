@@ -230,16 +230,17 @@ def rows(store: Path, table: str) -> int:
 class Relay:
     """Stands between the gateway and its upstream and passes bytes on.
 
-    It can keep a registration to itself, or the answer to one: `holds` says which. `held` is set once it does, and
-    `answered` once a whole piece of an answer to a registration was handed to the gateway's socket.
+    It can keep a registration, or what else begins as `of` says, to itself, or the answer to one: `holds` says which.
+    `held` is set once it does, and `answered` once a whole piece of such an answer was handed to the gateway's socket.
     """
 
-    def __init__(self, port: int, holds: str = "nothing") -> None:
+    def __init__(self, port: int, holds: str = "nothing", of: bytes = b"POST /v2/customers ") -> None:
         self.url = ""
         self.held = asyncio.Event()
         self.answered = asyncio.Event()
         self._port = port
         self._holds = holds
+        self._of = of
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Relay"]:
@@ -268,7 +269,7 @@ class Relay:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, registering: asyncio.Event
     ) -> None:
         while data := await reader.read(65536):
-            if data.startswith(b"POST /v2/customers "):
+            if data.startswith(self._of):
                 registering.set()
                 if self._holds == "request":
                     self.held.set()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -32,6 +33,49 @@ async def spend(served: Served, token: str, password: str) -> int:
     """Spend a token; return the status."""
     body = {"data": {"type": "password", "token": token, "password": password}}
     return (await served.as_public("POST", "/v2/customers/passwords", json=body)).status
+
+
+@pytest.mark.parametrize("is_held_upstream", [True, False], ids=["upstream", "store"])
+async def test_killed_while_a_token_is_asked_for(
+    environ: dict[str, str], upstream: Commerce, tmp_path: Path, *, is_held_upstream: bool
+) -> None:
+    """The one that was given before is good as before, for nothing has taken its place."""
+
+    async def dies(served: Served) -> bool:
+        try:
+            await token_for(served, RON.email)
+        except aiohttp.ClientError:
+            return True
+        return False
+
+    async with AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(environ))
+        token = await token_for(served, RON.email)
+        asked = len(upstream.requests)
+        if is_held_upstream:
+            upstream.fault(Fault.SILENT, when=OWN)
+        else:
+            stack.enter_context(locked(tmp_path / "store.db"))
+        asking = asyncio.ensure_future(asyncio.wait_for(dies(served), 30))
+        await upstream.wait(lambda: any(map(OWN, upstream.requests[asked:])))
+        await served.kill()
+        assert await asking
+    upstream.forget()
+    async with serving(environ) as again:
+        assert await spend(again, token, FIRST) == 200
+        assert (await again.login(RON.email, FIRST)).status == 201
+
+
+async def test_killed_once_a_token_was_given(environ: dict[str, str], upstream: Commerce) -> None:
+    """It is good at the next start, once; the one before it is not any more."""
+    assert upstream.url == environ["UPSTREAM_URL"]
+    async with serving(environ) as served:
+        before, token = [await token_for(served, RON.email) for _ in range(2)]
+        await served.kill()
+    async with serving(environ) as again:
+        assert await spend(again, before, FIRST) == 404
+        assert await spend(again, token, FIRST) == 200
+        assert await spend(again, token, LATER) == 404
 
 
 async def test_killed_while_the_upstream_is_asked(environ: dict[str, str], upstream: Commerce) -> None:

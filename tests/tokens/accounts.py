@@ -1,8 +1,11 @@
 """Registers and changes customers as clients do, plants what a crash leaves behind, counts what stores are asked."""
 
+import gc
+import re
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -120,16 +123,25 @@ def same_headers(answer: Answer) -> dict[str, str]:
     return {name.lower(): value for name, value in answer.headers.items() if name.lower() not in changing}
 
 
+# Texts and numbers, which SQLite shows in their places.
+_VALUE = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?\b")
+
+
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """Collect the SQL that any engine of this process runs meanwhile."""
+    """Collect the SQL of this process meanwhile: of any engine, and of the connections by which SQLite is read."""
     seen: list[str] = []
 
     def note(*arguments: Any) -> None:
         seen.append(arguments[2])
 
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with ExitStack() as stack:
+        event.listen(Engine, "before_cursor_execute", note)
+        stack.callback(event.remove, Engine, "before_cursor_execute", note)
+        for one in gc.get_objects():
+            # Those that are not an engine's may be used from any thread.
+            if isinstance(one, sqlite3.Connection):
+                with suppress(sqlite3.ProgrammingError):
+                    one.set_trace_callback(lambda sql: seen.append(_VALUE.sub("?", sql)))
+                    stack.callback(one.set_trace_callback, None)
         yield seen
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
