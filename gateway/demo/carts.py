@@ -103,6 +103,11 @@ def remove_item(state: State, call: Call) -> ShopAnswer:
     return _items(state, call.parameters[0])
 
 
+def remove_discount(state: State, call: Call) -> ShopAnswer:
+    """Answer DELETE /v2/carts/{ref}/discounts/{code}: there are no promotions, so that the items stay."""
+    return _items(state, _cart(state, call)["id"])
+
+
 def check_out(state: State, call: Call) -> ShopAnswer:
     """Answer POST /v2/carts/{ref}/checkout: the order is the customer's when an id was given, a guest's otherwise."""
     ref, body = _cart(state, call)["id"], call.data()
@@ -227,6 +232,7 @@ ROUTES = (
     Route("DELETE", "/v2/carts/{}/items", clear_items, trusted=False),
     Route("PUT", "/v2/carts/{}/items/{}", update_item, trusted=False),
     Route("DELETE", "/v2/carts/{}/items/{}", remove_item, trusted=False),
+    Route("DELETE", "/v2/carts/{}/discounts/{}", remove_discount, trusted=False),
     Route("POST", "/v2/carts/{}/checkout", check_out, trusted=False),
     Route("POST", "/v2/carts/{}/relationships/customers", associate, trusted=False),
     Route("DELETE", "/v2/carts/{}/relationships/customers", dissociate, trusted=False),

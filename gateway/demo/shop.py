@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
-from gateway.demo import carts, goods, people, purchases
+from gateway.demo import carts, goods, people, purchases, stock
 from gateway.demo.answers import Call, Route, ShopAnswer, ShopError, segments_of
 from gateway.demo.bearers import Bearers
 from gateway.demo.state import Clock, State, wall_clock
 
-ROUTES: tuple[Route[State], ...] = (*people.ROUTES, *purchases.ROUTES, *carts.ROUTES, *goods.ROUTES)
+ROUTES: tuple[Route[State], ...] = (
+    *(*people.ROUTES, *purchases.ROUTES),
+    *(*carts.ROUTES, *goods.ROUTES, *stock.ROUTES),
+)
 # One hour, as the upstream's bearers live.
 BEARER_SECONDS = 3600
 

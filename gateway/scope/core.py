@@ -90,7 +90,8 @@ def make_plan(  # noqa: PLR0913, PLR0917 - the stage's whole input, each a value
     form = route.form
     begun = Draft(target, query, document, form=form, forms=route.forms)
     refusal = None if route.passwords is None else _check_customer(route, whose)
-    refusal = refusal or (None if access.is_open else _check_query(route, target)) or _check_override(target, document)
+    refusal = refusal or (_check_override(target) if access.is_open else _check_query(route, target))
+    refusal = refusal or _check_members(document)
     if refusal is not None:
         return refusal
     there = None if route.sends_to is None else route.sends_to(whose.parameters)
@@ -157,11 +158,16 @@ def _check_customer(route: Route, whose: Whose) -> Refusal | None:
     return None
 
 
-def _check_override(target: Target, document: Json | None) -> Refusal | None:
+def _check_override(target: Target) -> Refusal | None:
     """Refuse what makes some servers act on another method than the one that was matched."""
     if any(_is_override(name) for name, _ in target.query):
         return Refusal(Code.QUERY_NOT_ALLOWED, "a parameter that overrides the method", source="query")
-    if document is not None and any(map(_is_override, document)):
+    return None
+
+
+def _check_members(document: Json | None) -> Refusal | None:
+    """Refuse the same in a body, where it is read."""
+    if document and any(map(_is_override, document)):
         return Refusal(Code.BODY_FIELD_FORBIDDEN, "a member that overrides the method", source="body")
     return None
 

@@ -35,6 +35,7 @@ from gateway.wire.client_address import forwarding_lines
 _NOBODY = ""
 _MAX_ANSWER = 64 * 1024
 _OPENED = frozenset({200, 201})
+_UNAUTHORIZED = 401
 
 
 class Verifier(Protocol):
@@ -149,6 +150,8 @@ class UpstreamVerifier:
         self._how = how
         self._is_customer_id = is_customer_id
         self._public = public
+        # What asks for the second look of `_ask`: also every other "wrong", once an upstream says 401 of passwords.
+        self._doubtful = frozenset({_UNAUTHORIZED})
 
     async def verify(self, email: str, typed: str, password: str, address: str, trace: Trace) -> Account | Refusal:
         """Return the account of the customer whose id the upstream's own login answers."""
@@ -184,7 +187,8 @@ class UpstreamVerifier:
         """Send the login; a 401 may be about the password or about our own bearer.
 
         A look-up tells them apart: it renews a bearer that is not accepted, and then the login is sent once more. A
-        wrong password never costs a bearer that is good, or guessing would stop everybody's traffic.
+        wrong password never costs a bearer that is good, or guessing would stop everybody's traffic. An upstream that
+        says 401 of some pairs and something else of others is asked as much for these, or the time would tell them.
         """
         body = encode(self._form.filled(typed, password))
         headers = (
@@ -196,12 +200,15 @@ class UpstreamVerifier:
         )
         call = Call("POST", self._form.path, headers, body)
         answer = await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
-        if isinstance(answer, Refusal) or answer.status != 401:  # noqa: PLR2004
+        if isinstance(answer, Refusal) or answer.status not in self._doubtful:
             return answer
         probe = await self._backend.look_up(*address_of(NOBODYS_ID, self._how), trace)
         if isinstance(probe, Refusal) and probe.code is Code.CREDENTIAL_UNAVAILABLE:
             return probe
-        return await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
+        again = await self._backend.send(call, _MAX_ANSWER, trace, owns_401=True)
+        if not isinstance(again, Refusal) and again.status == _UNAUTHORIZED:
+            self._doubtful |= self._form.wrong
+        return again
 
 
 class Login:

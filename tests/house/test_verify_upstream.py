@@ -11,6 +11,7 @@ from gateway.demo.data import DEMO_PASSWORDS, LESLIE, LESLIE_ID, RON, RON_ID
 from gateway.demo.shop import Shop
 from tests.fakes.commerce import Commerce, Fault, at
 from tests.fakes.shop import revoke_bearers
+from tests.fakes.wire import Recorded
 from tests.gateways import UPSTREAM_SECRET, Site
 from tests.gateways import site as run_site
 from tests.tokens.accounts import ANN, PASSWORD, asked, change, customer, register, store_of, token_of
@@ -78,6 +79,22 @@ async def test_upstream_that_says_401_to_wrong_passwords(site: Site) -> None:
     assert [answer.code for answer in answers] == ["LOGIN_FAILED"] * 11
     assert len(site.commerce.token_requests) == grants
     assert (await site.public("GET", "/v2/products")).status == 200
+
+
+async def test_upstream_that_says_401_to_some_and_404_to_others(site: Site) -> None:
+    """An unknown e-mail costs as many calls as a wrong password, or the time would tell who is a customer."""
+
+    def said(request: Recorded) -> bytes:
+        return b"HTTP/1.1 %d No\r\ncontent-length: 0\r\n\r\n" % (401 if RON.email.encode() in request.body else 404)
+
+    site.commerce.script(LOGIN, said)
+    calls = []
+    for email in (RON.email, "nobody@x.example", RON.email, LESLIE.email):
+        before = len(site.commerce.requests)
+        assert (await site.login(email, "wrong")).code == "LOGIN_FAILED"
+        calls.append([(request.method, request.path) for request in site.commerce.requests[before:]])
+    assert calls[1:] == calls[:1] * 3
+    assert len(calls[0]) > 1
 
 
 async def test_bearer_that_is_not_accepted_any_more(site: Site) -> None:

@@ -45,7 +45,7 @@ def _refuse(name: str, text: str, reserved: frozenset[str]) -> Refusal | None:
     if any(fold(word) in _LOGIC for word in name.split(".")):
         return invalid("a logical parameter")
     # Parentheses embed other tables, whose rows carry no condition of ours. A colon renames a column, so that the
-    # guard would read another column as the owner.
-    if fold(name) == "select" and not {"(", ")", ":"}.isdisjoint(text):
+    # guard would read another column as the owner; so does an arrow, which calls it as the last key on the way.
+    if fold(name) == "select" and not {"(", ")", ":", ">"}.isdisjoint(text):
         return invalid("select embeds, computes or renames")
     return refuse_name(name)

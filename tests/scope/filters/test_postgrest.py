@@ -65,6 +65,7 @@ def test_the_owner_field_may_not_be_named(name: str) -> None:
         pytest.param("select", "*,...customers!inner(email)", id="another table, spread"),
         pytest.param("select", "amount.sum()", id="a sum"),
         pytest.param("select", "customer_id:agent_id", id="a column under the owner's name"),
+        pytest.param("select", "payload->>customer_id", id="a member of a column, which is called so"),
         pytest.param("Select", "*,customers(*)", id="a selection in other case"),
     ],
 )
