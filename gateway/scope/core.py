@@ -12,7 +12,7 @@ from msgspec import structs
 from pydantic import BaseModel, ConfigDict
 
 from gateway.scope import addressing
-from gateway.scope.names import fold, is_reserved
+from gateway.scope.names import MAX_NAME, fold, is_reserved
 from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
@@ -173,7 +173,7 @@ def _check_members(document: Json | None) -> Refusal | None:
 
 
 def _is_override(name: str) -> bool:
-    return name.startswith(("_", "x", "X")) and fold(name) in _METHOD_OVERRIDES
+    return name.startswith(("_", "x", "X")) and len(name) <= MAX_NAME and fold(name) in _METHOD_OVERRIDES
 
 
 def _check_query(route: Route, target: Target) -> Refusal | None:
