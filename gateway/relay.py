@@ -64,7 +64,9 @@ def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, hea
             # The page that comes with it is for people, and may name the upstream's own address.
             return Relayed(wire_headers.without_content(lines), "0", rewrites=False, has_body=False, is_error=False)
     length = wire_headers.first(headers, "content-length")
-    is_replaced = length == "0" and "content-type" not in dict(lines)
+    is_replaced = length == "0" and not guard.lacks_body(status, "GET") and "content-type" not in dict(lines)
+    if is_replaced and method == "HEAD":
+        lines = empty("GET", status, lines).headers
     if rewrites or is_replaced or not (has_body or method == "HEAD"):
         length = None
     is_endless = has_body and wire_headers.media_type(wire_headers.first(headers, "content-type")) == _EVENTS

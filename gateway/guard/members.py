@@ -143,8 +143,8 @@ def page_asked(
     return limit, before * size if not rest and size >= count else None
 
 
-# A shop's pages ask for the same few pages of lists (saves 3 us of 4).
-@lru_cache(maxsize=256)
+# A shop's pages ask for the same few pages of lists (saves 3 us of 4); 2 MiB at most, for targets may be long.
+@lru_cache(maxsize=64)
 def _page_words(asked: Query) -> tuple[int | None, int | None, int | None]:
     """Return which size, place of the first record, and number of a page a query says."""
     said = dict(asked)

@@ -12,14 +12,14 @@ from msgspec import structs
 from pydantic import BaseModel, ConfigDict
 
 from gateway.scope import addressing
-from gateway.scope.names import fold, is_reserved
+from gateway.scope.names import MAX_NAME, fold, is_reserved
 from gateway.vocab.messages import READS, Headers, Json, Lookup, Parent, Plan, Query, Request, Target, Whose
 from gateway.vocab.policy import Access, Draft, Route
 from gateway.vocab.refusals import Code, Refusal
 from gateway.wire.client_address import forwarding_lines
 from gateway.wire.headers import CONDITIONAL, CONDITIONS, GATEWAY, content_coding, for_upstream, via
 from gateway.wire.nothing import tells_nothing
-from gateway.wire.owners import names_another
+from gateway.wire.owners import names_another, owner_places
 from gateway.wire.pointer import Reading, is_id, is_respelled, owner_at, split
 from gateway.wire.records import shown
 from gateway.wire.target import serialise
@@ -173,7 +173,7 @@ def _check_members(document: Json | None) -> Refusal | None:
 
 
 def _is_override(name: str) -> bool:
-    return name.startswith(("_", "x", "X")) and fold(name) in _METHOD_OVERRIDES
+    return name.startswith(("_", "x", "X")) and len(name) <= MAX_NAME and fold(name) in _METHOD_OVERRIDES
 
 
 def _check_query(route: Route, target: Target) -> Refusal | None:
@@ -227,7 +227,8 @@ def judge_parent(parent: Parent, answer: Lookup) -> Refusal | None:
     if named != parent.record_id:
         is_mix_up = bool(record) and not is_respelled(parent.record_id, named)
         return Refusal(Code.RECORD_NOT_FOUND, "parent look-up answered another record", violation=is_mix_up)
-    if names_another(record, parent.owner, tuple(map(split, parent.also)), parent.below, form.ids):
+    also = owner_places(tuple(map(split, parent.also)), form.id_at)
+    if names_another(record, parent.owner, also, parent.below, form.ids):
         return Refusal(Code.RECORD_NOT_FOUND, "parent names somebody else")
     owner = owner_at(record, split(parent.pointer), form.ids)
     if owner is Reading.NOBODY:

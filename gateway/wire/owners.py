@@ -44,6 +44,11 @@ def names_another(
     return any(own is None or found[1] != own.casefold() for found in _segment_below(below).finditer(spelled))
 
 
+def owner_places(places: tuple[tuple[str, ...], ...], id_at: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return the places at which an owner may stand, with those of its id where an API calls ids otherwise (`_id`)."""
+    return places if id_at[-1] == "id" else (*places, *((*place, id_at[-1]) for place in places))
+
+
 @lru_cache(maxsize=64)
 def _segment_below(path: str) -> re.Pattern[str]:
     """Return what finds each segment that follows a path; a routing file has a few such paths."""

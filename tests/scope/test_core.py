@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.guard.rules.owner import Owner
+from gateway.scope import names
 from gateway.scope.core import (
     RuleOptions,
     is_buffered,
@@ -16,6 +17,7 @@ from gateway.scope.core import (
     make_plan,
     needs_document,
 )
+from gateway.scope.filters import epcc
 from gateway.scope.rules.body_stamp import BodyStamp
 from gateway.scope.rules.filter import Filter
 from gateway.scope.rules.path_owner import PathOwner
@@ -334,3 +336,14 @@ def test_a_record_that_an_api_takes_another_text_for_is_another(named: str) -> N
         # It is no fault of the API's: a client could close a route by it.
         assert (refusal.code, refusal.violation) == (Code.RECORD_NOT_FOUND, False)
         assert judge_parent(replace(asked, record_id="7"), found) is None
+
+
+def test_no_name_is_remembered_however_long_it_is() -> None:
+    """What a client sends is bounded before anything of it is kept."""
+    before = names.fold.cache_info().currsize, epcc._behind_ours.cache_info().currsize
+    for number in range(4):
+        long = f"_{number}{'x' * 40_000}"
+        assert planned(OPEN, ((long, "x"),)).query
+        assert planned(STAMPED, method="POST", document={long: 1}).document
+        assert refused(SCOPED, (("filter", f"eq(a,{long})"),)).code is Code.FILTER_INVALID
+    assert before == (names.fold.cache_info().currsize, epcc._behind_ours.cache_info().currsize)

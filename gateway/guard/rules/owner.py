@@ -1,6 +1,5 @@
 """Guard rule `owner`: every record of an answer must carry the customer's id."""
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from gateway.guard.core import GuardOptions
 from gateway.vocab.messages import Plan, Whose
 from gateway.vocab.record_form import Ids, RecordForm, Shown
 from gateway.vocab.refusals import Code, Refusal
-from gateway.wire.owners import PlainRecords, names_another
+from gateway.wire.owners import PlainRecords, names_another, owner_places
 from gateway.wire.pointer import MISSING, Pointer, Reading, id_text, owner_at, references, resolve, split
 
 # What included customers may be called, by their type or by the group they stand in, whatever an API says of its own.
@@ -55,8 +54,16 @@ class Owner(GuardOptions):
         return tuple(split(pointer) for pointer in self.also)
 
     @cached_property
-    def _plain(self) -> Mapping[Ids, PlainRecords]:
-        return {ids: PlainRecords(self._tokens, self._others, ids) for ids in Ids}
+    def _by_form(self) -> dict[RecordForm, tuple[tuple[tuple[str, ...], ...], PlainRecords]]:
+        """Other places and plain records in each form that there is."""
+        return {}
+
+    def _known(self, form: RecordForm) -> tuple[tuple[tuple[str, ...], ...], PlainRecords]:
+        known = self._by_form.get(form)
+        if known is None:
+            places = owner_places(self._others, form.id_at)
+            known = self._by_form[form] = places, PlainRecords(self._tokens, places, form.ids)
+        return known
 
     def inspect(self, shown: Shown, whose: Whose, plan: Plan) -> Shown | Refusal:
         """Check every record, also the included ones."""
@@ -98,7 +105,7 @@ class Owner(GuardOptions):
         return (
             self.below is None
             and whose.customer_id is not None
-            and self._plain[form.ids].are_all(whose.customer_id, records)
+            and self._known(form)[1].are_all(whose.customer_id, records)
         )
 
     def _people(self, records: list[Any], form: RecordForm) -> frozenset[str]:
@@ -117,11 +124,11 @@ class Owner(GuardOptions):
         owner = owner_at(record, self._tokens, form.ids) if self._tokens != form.id_at else Reading.NOBODY
         if isinstance(owner, str) and owner != whose.customer_id:
             return True
-        return names_another(record, whose.customer_id, self._others, self.below, form.ids)
+        return names_another(record, whose.customer_id, self._known(form)[0], self.below, form.ids)
 
     def _is_own(self, record: Any, whose: Whose, form: RecordForm) -> bool:
         own, ids = whose.customer_id, form.ids
-        if (self._others or self.below) and names_another(record, own, self._others, self.below, ids):
+        if (self._others or self.below) and names_another(record, own, self._known(form)[0], self.below, ids):
             return False
         owner = owner_at(record, self._tokens, ids)
         if owner is Reading.NOBODY or (

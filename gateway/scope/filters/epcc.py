@@ -94,6 +94,9 @@ class Epcc:
                 text = pair[1]
             else:
                 return repeated()
+        # Before it is remembered: how long a target may be is a setting.
+        if text and len(text) > MAX_BYTES:
+            return invalid("longer than 8 KB")
         if isinstance(ours := _ours(field, value), Refusal):
             return ours
         if isinstance(theirs := _behind_ours(text, reserved) if text else "", Refusal):

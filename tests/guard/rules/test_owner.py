@@ -243,6 +243,18 @@ def test_an_included_customer_is_known_by_whatever_an_api_calls_one(type_of_owne
     assert not isinstance(inspected(rule, shown({"type": "orders", "id": "o9"}), WHOSE, NARROWED, form), Refusal)
 
 
+def test_other_places_hold_owners_as_the_api_calls_ids() -> None:
+    """MongoDB's are `_id`: an object that stands where an owner may, and has another one, is somebody else."""
+    form = replace(REST, id_at=("_id",))
+    rule = Owner(pointer="/customer_id", also=("/customer",))
+    own = {"_id": "o1", "customer_id": OWN}
+    for customer in ({"_id": FOREIGN}, {"_id": FOREIGN, "name": "Leslie"}, FOREIGN):
+        assert refused(rule, [{**own, "customer": customer}], form=form).violation
+    for harmless in (None, OWN, {"_id": OWN, "name": "Ron"}, {"name": "Ron"}):
+        records = [{**own, "customer": harmless}]
+        assert inspected(rule, records, WHOSE, NARROWED, form) == records
+
+
 @pytest.mark.parametrize("pointer", ["/customer_id", "/attributes/customer_id"])
 def test_an_included_record_that_says_its_owner_where_records_do(pointer: str) -> None:
     """What is referred to may be somebody else's: it is so where it says so, however short the way to the owner is."""
