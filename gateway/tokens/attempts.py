@@ -105,9 +105,10 @@ class Attempts:
         An address that has used up its own here is told so at once. For an account the store is asked all the same:
         whether it has attempts left shows in no time that an answer takes.
         """
+        address = network(address)
         if by_address and (wait := self._own.enter(address, self._clock())) is not None:
             return wait
-        attempt = self._attempt(account, network(address), by_address=by_address)
+        attempt = self._attempt(account, address, by_address=by_address)
         count = await self._together.count(attempt)
         if count is not None:
             if count.by_address:

@@ -10,8 +10,6 @@ from typing import Final, NamedTuple
 
 from cachetools import Cache, LRUCache
 
-from gateway.wire.counting import network
-
 _NANOSECONDS = 1_000_000_000
 
 
@@ -55,7 +53,8 @@ class Throttle:
     An address from which an account has logged in has a bucket of its own for it: guesses from elsewhere cannot lock
     the customer out there. What a trusted client sends is not counted `by_address`: it comes from one for many.
 
-    `now` may be any clock in seconds that does not jump; a monotonic one is best.
+    An address stands for all that share it (`wire/counting.py`), as whoever asks has found out. `now` may be any clock
+    in seconds that does not jump; a monotonic one is best.
     """
 
     def __init__(self, account: Limit, address: Limit, counted: Counted) -> None:
@@ -68,7 +67,7 @@ class Throttle:
 
         An account that is used up costs the address its attempt all the same: the answer is work too.
         """
-        seconds = self._addresses.take(network(address), now)
+        seconds = self._addresses.take(address, now)
         return Wait(seconds, by_account=False) if seconds else None
 
     def guess(self, account: str, address: str, now: float) -> Wait | None:
@@ -80,14 +79,14 @@ class Throttle:
         """Give one attempt back on both, where nothing was learned about the password, or it was right."""
         self._accounts.give_back(self._key(account, address))
         if by_address:
-            self._addresses.give_back(network(address))
+            self._addresses.give_back(address)
 
     def know(self, account: str, address: str) -> None:
         """Know an address from which a login succeeded. Earlier failures stay counted."""
-        self._known[account, network(address)] = None
+        self._known[account, address] = None
 
     def _key(self, account: str, address: str) -> tuple[str, ...]:
-        place = (account, network(address))
+        place = (account, address)
         return place if place in self._known else (account,)
 
 

@@ -107,6 +107,19 @@ async def test_an_address_without_attempts_here_is_told_without_asking() -> None
     assert len(bench.store.counted) == 3
 
 
+async def test_ipv6_client_is_its_network() -> None:
+    """All addresses of one IPv6 /64 share a bucket, and an IPv4-mapped address is the IPv4 address."""
+    bench = Bench(account=Limit(9, 1), address=Limit(1, 1))
+    first = await bench.try_("a", "2001:db8::1")
+    assert isinstance(first, Reserved)
+    assert isinstance(await bench.try_("b", "2001:db8::ffff"), Wait)
+    assert isinstance(await bench.try_("b", "2001:db8:0:1::1"), Reserved)
+    assert isinstance(await bench.try_("c", "192.0.2.1"), Reserved)
+    assert isinstance(await bench.try_("d", "::ffff:192.0.2.1"), Wait)
+    await bench.attempts.give_back(first)
+    assert isinstance(await bench.try_("d", "2001:db8::8"), Reserved)
+
+
 async def test_this_process_goes_on_alone_and_tells_of_it() -> None:
     """By limits that are warm; a store that fails is asked once a second, and what it says again counts again."""
     bench = Bench()

@@ -206,18 +206,6 @@ def test_who_waits_as_told_is_let_in(burst: int, gaps: list[int]) -> None:
             assert tried(throttle, "ann", "a", now) is None
 
 
-def test_ipv6_client_is_its_network() -> None:
-    """All addresses of one IPv6 /64 share a bucket, and an IPv4-mapped address is the IPv4 address."""
-    throttle = Throttle(Limit(9, 1), Limit(1, 1), Counted(9))
-    assert tried(throttle, "a", "2001:db8::1", 0) is None
-    assert tried(throttle, "b", "2001:db8::ffff", 0) is not None
-    assert tried(throttle, "b", "2001:db8:0:1::1", 0) is None
-    assert tried(throttle, "c", "192.0.2.1", 0) is None
-    assert tried(throttle, "d", "::ffff:192.0.2.1", 0) is not None
-    throttle.give_back("a", "2001:db8::7")
-    assert tried(throttle, "d", "2001:db8::8", 0) is None
-
-
 def under(counted: Counted, burst: int, per_minute: float) -> Throttle:
     """Make a throttle of what was counted before."""
     limit = Limit(burst, per_minute)
