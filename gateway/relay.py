@@ -64,10 +64,10 @@ def relayed(snapshot: Snapshot, ready: Ready, request: Request, status: int, hea
             # The page that comes with it is for people, and may name the upstream's own address.
             return Relayed(wire_headers.without_content(lines), "0", rewrites=False, has_body=False, is_error=False)
     length = wire_headers.first(headers, "content-length")
-    is_replaced = length == "0" and not guard.lacks_body(status, "GET") and "content-type" not in dict(lines)
-    if is_replaced and method == "HEAD":
-        lines = empty("GET", status, lines).headers
-    if rewrites or is_replaced or not (has_body or method == "HEAD"):
+    is_empty = length == "0" and not guard.lacks_body(status, "GET")
+    if is_empty and method == "HEAD" and isinstance(nothing := empty("GET", status, lines), Refusal):
+        return nothing
+    if rewrites or not (has_body or method == "HEAD"):
         length = None
     is_endless = has_body and wire_headers.media_type(wire_headers.first(headers, "content-type")) == _EVENTS
     inflates = coding is not None and has_body
@@ -136,18 +136,20 @@ def error_reply(answer: Answer, form: RecordForm = MOLTIN) -> Reply | Refusal:
     return Reply(judged.status, headers, encode(judged.document))
 
 
-def empty(method: str, status: int, lines: Headers) -> Reply:
-    """Return what becomes of an open answer whose body turned out empty: it is a success all the same.
+def empty(method: str, status: int, lines: Headers) -> Reply | Refusal:
+    """Return what becomes of an open answer whose body turned out empty: what was done was done.
 
-    Old SDKs stand an empty body behind a 204 only, so that where they would read JSON they get a document that says
-    nothing. Source: docs/upstream.md section 7.
+    Old SDKs stand an empty body behind a 204 only, so that a write gets a document that says nothing, and where JSON
+    was asked for none is no answer. Source: docs/upstream.md section 7.
     """
     if status in guard_status.REDIRECTS:
         return Reply(status, wire_headers.without_content(lines))
     if method == "DELETE":
         return Reply(204)
     kind = wire_headers.first(lines, "content-type")
-    if method in READS and kind is not None and not wire_headers.is_json(kind):
-        return Reply(status, lines)
-    lines = (*wire_headers.without_content(lines), ("content-type", "application/json"))
-    return Reply(status, lines, encode({"data": None}))
+    if method not in READS:
+        lines = (*wire_headers.without_content(lines), ("content-type", "application/json"))
+        return Reply(status, lines, encode({"data": None}))
+    if kind is None or wire_headers.is_json(kind):
+        return Refusal(Code.UPSTREAM_INVALID, "empty body")
+    return Reply(status, lines)
