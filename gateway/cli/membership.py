@@ -86,6 +86,16 @@ class Membership:
         """Say why this worker cannot start."""
         self.say(FAULT + text.encode("utf-8", "backslashreplace"))
 
+    def leave(self, gateway: Gateway, follow: Callable[[bytes, bytes], None]) -> None:
+        """Take what was given already, and nothing more: what is given from now on fails, and goes to another worker.
+
+        A connection that this process never took would be reset with its end.
+        """
+        asyncio.get_running_loop().remove_reader(self._link)
+        self._link.shutdown(socket.SHUT_RD)
+        while self._take(gateway, follow):
+            pass
+
     def _pulse(self) -> bytes:
         # Said again with each beat, for one message may be lost.
         return BEAT if self._gateway is None else READY + self._gateway.in_force.version.encode()
@@ -94,23 +104,25 @@ class Membership:
         self.say(self._pulse())
         asyncio.get_running_loop().call_later(self._every, self._beat)
 
-    def _take(self, gateway: Gateway, follow: Callable[[bytes, bytes], None]) -> None:
+    def _take(self, gateway: Gateway, follow: Callable[[bytes, bytes], None]) -> bool:
+        """Take one message, and tell whether there was any."""
         try:
             message, descriptors, _, _ = socket.recv_fds(self._link, MESSAGE_MOST, 1)
         except OSError:
             # Nothing there after all, or no descriptor is free.
-            return
+            return False
         if message.startswith(CONNECTION):
             for descriptor in descriptors:
                 gateway.take_admin(socket.socket(fileno=descriptor))
-            return
+            return True
         content = b"".join(map(sheet.read, descriptors))
         for descriptor in descriptors:
             os.close(descriptor)
         if message.startswith(LOST):
             gateway.emit(WorkerLost(**json.loads(message.removeprefix(LOST))))
-        else:
+        elif message:
             follow(message, content)
+        return bool(message)
 
     def _let_go(self, stop: Stop) -> None:
         # A closed pipe can be read for ever.

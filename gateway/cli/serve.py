@@ -115,6 +115,7 @@ def run_worker(
                 doing = group.create_task(following.run(), name="configuration")
                 await finish(gateway, stop)
                 doing.cancel()
+                member.leave(gateway, following.take)
         finally:
             hangup.ignore()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from sqlite3 import Error
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Select, bindparam, cast, func, literal_column
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from gateway.stores import sqlite
 from gateway.stores.location import sqlite_path
@@ -24,6 +24,8 @@ from gateway.stores.watch import FileWatch, Mark
 _DIALECT = SQLiteDialect(paramstyle="qmark")
 # Customers of whom one statement asks, where there are more than one: there is one such statement.
 _AT_ONCE = 100
+# How long a write that is under way may take when the store is closed, in seconds.
+_ENDS_WITHIN = 1.0
 
 
 class SqlCredentialStore(Queries):
@@ -72,6 +74,10 @@ class SqlCredentialStore(Queries):
         engine, self._engine = self._engine, None
         try:
             if engine is not None:
+                # A write under way has the connection, and `dispose` would leave it alone, as it does one that hangs.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_ENDS_WITHIN), self._writer:
+                        pass
                 await engine.dispose()
             await self._thread.run(self._watch.close)
         except (SQLAlchemyError, OSError, Error) as error:
@@ -113,8 +119,7 @@ class SqlCredentialStore(Queries):
     @asynccontextmanager
     async def _write(self) -> AsyncIterator[AsyncConnection]:
         """Lend a transaction that holds the write lock from its begin and is on the disk at the end of the block."""
-        if self._engine is None:
-            raise StoreUnavailable("SQLite: the store is not open")
+        self._opened()
         try:
             # Without a limit every writer behind a stuck one would wait its own turn out on top of the others'.
             async with asyncio.timeout(sqlite.BUSY_SECONDS):
@@ -123,13 +128,18 @@ class SqlCredentialStore(Queries):
             raise StoreUnavailable("SQLite: other writes take too long") from error
         try:
             await self._thread.run(self._watch.check)
-            async with self._engine.connect() as connection:
+            async with self._opened().connect() as connection:
                 yield await connection.execution_options(**sqlite.WRITING)
                 await connection.commit()
         except (SQLAlchemyError, OSError) as error:
             raise sqlite.unavailable(error) from error
         finally:
             self._writer.release()
+
+    def _opened(self) -> AsyncEngine:
+        if self._engine is None:
+            raise StoreUnavailable("SQLite: the store is not open")
+        return self._engine
 
 
 @cache

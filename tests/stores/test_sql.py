@@ -279,3 +279,16 @@ def test_unlisted_store_is_not_opened() -> None:
     """Only schemes in the list make a store."""
     with pytest.raises(ValueError, match="no store has the scheme"):
         open_store("mysql://h/x")
+
+
+async def test_writes_under_way_end_before_it_closes(url: str) -> None:
+    """Each is done or refused, whatever step it had come to, and none leaves a connection behind."""
+    for turns in range(0, 60, 3):
+        store = open_store(url)
+        await store.open()
+        writing = [asyncio.ensure_future(store.set_password(f"customer-{number}", "hash")) for number in range(3)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await store.close()
+        ends = await asyncio.gather(*writing, return_exceptions=True)
+        assert all(end is None or isinstance(end, StoreUnavailable) for end in ends)
