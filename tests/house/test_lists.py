@@ -45,7 +45,6 @@ EXCUSED = {
     "gateway/cli/rollout.py": "a supervisor's side of a reload: tests/process/test_reload.py",
     "gateway/cli/following.py": "a worker's side of a reload: tests/process/test_reload.py",
     "gateway/cli/reload.py": "reloads of one process: tests/process/test_reload.py",
-    "gateway/cli/membership.py": "a worker's side of the supervisor: tests/process/test_supervisor.py",
     "gateway/server/unfit.py": "what tests/server/test_parser.py has said, in processes of their own",
     "gateway/config/tree.py": "tests/config/test_source.py reads every shape of file through it",
     "gateway/wiring.py": "makes objects; every test with the fixture `site` runs it",
