@@ -58,11 +58,10 @@ lint: setup ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Many tests wait, for time to pass or for processes: four at once keep two processors at work. And what Python compiles
-# is kept, whatever the environment says: for the processes that tests start, and the next run.
+# What Python compiles is kept, whatever the environment says: for the processes that tests start, and the next run.
 unit: export PYTHONDONTWRITEBYTECODE :=
 unit: setup clients ## all tests, the real SDKs included
-	$(BIN)/python -m pytest -n 4 --dist worksteal --durations=10
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=10
 
 # The tests that start no process and few gateways: the deciders, and the habits of the house.
 DECIDERS := tests/wire tests/test_routing.py tests/authn tests/scope tests/guard

@@ -8,8 +8,10 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self, TypeVar
 
 from gateway.demo.shop import Shop
@@ -53,6 +55,7 @@ class Commerce:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: dict[Connection, asyncio.StreamWriter] = {}
         self._server: asyncio.Server | None = None
+        self._kept: socket.socket | None = None
         self._failures: list[Exception] = []
 
     @property
@@ -132,6 +135,7 @@ class Commerce:
         self._server = await loop.create_server(lambda: _Protocol(self), "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         self.shop.base_url = self.url
+        self._let_go()
 
     async def stop(self) -> None:
         """Stop listening and end everything under way; what went wrong in the fake itself is raised."""
@@ -144,6 +148,7 @@ class Commerce:
         if self._server is not None:
             await self._server.wait_closed()
             self._server = None
+            self._keep_port()
         if self._failures:
             failures, self._failures = self._failures, []
             raise ExceptionGroup("the fake upstream itself failed", failures)
@@ -153,7 +158,23 @@ class Commerce:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        try:
+            await self.stop()
+        finally:
+            self._let_go()
+
+    def _keep_port(self) -> None:
+        """Let nobody else listen on the port meanwhile: whoever looks for this upstream is to find nobody there."""
+        self._kept = socket.socket()
+        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Where somebody else was quicker there is nothing to be kept.
+        with suppress(OSError):
+            self._kept.bind(("127.0.0.1", self.port))
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def began(self, request: Recorded) -> None:
         """Note a head (called by conversations, like the next three)."""

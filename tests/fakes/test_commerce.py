@@ -126,16 +126,14 @@ async def test_its_own_failures_are_raised() -> None:
     def broken(_: Recorded) -> bytes:
         raise LookupError("in the script")
 
-    commerce = Commerce()
-    await commerce.start()
-    commerce.script(at("/x"), broken)
-    reader, writer = await asyncio.open_connection("127.0.0.1", commerce.port)
-    writer.write(b"GET /x HTTP/1.1\r\n\r\n")
-    assert await reader.read() == b""
-    writer.close()
-    await writer.wait_closed()
     with pytest.raises(ExceptionGroup) as caught:
-        await commerce.stop()
+        async with Commerce() as commerce:
+            commerce.script(at("/x"), broken)
+            reader, writer = await asyncio.open_connection("127.0.0.1", commerce.port)
+            writer.write(b"GET /x HTTP/1.1\r\n\r\n")
+            assert await reader.read() == b""
+            writer.close()
+            await writer.wait_closed()
     assert caught.group_contains(LookupError)
 
 
