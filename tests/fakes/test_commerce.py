@@ -126,14 +126,15 @@ async def test_its_own_failures_are_raised() -> None:
     def broken(_: Recorded) -> bytes:
         raise LookupError("in the script")
 
-    with pytest.raises(ExceptionGroup) as caught:
-        async with Commerce() as commerce:
-            commerce.script(at("/x"), broken)
-            reader, writer = await asyncio.open_connection("127.0.0.1", commerce.port)
-            writer.write(b"GET /x HTTP/1.1\r\n\r\n")
-            assert await reader.read() == b""
-            writer.close()
-            await writer.wait_closed()
+    async with Commerce() as commerce:
+        commerce.script(at("/x"), broken)
+        reader, writer = await asyncio.open_connection("127.0.0.1", commerce.port)
+        writer.write(b"GET /x HTTP/1.1\r\n\r\n")
+        assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+        with pytest.raises(ExceptionGroup) as caught:
+            await commerce.stop()
     assert caught.group_contains(LookupError)
 
 
