@@ -92,7 +92,9 @@ class Membership:
         A connection that this process never took would be reset with its end.
         """
         asyncio.get_running_loop().remove_reader(self._link)
-        self._link.shutdown(socket.SHUT_RD)
+        with suppress(OSError):
+            # Where it fails the supervisor is gone, and gives nothing any more.
+            self._link.shutdown(socket.SHUT_RD)
         while self._take(gateway, follow):
             pass
 

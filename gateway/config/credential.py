@@ -118,7 +118,8 @@ class TokenEndpoint(Closed):
     path: Endpoint = Field(default="/oauth/access_token", description="The token endpoint below the upstream's `url`.")
     url: Annotated[str, AfterValidator(endpoint_url)] | None = Field(
         default=None,
-        description="In its place the whole address of one that is elsewhere, such as https://auth.example/oauth/token.",
+        description="In its place the whole address of one that is elsewhere, such as https://auth.example/oauth/token;"
+        " by the same proxy, if there is one, and within the same timeouts.",
     )
     tls: Tls = Field(default_factory=Tls, description="TLS to `url`, written like `upstream.tls`.")
     default_life: Duration = Field(

@@ -7,7 +7,7 @@ the most, whether it is the network, a failing host or a process that stands sti
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
@@ -75,9 +75,7 @@ async def fetch(
 
     """
     loop = asyncio.get_running_loop()
-    limit = _limit(answer_seconds)
-    deadline = loop.time() + limit
-    try:
+    with _answered(answer_seconds) as deadline:
         async with asyncio.timeout_at(deadline):
             pooled = await engine.raw_connection()
         wire: Any = pooled.driver_connection
@@ -92,8 +90,6 @@ async def fetch(
         finally:
             timer.cancel()
             pooled.close()
-    except FAILURES as error:
-        raise _failed(error, deadline, limit) from None
     if lost := _lost.get():
         # It is back.
         lost.clear()
@@ -113,9 +109,7 @@ async def lent(
 
     """
     loop = asyncio.get_running_loop()
-    limit = _limit(answer_seconds)
-    deadline = loop.time() + limit
-    try:
+    with _answered(answer_seconds) as deadline:
         async with contextlib.AsyncExitStack() as stack:
             async with asyncio.timeout_at(deadline):
                 connection = await engine.connect()
@@ -125,9 +119,6 @@ async def lent(
             stack.callback(timer.cancel)
             stack.push_async_callback(connection.close)
             yield await connection.execution_options(isolation_level=isolation)
-    except FAILURES as error:
-        # PostgreSQL's details quote values of rows, and would stand in a traceback.
-        raise _failed(error, deadline, limit) from None
 
 
 def wait_once() -> None:
@@ -135,17 +126,22 @@ def wait_once() -> None:
     _lost.set([])
 
 
-def _limit(answer_seconds: float) -> float:
-    lost = _lost.get()
-    return answer_seconds if lost is None else min(answer_seconds, max(_LEAST, ANSWER_SECONDS - sum(lost)))
-
-
-def _failed(error: BaseException, deadline: float, limit: float) -> StoreUnavailable:
-    if asyncio.get_running_loop().time() < deadline:
-        return unavailable(error)
-    if (lost := _lost.get()) is not None:
-        lost.append(limit)
-    return StoreUnavailable(f"PostgreSQL: no answer within {limit:g} s")
+@contextlib.contextmanager
+def _answered(answer_seconds: float) -> Iterator[float]:
+    """Give the time by which a call must have its answer, and say of a failure what a caller may know of it."""
+    clock, lost = asyncio.get_running_loop().time, _lost.get()
+    limit = answer_seconds if lost is None else min(answer_seconds, max(_LEAST, ANSWER_SECONDS - sum(lost)))
+    deadline = clock() + limit
+    try:
+        yield deadline
+    except FAILURES as error:
+        failure = unavailable(error)
+        if clock() >= deadline:
+            failure = StoreUnavailable(f"PostgreSQL: no answer within {limit:g} s")
+            if lost is not None:
+                lost.append(limit)
+        # PostgreSQL's details quote values of rows, and would stand in a traceback.
+        raise failure from None
 
 
 def unavailable(error: BaseException) -> StoreUnavailable:

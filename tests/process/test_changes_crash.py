@@ -139,14 +139,16 @@ async def waits(url: str) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.fixture
+async def shared(server: Server, environ: dict[str, str]) -> dict[str, str]:
+    """Give what replicas are started with that share a new database."""
+    return {**environ, "GATEWAY_STORE_URL": await new_database(server)}
+
+
 @pytest.mark.parametrize("table", TABLES)
-async def test_a_replica_dies_within_the_step(
-    table: str, server: Server, environ: dict[str, str], upstream: Commerce
-) -> None:
+async def test_a_replica_dies_within_the_step(table: str, shared: dict[str, str]) -> None:
     """PostgreSQL undoes a new password whose transaction was not ended, wherever it was, and other replicas go on."""
-    assert upstream.url == environ["UPSTREAM_URL"]
-    url = await new_database(server)
-    shared = {**environ, "GATEWAY_STORE_URL": url}
+    url = shared["GATEWAY_STORE_URL"]
     async with serving(shared) as one, serving(shared) as other:
         customer = await registered(one)
         async with held(url, table), dying(one, asyncio.ensure_future(customer.change())):
@@ -159,13 +161,9 @@ async def test_a_replica_dies_within_the_step(
 
 
 @pytest.mark.parametrize("table", ["password_resets", *TABLES])
-async def test_a_replica_dies_within_a_reset(
-    table: str, server: Server, environ: dict[str, str], upstream: Commerce
-) -> None:
+async def test_a_replica_dies_within_a_reset(table: str, shared: dict[str, str]) -> None:
     """The token is spent with the step or not at all: at another replica it sets a password once, and not again."""
-    assert upstream.url == environ["UPSTREAM_URL"]
-    url = await new_database(server)
-    shared = {**environ, "GATEWAY_STORE_URL": url}
+    url = shared["GATEWAY_STORE_URL"]
 
     async def spent(served: Served, token: str) -> int | None:
         try:
